@@ -1,0 +1,243 @@
+//! Bundles: a fixed number of scalars under names, so that state, sums and multipliers compose.
+
+use crate::scalar::Field;
+
+/// A fixed number of scalars of one type, in a fixed order, each under a name.
+///
+/// What a rule keeps per element, sums, or broadcasts is a bundle: nothing (`()`), one scalar, an array, a pair, or a
+/// struct made by [`bundle!`](crate::bundle!). A backend stores, traces or reduces a bundle slot by slot without knowing
+/// what it means.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{bundle, Bundle};
+///
+/// bundle! {
+///     /// First and second moments.
+///     pub struct Moments { first, second }
+/// }
+///
+/// let moments = Moments { first: 1.0, second: 2.0 };
+/// assert_eq!(moments.get(1), Some(2.0));
+/// assert_eq!(<Moments<f64> as Bundle<f64>>::names(), ["first", "second"]);
+/// ```
+pub trait Bundle<S: Field>: Copy + core::fmt::Debug {
+    /// How many scalars.
+    const LEN: usize;
+
+    /// The bundle whose scalars `next` supplies, in slot order.
+    fn build(next: &mut impl FnMut() -> S) -> Self;
+
+    /// The scalar in a slot, or `None` past the end.
+    fn get(&self, slot: usize) -> Option<S>;
+
+    /// The name of every slot, in order; inner names follow outer ones after a dot.
+    #[must_use]
+    fn names() -> Vec<String>;
+
+    /// The bundle with every scalar equal to zero.
+    #[must_use]
+    fn zero() -> Self {
+        Self::build(&mut S::zero)
+    }
+
+    /// The bundle with `f` applied to every scalar.
+    #[must_use]
+    #[inline(always)]
+    fn map(self, mut f: impl FnMut(S) -> S) -> Self {
+        convert(self, &mut f)
+    }
+
+    /// The sum of two bundles, slot by slot.
+    #[must_use]
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        let mut slot = 0;
+        Self::build(&mut || {
+            let sum = match (self.get(slot), other.get(slot)) {
+                (Some(a), Some(b)) => a + b,
+                _ => S::zero(),
+            };
+            slot += 1;
+            sum
+        })
+    }
+
+    /// The scalars, in order.
+    fn iter(&self) -> impl Iterator<Item = S> {
+        (0..Self::LEN).filter_map(|slot| self.get(slot))
+    }
+}
+
+/// The same bundle in another scalar: every slot of `from` passed through `f`.
+///
+/// # Example
+///
+/// ```
+/// let narrow: [f32; 2] = ambient_metric::convert([1.0_f64, 2.0], &mut |x| x as f32);
+/// assert_eq!(narrow, [1.0, 2.0]);
+/// ```
+#[inline(always)]
+pub fn convert<A: Field, B: Field, From: Bundle<A>, To: Bundle<B>>(from: From, f: &mut impl FnMut(A) -> B) -> To {
+    let mut slot = 0;
+    To::build(&mut || {
+        let converted = from.get(slot).map_or_else(B::zero, &mut *f);
+        slot += 1;
+        converted
+    })
+}
+
+impl<S: Field> Bundle<S> for () {
+    const LEN: usize = 0;
+    #[inline(always)]
+    fn build(_: &mut impl FnMut() -> S) -> Self {}
+    #[inline(always)]
+    fn get(&self, _: usize) -> Option<S> {
+        None
+    }
+    fn names() -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl<S: Field> Bundle<S> for S {
+    const LEN: usize = 1;
+    #[inline(always)]
+    fn build(next: &mut impl FnMut() -> S) -> Self {
+        next()
+    }
+    #[inline(always)]
+    fn get(&self, slot: usize) -> Option<S> {
+        (slot == 0).then_some(*self)
+    }
+    fn names() -> Vec<String> {
+        vec![String::new()]
+    }
+}
+
+impl<S: Field, const N: usize> Bundle<S> for [S; N] {
+    const LEN: usize = N;
+    #[inline(always)]
+    fn build(next: &mut impl FnMut() -> S) -> Self {
+        core::array::from_fn(|_| next())
+    }
+    #[inline(always)]
+    fn get(&self, slot: usize) -> Option<S> {
+        <[S]>::get(self, slot).copied()
+    }
+    fn names() -> Vec<String> {
+        (0..N).map(|slot| slot.to_string()).collect()
+    }
+}
+
+impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
+    const LEN: usize = A::LEN + B::LEN;
+    #[inline(always)]
+    fn build(next: &mut impl FnMut() -> S) -> Self {
+        let first = A::build(next);
+        (first, B::build(next))
+    }
+    #[inline(always)]
+    fn get(&self, slot: usize) -> Option<S> {
+        if slot < A::LEN { self.0.get(slot) } else { self.1.get(slot - A::LEN) }
+    }
+    fn names() -> Vec<String> {
+        let mut names = nested_names::<S, A>("0");
+        names.extend(nested_names::<S, B>("1"));
+        names
+    }
+}
+
+/// The names of a bundle's slots as they appear inside the field `outer` of a larger one.
+#[doc(hidden)]
+#[must_use]
+pub fn nested_names<S: Field, B: Bundle<S>>(outer: &str) -> Vec<String> {
+    B::names()
+        .into_iter()
+        .map(|inner| if inner.is_empty() { outer.to_owned() } else { format!("{outer}.{inner}") })
+        .collect()
+}
+
+/// Declares a struct whose fields are scalars (or, after `nested`, bundles) and makes it a [`Bundle`].
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{bundle, Bundle};
+///
+/// bundle! {
+///     /// Momentum beside whatever a metric keeps.
+///     pub nested struct Carried<M, B> { momentum: M, metric: B }
+/// }
+///
+/// assert_eq!(<Carried<f64, [f64; 2]> as Bundle<f64>>::names(), ["momentum", "metric.0", "metric.1"]);
+/// ```
+#[macro_export]
+macro_rules! bundle {
+    ($(#[$doc:meta])* $visibility:vis struct $name:ident { $($(#[$field_doc:meta])* $field:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        $visibility struct $name<S> {
+            $($(#[$field_doc])* #[allow(missing_docs, reason = "the struct says what its fields are")] pub $field: S),+
+        }
+
+        impl<S: $crate::Field> $crate::Bundle<S> for $name<S> {
+            const LEN: usize = [$(stringify!($field)),+].len();
+
+            #[inline(always)]
+            fn build(next: &mut impl FnMut() -> S) -> Self {
+                $(let $field = next();)+
+                Self { $($field),+ }
+            }
+
+            #[inline(always)]
+            fn get(&self, slot: usize) -> Option<S> {
+                <[S]>::get(&[$(self.$field),+], slot).copied()
+            }
+
+            fn names() -> Vec<String> {
+                vec![$(stringify!($field).to_owned()),+]
+            }
+        }
+    };
+    ($(#[$doc:meta])* $visibility:vis nested struct $name:ident<$($part:ident),+> {
+        $($(#[$field_doc:meta])* $field:ident: $type:ident),+ $(,)?
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        $visibility struct $name<$($part),+> {
+            $($(#[$field_doc])* #[allow(missing_docs, reason = "the struct says what its fields are")] pub $field: $type),+
+        }
+
+        impl<Scalar: $crate::Field, $($part: $crate::Bundle<Scalar>),+> $crate::Bundle<Scalar> for $name<$($part),+> {
+            const LEN: usize = 0 $(+ <$type as $crate::Bundle<Scalar>>::LEN)+;
+
+            #[inline(always)]
+            fn build(next: &mut impl FnMut() -> Scalar) -> Self {
+                $(let $field = <$type as $crate::Bundle<Scalar>>::build(next);)+
+                Self { $($field),+ }
+            }
+
+            #[inline(always)]
+            fn get(&self, slot: usize) -> Option<Scalar> {
+                let mut slot = slot;
+                $(
+                    let len = <$type as $crate::Bundle<Scalar>>::LEN;
+                    if slot < len {
+                        return self.$field.get(slot);
+                    }
+                    slot -= len;
+                )+
+                let _past_the_end = slot;
+                None
+            }
+
+            fn names() -> Vec<String> {
+                let mut names = Vec::new();
+                $(names.extend($crate::nested_names::<Scalar, $type>(stringify!($field)));)+
+                names
+            }
+        }
+    };
+}

@@ -1,0 +1,179 @@
+//! Configurations: a rule with its learning rate, weight decay and parameter groups.
+
+use wildmatch::WildMatch;
+
+use crate::error::{Error, require_non_negative};
+use crate::layout::Layout;
+use crate::optimiser::Optimiser;
+use crate::rule::Rule;
+use crate::tensor::Tensor;
+
+/// Parameters that share a learning rate and a weight decay, chosen by name.
+///
+/// A group may also have its own metric: then its sum runs over its own parameters alone, and it is damped by itself.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::Group;
+///
+/// let biases = Group::new("no decay", ["*.bias", "norm.*"]).weight_decay(0.0);
+/// assert_eq!(biases.weight_decay, Some(0.0));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Names of its parameters, with `*` for any characters and `?` for one.
+    pub members: Vec<String>,
+    /// η; that of the configuration if absent.
+    pub learning_rate: Option<f64>,
+    /// λ; that of the configuration if absent.
+    pub weight_decay: Option<f64>,
+    /// Whether the group sums and damps by itself.
+    pub own_metric: bool,
+}
+
+impl Group {
+    /// A group of the parameters whose names match one of these patterns.
+    pub fn new(name: impl Into<String>, members: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            name: name.into(),
+            members: members.into_iter().map(Into::into).collect(),
+            learning_rate: None,
+            weight_decay: None,
+            own_metric: false,
+        }
+    }
+
+    /// With its own η.
+    #[must_use]
+    pub fn learning_rate(self, learning_rate: f64) -> Self {
+        Self { learning_rate: Some(learning_rate), ..self }
+    }
+
+    /// With its own λ.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay: Some(weight_decay), ..self }
+    }
+
+    /// With its own sum: the group is a space of its own.
+    #[must_use]
+    pub fn own_metric(self) -> Self {
+        Self { own_metric: true, ..self }
+    }
+}
+
+/// What an optimiser is made of; [`build`](Self::build) checks it against the parameters.
+///
+/// # Requirements
+///
+/// η and λ finite and not negative; the rule's own constants in their ranges; every pattern of every group matches a
+/// parameter. A parameter that several groups match belongs to the last of them.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Configuration, Covector, Group};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let mut theta = Parameters::new([("w", array![[1.0_f64, 2.0]].into_dyn()), ("b", array![0.5].into_dyn())])?;
+/// let mut optimiser = Configuration::new(rules::euclidean(0.1, 0.9, 0.0), 0.01)
+///     .weight_decay(1e-4)
+///     .group(Group::new("biases", ["b"]).weight_decay(0.0))
+///     .build(&theta)?;
+///
+/// let gradient = Covector(theta.clone());
+/// let report = optimiser.step(&mut theta, &gradient, 2.625)?;
+/// assert!((report.squared_length - 0.1 * 5.25).abs() < 1e-15);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Configuration<R> {
+    /// The rule.
+    pub rule: R,
+    /// η.
+    pub learning_rate: f64,
+    /// λ.
+    pub weight_decay: f64,
+    /// Groups that differ from the rest.
+    pub groups: Vec<Group>,
+}
+
+impl<R: Rule> Configuration<R> {
+    /// A rule with a learning rate, without weight decay or groups.
+    pub fn new(rule: R, learning_rate: f64) -> Self {
+        Self { rule, learning_rate, weight_decay: 0.0, groups: Vec::new() }
+    }
+
+    /// With decoupled weight decay λ: each step subtracts ηλθ.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    /// With a further group.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// The optimiser for these parameters, before its first step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateParameter`] for two groups of one name, and
+    /// [`Error::GroupMatchesNothing`].
+    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
+        self.validate()?;
+        if parameters.layout().elements() == 0 {
+            return Err(Error::Empty);
+        }
+        let group_of_part = self.assign(parameters.layout())?;
+        Ok(Optimiser::begin(self, group_of_part, parameters))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.rule.validate()?;
+        require_non_negative("learning_rate", self.learning_rate)?;
+        require_non_negative("weight_decay", self.weight_decay)?;
+        for (index, group) in self.groups.iter().enumerate() {
+            require_non_negative("learning_rate", group.learning_rate.unwrap_or(0.0))?;
+            require_non_negative("weight_decay", group.weight_decay.unwrap_or(0.0))?;
+            if self.groups[..index].iter().any(|other| other.name == group.name) {
+                return Err(Error::DuplicateParameter { name: group.name.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The group of every part: 0 for the rest, k + 1 for `groups[k]`.
+    fn assign(&self, layout: &Layout) -> Result<Vec<usize>, Error> {
+        let mut group_of_part = vec![0; layout.parts().len()];
+        for (index, group) in self.groups.iter().enumerate() {
+            for pattern in &group.members {
+                let matcher = WildMatch::new(pattern);
+                let mut matched = false;
+                for (part, assigned) in layout.parts().iter().zip(&mut group_of_part) {
+                    if matcher.matches(&part.name) {
+                        *assigned = index + 1;
+                        matched = true;
+                    }
+                }
+                if !matched {
+                    return Err(Error::GroupMatchesNothing {
+                        group: group.name.clone(),
+                        pattern: pattern.clone(),
+                        known: layout.names(),
+                    });
+                }
+            }
+        }
+        Ok(group_of_part)
+    }
+}

@@ -1,0 +1,175 @@
+//! Descent: the rule θ ← θ − η P(m̂) − ηλθ for any preconditioner P and any momentum.
+
+use crate::bundle;
+use crate::bundle::Bundle;
+use crate::error::Error;
+use crate::momentum::Momentum;
+use crate::preconditioner::{Damping, Inputs, Outcome, Preconditioner};
+use crate::rule::{Advanced, Coordinate, Rule};
+use crate::scalar::Real;
+
+/// Descent along a preconditioned momentum, with decoupled weight decay.
+///
+/// # Mathematics
+///
+#[doc = include_str!("../math/descent.html")]
+///
+/// With a [`DiagonalMetric`](crate::DiagonalMetric) for P this is a classical optimiser: SGD for the Euclidean metric, AdamW for RMSprop. With
+/// [`Induced`](crate::Induced) it is the optimiser on the loss surface.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Descent, Ema, Induced, Log, RmsProp, Rule};
+///
+/// let rule = Descent::new(Induced::new(RmsProp::default(), Log, 0.1), Ema(0.9));
+/// assert_eq!(rule.name(), "Descent(Induced(RmsProp, Log, damped), Ema)");
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2. The decay is −ηλθ, as in the authors' code.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Descent<P, M> {
+    /// What turns the momentum covector into a step vector.
+    pub preconditioner: P,
+    /// How gradients are remembered.
+    pub momentum: M,
+}
+
+impl<P, M> Descent<P, M> {
+    /// Descent with this preconditioner and momentum.
+    pub fn new(preconditioner: P, momentum: M) -> Self {
+        Self { preconditioner, momentum }
+    }
+}
+
+bundle! {
+    /// Momentum beside the state of the preconditioner.
+    pub nested struct Carried<M, P> { momentum: M, metric: P }
+}
+
+bundle! {
+    /// The powers μᵗ and βᵗ (of the metric) that bias corrections need.
+    pub struct Powers { momentum, metric }
+}
+
+bundle! {
+    /// The scalar memory: powers beside the preconditioner's own.
+    pub nested struct Memory<Q, P> { powers: Q, preconditioner: P }
+}
+
+bundle! {
+    /// The bias corrections of one step.
+    pub nested struct Corrections<M, S> { momentum: M, metric: S }
+}
+
+bundle! {
+    /// η, ηλ and the preconditioner's factors.
+    pub nested struct Multipliers<S, D, P> { learning_rate: S, decay: D, preconditioner: P }
+}
+
+impl<P: Preconditioner, M: Momentum> Descent<P, M> {
+    /// The powers of step t from those of step t − 1.
+    fn tick<S: Real>(&self, powers: Powers<S>) -> Powers<S> {
+        Powers {
+            momentum: powers.momentum * S::constant(self.momentum.decay()),
+            metric: powers.metric * S::constant(self.preconditioner.decay()),
+        }
+    }
+
+    /// The state after the gradient has been seen.
+    #[inline(always)]
+    fn observe<S: Real>(
+        &self,
+        state: Carried<M::State<S>, P::State<S>>,
+        gradient: S,
+    ) -> Carried<M::State<S>, P::State<S>> {
+        Carried {
+            momentum: self.momentum.remember(state.momentum, gradient),
+            metric: self.preconditioner.observe(state.metric, gradient),
+        }
+    }
+}
+
+impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
+    type State<S: Real> = Carried<M::State<S>, P::State<S>>;
+    type Memory<S: Real> = Memory<Powers<S>, P::Memory<S>>;
+    type Corrections<S: Real> = Corrections<M::Corrections<S>, S>;
+    type Sums<S: Real> = P::Sums<S>;
+    type Multipliers<S: Real> = Multipliers<S, S, P::Factors<S>>;
+
+    fn begin<S: Real>(&self) -> Self::Memory<S> {
+        Memory { powers: Powers { momentum: S::one(), metric: S::one() }, preconditioner: self.preconditioner.begin() }
+    }
+
+    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {
+        let powers = self.tick(memory.powers);
+        Corrections { momentum: self.momentum.correct(powers.momentum), metric: S::one() / (S::one() - powers.metric) }
+    }
+
+    #[inline(always)]
+    fn measure<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        at: Coordinate<S, Self::State<S>, S>,
+    ) -> Self::Sums<S> {
+        let state = self.observe(at.state, at.gradient);
+        let metric = state.metric.map(|slot| slot * corrections.metric);
+        let covector = self.momentum.covector(corrections.momentum, state.momentum, at.gradient);
+        self.preconditioner.measure(metric, at.gradient, covector)
+    }
+
+    fn damp<S: Real>(
+        &self,
+        inputs: Inputs<S>,
+        memory: Self::Memory<S>,
+        sums: Self::Sums<S>,
+    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>> {
+        let outcome = self.preconditioner.damp(inputs, memory.preconditioner, sums);
+        Outcome {
+            factors: Multipliers {
+                learning_rate: inputs.learning_rate,
+                decay: inputs.learning_rate * inputs.weight_decay,
+                preconditioner: outcome.factors,
+            },
+            memory: Memory { powers: self.tick(memory.powers), preconditioner: outcome.memory },
+            report: outcome.report,
+        }
+    }
+
+    #[inline(always)]
+    fn advance<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        multipliers: Self::Multipliers<S>,
+        at: Coordinate<S, Self::State<S>, S>,
+    ) -> Advanced<S, Self::State<S>> {
+        let state = self.observe(at.state, at.gradient);
+        let metric = state.metric.map(|slot| slot * corrections.metric);
+        let covector = self.momentum.covector(corrections.momentum, state.momentum, at.gradient);
+        let step = self.preconditioner.apply(multipliers.preconditioner, metric, at.gradient, covector);
+        Advanced {
+            parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
+            state,
+        }
+    }
+
+    fn xi(&self) -> f64 {
+        self.preconditioner.xi()
+    }
+
+    fn check_loss(&self, loss: f64) -> Result<(), Error> {
+        self.preconditioner.check_loss(loss)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.preconditioner.validate()?;
+        self.momentum.validate()
+    }
+
+    fn name(&self) -> String {
+        format!("Descent({}, {})", self.preconditioner.name(), self.momentum.name())
+    }
+}

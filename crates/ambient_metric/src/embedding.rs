@@ -1,0 +1,184 @@
+//! Embeddings: how the height of the loss surface depends on the loss.
+
+use crate::dual::Dual;
+use crate::error::{Error, require_positive};
+use crate::scalar::Real;
+
+/// The function f in the height h = √ξ f(L) of the loss surface.
+///
+/// A new embedding is one function, [`height`](Self::height). Its slope f′ comes from dual numbers.
+///
+/// # Mathematics
+///
+#[doc = include_str!("../math/embedding.html")]
+///
+/// # Requirements
+///
+/// f is smooth and strictly increasing where it is defined; outside it returns "undefined" (NaN).
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Embedding, Real};
+///
+/// struct Asinh;
+///
+/// impl Embedding for Asinh {
+///     fn height<S: Real>(&self, loss: S) -> S {
+///         (loss + (loss * loss + S::one()).sqrt()).ln()
+///     }
+/// }
+///
+/// assert!((Asinh.slope(1.0_f64) - 0.5_f64.sqrt()).abs() < 1e-15);
+/// assert!(Asinh.check(1.0).is_ok());
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 6 and 7: f enters the metric and the gradient that flows on it.
+pub trait Embedding {
+    /// f(L).
+    fn height<S: Real>(&self, loss: S) -> S;
+
+    /// f′(L), by dual numbers.
+    fn slope<S: Real>(&self, loss: S) -> S {
+        self.height(Dual::variable(loss)).derivative
+    }
+
+    /// Accepts a loss inside the domain: f finite, f′ finite and above zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LossOutsideDomain`].
+    fn check(&self, loss: f64) -> Result<(), Error> {
+        let Dual { value, derivative } = self.height(Dual::variable(loss));
+        if loss.is_finite() && value.is_finite() && derivative.is_finite() && derivative > 0.0 {
+            Ok(())
+        } else {
+            Err(Error::LossOutsideDomain { embedding: self.name(), loss })
+        }
+    }
+
+    /// Accepts the embedding's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+/// The last segment of a type's name, without its parameters.
+pub(crate) fn short_name<T: ?Sized>() -> String {
+    let full = core::any::type_name::<T>();
+    let without_parameters = full.split('<').next().unwrap_or(full);
+    without_parameters.rsplit("::").next().unwrap_or(full).to_owned()
+}
+
+/// f(L) = L: the damping is a smooth form of gradient clipping.
+///
+/// ```
+/// use ambient_metric::{Embedding, Identity};
+/// assert_eq!(Identity.slope(3.0), 1.0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Identity;
+
+impl Embedding for Identity {
+    fn height<S: Real>(&self, loss: S) -> S {
+        loss
+    }
+}
+
+/// f(L) = ln L, for L > 0: the step does not change when the loss is scaled.
+///
+/// ```
+/// use ambient_metric::{Embedding, Log};
+/// assert_eq!(Log.slope(4.0), 0.25);
+/// assert!(Log.check(0.0).is_err());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Log;
+
+impl Embedding for Log {
+    fn height<S: Real>(&self, loss: S) -> S {
+        loss.ln()
+    }
+}
+
+/// f(L) = √L, for L > 0: on a quadratic bowl the damping does not depend on L.
+///
+/// ```
+/// use ambient_metric::{Embedding, Sqrt};
+/// assert_eq!(Sqrt.slope(4.0), 0.25);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Sqrt;
+
+impl Embedding for Sqrt {
+    fn height<S: Real>(&self, loss: S) -> S {
+        loss.sqrt()
+    }
+}
+
+/// f(L) = Lᵖ with p > 0, for L > 0: between [`Sqrt`] and [`Identity`], and beyond.
+///
+/// ```
+/// use ambient_metric::{Embedding, Power};
+/// assert_eq!(Power(2.0).slope(3.0), 6.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Power(
+    /// The exponent p.
+    pub f64,
+);
+
+impl Embedding for Power {
+    fn height<S: Real>(&self, loss: S) -> S {
+        loss.power(self.0)
+    }
+
+    fn check(&self, loss: f64) -> Result<(), Error> {
+        let Dual { value, derivative } = self.height(Dual::variable(loss));
+        // An integer power has a value below zero too, where it need not increase.
+        if loss > 0.0 && loss.is_finite() && value.is_finite() && derivative.is_finite() && derivative > 0.0 {
+            Ok(())
+        } else {
+            Err(Error::LossOutsideDomain { embedding: self.name(), loss })
+        }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        require_positive("power", self.0)
+    }
+
+    fn name(&self) -> String {
+        format!("Power({})", self.0)
+    }
+}
+
+/// f(L) = ln(1 + L), for L > −1: like [`Log`] for large losses, safe at L = 0.
+///
+/// ```
+/// use ambient_metric::{Embedding, Log1p};
+/// assert_eq!(Log1p.slope(0.0), 1.0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Log1p;
+
+impl Embedding for Log1p {
+    fn height<S: Real>(&self, loss: S) -> S {
+        loss.ln_1p()
+    }
+}

@@ -1,0 +1,174 @@
+//! What can go wrong, said so that the reader knows what to do.
+
+use thiserror::Error;
+
+/// Why an operation was refused. Whatever the error, parameters and state are as they were before the call.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Error, Rule};
+///
+/// let wrong = rules::euclidean(-1.0, 0.9, 0.0);
+/// assert!(matches!(wrong.validate(), Err(Error::Hyperparameter { name: "xi", .. })));
+/// ```
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A hyperparameter lies outside its range.
+    #[error("{name} = {value} is out of range: {requirement}")]
+    Hyperparameter {
+        /// Which one.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What is allowed.
+        requirement: &'static str,
+    },
+    /// There is nothing to optimise.
+    #[error("the parameter space is empty: give at least one tensor with at least one element")]
+    Empty,
+    /// A tensor that should be there is not.
+    #[error("parameter `{name}` is missing: give a tensor of that name with shape {shape:?}")]
+    MissingParameter {
+        /// Its name.
+        name: String,
+        /// The shape it should have.
+        shape: Vec<usize>,
+    },
+    /// A tensor is there that nobody knows.
+    #[error("parameter `{name}` is unknown: this space has {}", list(known))]
+    UnknownParameter {
+        /// Its name.
+        name: String,
+        /// The names that would have been understood.
+        known: Vec<String>,
+    },
+    /// Two tensors have the same name.
+    #[error("parameter `{name}` appears twice: names tell tensors apart")]
+    DuplicateParameter {
+        /// The name.
+        name: String,
+    },
+    /// A tensor has another shape than the parameter of its name.
+    #[error("parameter `{name}` has shape {found:?} where {expected:?} is needed")]
+    Shape {
+        /// The parameter.
+        name: String,
+        /// The shape it should have.
+        expected: Vec<usize>,
+        /// The shape it has.
+        found: Vec<usize>,
+    },
+    /// A kernel reads another number of tensors than it was given.
+    #[error("the kernel reads {expected} tensors and was given {found}")]
+    Operands {
+        /// How many it reads.
+        expected: usize,
+        /// How many there were.
+        found: usize,
+    },
+    /// A gradient has an element that is NaN or infinite.
+    #[error(
+        "the gradient of parameter `{parameter}` has an element that is NaN or infinite: skip this step or lower the learning rate"
+    )]
+    NonFiniteGradient {
+        /// The parameter whose gradient it is.
+        parameter: String,
+    },
+    /// A sum or multiplier is too large for its type though every gradient is finite.
+    #[error("{quantity} is NaN or infinite though every gradient is finite: scale the loss or use a wider type")]
+    Overflow {
+        /// What overflowed.
+        quantity: String,
+    },
+    /// The loss lies where the embedding has no height or no positive slope.
+    #[error(
+        "the loss {loss} is outside the domain of the embedding {embedding}: it needs a finite height and a finite slope above zero there"
+    )]
+    LossOutsideDomain {
+        /// The embedding.
+        embedding: String,
+        /// The loss.
+        loss: f64,
+    },
+    /// A group names parameters that do not exist.
+    #[error("group `{group}`: the pattern `{pattern}` matches no parameter; there are {}", list(known))]
+    GroupMatchesNothing {
+        /// The group.
+        group: String,
+        /// Its pattern.
+        pattern: String,
+        /// The names of the parameters.
+        known: Vec<String>,
+    },
+    /// No group has this name.
+    #[error("there is no group `{group}`; there are {}", list(known))]
+    UnknownGroup {
+        /// The name asked for.
+        group: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// A checkpoint was written in a format that this version does not read.
+    #[error("the checkpoint has format version {found}; this version reads {supported}")]
+    CheckpointVersion {
+        /// The version found.
+        found: u32,
+        /// The version that can be read.
+        supported: u32,
+    },
+    /// A checkpoint belongs to another rule.
+    #[error("the checkpoint was written by the rule `{found}`; it cannot continue `{expected}`")]
+    CheckpointRule {
+        /// The rule that reads.
+        expected: String,
+        /// The rule that wrote.
+        found: String,
+    },
+    /// A checkpoint lacks an entry, has one too many, or has one of another length or outside its range.
+    #[error("the checkpoint does not fit: {entry} {problem}")]
+    CheckpointEntry {
+        /// Which entry.
+        entry: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// What a backend reports about its device or storage.
+    #[error("the backend failed: {0}")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Names for a message, in backquotes; long lists are cut.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text = format!("{text} and {} more", names.len() - SHOWN);
+    }
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+/// Accepts `value` where `allowed` holds, else names the hyperparameter and its requirement.
+///
+/// # Errors
+///
+/// [`Error::Hyperparameter`].
+pub(crate) fn require(allowed: bool, name: &'static str, value: f64, requirement: &'static str) -> Result<(), Error> {
+    if allowed { Ok(()) } else { Err(Error::Hyperparameter { name, value, requirement }) }
+}
+
+/// Accepts the decay of a moving average: in [0, 1).
+pub(crate) fn require_decay(name: &'static str, value: f64) -> Result<(), Error> {
+    require((0.0..1.0).contains(&value), name, value, "it is the decay of a moving average and must lie in [0, 1)")
+}
+
+/// Accepts a finite number that is not negative.
+pub(crate) fn require_non_negative(name: &'static str, value: f64) -> Result<(), Error> {
+    require(value.is_finite() && value >= 0.0, name, value, "it must be finite and not negative")
+}
+
+/// Accepts a finite number above zero.
+pub(crate) fn require_positive(name: &'static str, value: f64) -> Result<(), Error> {
+    require(value.is_finite() && value > 0.0, name, value, "it must be finite and above zero")
+}

@@ -1,0 +1,121 @@
+//! The layout of a parameter space: which named parts it has, and the shape of each.
+
+use crate::error::Error;
+
+/// One named tensor of a parameter space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name, unique in the space.
+    pub name: String,
+    /// Its shape; empty for a single number.
+    pub shape: Vec<usize>,
+}
+
+impl Part {
+    /// How many elements the part has.
+    ///
+    /// ```
+    /// let part = ambient_metric::Part { name: "w".into(), shape: vec![3, 4] };
+    /// assert_eq!(part.elements(), 12);
+    /// ```
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// The parts of a parameter space, in the order in which sums run over them.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Layout, Part};
+///
+/// let layout = Layout::new(vec![Part { name: "w".into(), shape: vec![3, 4] }, Part { name: "b".into(), shape: vec![3] }])?;
+/// assert_eq!(layout.elements(), 15);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    parts: Vec<Part>,
+}
+
+impl Layout {
+    /// A layout with these parts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DuplicateParameter`] where two parts share a name.
+    pub fn new(parts: Vec<Part>) -> Result<Self, Error> {
+        let mut names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        names.sort_unstable();
+        for pair in names.windows(2) {
+            if let [a, b] = pair
+                && a == b
+            {
+                return Err(Error::DuplicateParameter { name: (*a).to_owned() });
+            }
+        }
+        Ok(Self { parts })
+    }
+
+    /// The layout of a single tensor.
+    ///
+    /// ```
+    /// assert_eq!(ambient_metric::Layout::single("theta", vec![2, 3]).elements(), 6);
+    /// ```
+    #[must_use]
+    pub fn single(name: impl Into<String>, shape: Vec<usize>) -> Self {
+        Self { parts: vec![Part { name: name.into(), shape }] }
+    }
+
+    /// The parts, in order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The names of the parts, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.parts.iter().map(|part| part.name.clone()).collect()
+    }
+
+    /// How many elements all parts have together.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        self.parts.iter().map(Part::elements).sum()
+    }
+
+    /// Accepts `other` where it has the same parts with the same shapes in the same order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MissingParameter`], [`Error::UnknownParameter`] or [`Error::Shape`], naming the first part that differs.
+    pub fn check(&self, other: &Self) -> Result<(), Error> {
+        if core::ptr::eq(self, other) || self == other {
+            return Ok(());
+        }
+        for part in &self.parts {
+            match other.parts.iter().find(|candidate| candidate.name == part.name) {
+                None => return Err(Error::MissingParameter { name: part.name.clone(), shape: part.shape.clone() }),
+                Some(found) if found.shape != part.shape => {
+                    return Err(Error::Shape {
+                        name: part.name.clone(),
+                        expected: part.shape.clone(),
+                        found: found.shape.clone(),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        match other.parts.iter().find(|part| !self.parts.iter().any(|known| known.name == part.name)) {
+            Some(unknown) => Err(Error::UnknownParameter { name: unknown.name.clone(), known: self.names() }),
+            // The same parts in another order: the first that stands elsewhere is where it should not be.
+            None => Err(Error::UnknownParameter {
+                name: other.parts.first().map(|part| part.name.clone()).unwrap_or_default(),
+                known: self.names(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Metrics: the geometry at a point, and the base metrics γ that the pull-back starts from.
+
+use crate::bundle;
+use crate::bundle::Bundle;
+use crate::embedding::short_name;
+use crate::error::Error;
+use crate::kernel::{Kernel, Uniforms};
+use crate::scalar::{Field, Real};
+use crate::tensor::{Covector, Operands, Tensor, Vector, Wide};
+
+/// A Riemannian metric at one point: lengths and angles of vectors and covectors.
+///
+/// Implement [`raise`](Self::raise), [`lower`](Self::lower) and [`log_determinant`](Self::log_determinant); inner
+/// products and norms follow.
+///
+/// # Mathematics
+///
+#[doc = include_str!("../math/metric.html")]
+///
+/// # Requirements
+///
+/// The metric is symmetric and positive definite, and `raise` inverts `lower`.
+pub trait Metric<T: Tensor> {
+    /// g⁻¹x: turns a covector into a vector.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ or the backend fails.
+    fn raise(&self, covector: &Covector<T>) -> Result<Vector<T>, Error>;
+
+    /// g v: turns a vector into a covector.
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn lower(&self, vector: &Vector<T>) -> Result<Covector<T>, Error>;
+
+    /// ln det g.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    fn log_determinant(&self) -> Result<Wide<T>, Error>;
+
+    /// The inner product of two vectors, uᵀg v.
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn inner(&self, u: &Vector<T>, v: &Vector<T>) -> Result<Wide<T>, Error> {
+        self.lower(u)?.contract(v)
+    }
+
+    /// The inner product of two covectors, ⟨x, y⟩ = xᵀg⁻¹y.
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn inner_covectors(&self, x: &Covector<T>, y: &Covector<T>) -> Result<Wide<T>, Error> {
+        x.contract(&self.raise(y)?)
+    }
+
+    /// The length of a vector, √(vᵀg v).
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn norm(&self, vector: &Vector<T>) -> Result<Wide<T>, Error> {
+        Ok(self.inner(vector, vector)?.sqrt())
+    }
+
+    /// The length of a covector, √(xᵀg⁻¹x).
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn norm_covector(&self, covector: &Covector<T>) -> Result<Wide<T>, Error> {
+        Ok(self.inner_covectors(covector, covector)?.sqrt())
+    }
+}
+
+/// The metric γ on the parameters: how it sees gradients, and what its inverse does.
+///
+/// A base metric may depend on the gradients seen so far. What it remembers is a value of type [`State`](Self::State)
+/// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`DiagonalMetric`] is a base metric on every backend. A
+/// metric that is not pointwise implements this trait for the tensors that it knows.
+///
+/// # Requirements
+///
+/// γ is symmetric and positive definite in every state that [`observe`](Self::observe) can reach.
+pub trait BaseMetric<T: Tensor> {
+    /// What it remembers.
+    type State: Clone;
+
+    /// The state before any gradient, for parameters like these.
+    ///
+    /// # Errors
+    ///
+    /// Where the metric does not take such a layout.
+    fn begin(&self, parameters: &T) -> Result<Self::State, Error>;
+
+    /// Takes a gradient into account.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ or the backend fails; the state is then unchanged.
+    fn observe(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+
+    /// γ⁻¹x.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ or the backend fails.
+    fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error>;
+
+    /// γ v.
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error>;
+
+    /// ln det γ.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error>;
+}
+
+/// A base metric in one of its states: a [`Metric`].
+#[derive(Debug)]
+pub struct At<'a, M, St> {
+    /// The base metric.
+    pub metric: &'a M,
+    /// What it remembers.
+    pub state: &'a St,
+}
+
+impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
+    fn raise(&self, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        self.metric.raise(self.state, covector)
+    }
+
+    fn lower(&self, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        self.metric.lower(self.state, vector)
+    }
+
+    fn log_determinant(&self) -> Result<Wide<T>, Error> {
+        self.metric.log_determinant(self.state)
+    }
+}
+
+/// A base metric that is diagonal: γ⁻¹ at a coordinate depends on what was seen at that coordinate alone.
+///
+/// A new one is two functions: how its state sees a gradient, and what γ⁻¹ is. Both are generic over the scalar, so the
+/// metric runs fused into the step on every backend.
+///
+/// # Requirements
+///
+/// `inverse` is above zero. The state starts at zero.
+///
+/// # Example
+///
+/// The metric of RMSprop with a fourth root in place of the square root:
+///
+/// ```
+/// use ambient_metric::{DiagonalMetric, Field, Real};
+///
+/// struct Gentle { beta: f64 }
+///
+/// impl DiagonalMetric for Gentle {
+///     type State<S: Real> = S;
+///
+///     fn observe<S: Real>(&self, seen: S, gradient: S) -> S {
+///         S::constant(self.beta) * seen + S::constant(1.0 - self.beta) * gradient * gradient
+///     }
+///
+///     fn inverse<S: Real>(&self, seen: S) -> S {
+///         S::one() / (seen.sqrt().sqrt() + S::constant(1e-8))
+///     }
+///
+///     fn decay(&self) -> f64 {
+///         self.beta
+///     }
+/// }
+/// ```
+pub trait DiagonalMetric {
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+
+    /// The state after a gradient has been seen.
+    fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// The diagonal element of γ⁻¹, from the state after [`observe`](Self::observe) and after bias correction.
+    fn inverse<S: Real>(&self, state: Self::State<S>) -> S;
+
+    /// The decay β of a moving average in the state, which starts at zero and is therefore too small by 1 − βᵗ:
+    /// [`inverse`](Self::inverse) receives the state divided by that. Zero, the default, means that there is nothing to correct.
+    fn decay(&self) -> f64 {
+        0.0
+    }
+
+    /// Accepts the metric's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+/// What a [`DiagonalMetric`] remembers on a backend: its state as tensors, and the power βᵗ of its bias correction.
+#[derive(Clone, Debug)]
+pub struct DiagonalState<T: Tensor> {
+    layout: crate::layout::Layout,
+    slots: Vec<T>,
+    power: Wide<T>,
+}
+
+impl<T: Tensor> DiagonalState<T> {
+    /// The state as tensors, one per slot.
+    #[must_use]
+    pub fn slots(&self) -> &[T] {
+        &self.slots
+    }
+
+    fn correction(&self) -> Wide<T> {
+        let one = <Wide<T> as Field>::one();
+        // Before the first gradient every moving average is zero, and zero needs no correction.
+        if self.power == one { one } else { one / (one - self.power) }
+    }
+}
+
+impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
+    type State = DiagonalState<T>;
+
+    fn begin(&self, parameters: &T) -> Result<DiagonalState<T>, Error> {
+        let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
+        Ok(DiagonalState {
+            layout: parameters.layout().clone(),
+            slots: (0..slots).map(|_| parameters.zeros_like()).collect(),
+            power: <Wide<T> as Field>::one(),
+        })
+    }
+
+    fn observe(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
+        state.layout.check(gradient.0.layout())?;
+        if let Some((first, rest)) = state.slots.split_first_mut() {
+            T::update(&Observe(self), Uniforms::same(&()), first, rest, &[&gradient.0])?;
+        }
+        state.power = state.power * <Wide<T> as Field>::constant(self.decay());
+        Ok(())
+    }
+
+    fn raise(&self, state: &DiagonalState<T>, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        state.layout.check(covector.0.layout())?;
+        let mut raised = covector.0.clone();
+        let reads: Vec<&T> = state.slots.iter().collect();
+        T::update(&Raise(self), Uniforms::same(&state.correction()), &mut raised, &mut [], &reads)?;
+        Ok(Vector(raised))
+    }
+
+    fn lower(&self, state: &DiagonalState<T>, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        state.layout.check(vector.0.layout())?;
+        let mut lowered = vector.0.clone();
+        let reads: Vec<&T> = state.slots.iter().collect();
+        T::update(&Lower(self), Uniforms::same(&state.correction()), &mut lowered, &mut [], &reads)?;
+        Ok(Covector(lowered))
+    }
+
+    fn log_determinant(&self, state: &DiagonalState<T>) -> Result<Wide<T>, Error> {
+        let Some((target, companions)) = state.slots.split_first() else {
+            // Without state every coordinate has the same γ⁻¹.
+            let count = <Wide<T> as Field>::constant(state.layout.elements() as f64);
+            let inverse = self.inverse(<M::State<Wide<T>> as Bundle<Wide<T>>>::zero());
+            return Ok(-(count * inverse.ln()));
+        };
+        let mut total = [<Wide<T> as Field>::zero()];
+        let operands = Operands { target, companions, reads: &[] };
+        T::sum(&LogDeterminant(self), Uniforms::same(&state.correction()), operands, &mut total)?;
+        let [total] = total;
+        Ok(total)
+    }
+}
+
+bundle! {
+    /// A component beside the state of a metric.
+    pub nested struct WithState<X, St> { component: X, state: St }
+}
+
+bundle! {
+    /// The state of a metric beside the gradient it is about to see.
+    pub nested struct Seeing<St, X> { state: St, gradient: X }
+}
+
+/// state ← observe(state, l).
+struct Observe<'m, M>(&'m M);
+
+impl<M: DiagonalMetric> Kernel for Observe<'_, M> {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = Seeing<M::State<S>, S>;
+    type Output<S: Real> = M::State<S>;
+
+    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
+        self.0.observe(input.state, input.gradient)
+    }
+}
+
+/// x ← γ⁻¹x.
+struct Raise<'m, M>(&'m M);
+
+impl<M: DiagonalMetric> Kernel for Raise<'_, M> {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = WithState<S, M::State<S>>;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
+        self.0.inverse(input.state.map(|slot| slot * correction)) * input.component
+    }
+}
+
+/// v ← γv.
+struct Lower<'m, M>(&'m M);
+
+impl<M: DiagonalMetric> Kernel for Lower<'_, M> {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = WithState<S, M::State<S>>;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
+        input.component / self.0.inverse(input.state.map(|slot| slot * correction))
+    }
+}
+
+/// −ln γ⁻¹, to be summed.
+struct LogDeterminant<'m, M>(&'m M);
+
+impl<M: DiagonalMetric> Kernel for LogDeterminant<'_, M> {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = M::State<S>;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, correction: S, state: M::State<S>) -> S {
+        -self.0.inverse(state.map(|slot| slot * correction)).ln()
+    }
+}

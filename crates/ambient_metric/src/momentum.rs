@@ -1,0 +1,192 @@
+//! Momentum: how past gradients enter the covector that a step follows.
+
+use crate::bundle::Bundle;
+use crate::embedding::short_name;
+use crate::error::{Error, require_decay};
+use crate::scalar::Real;
+
+/// How gradients are remembered, and which covector the step follows.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Ema, Momentum};
+///
+/// let momentum = Ema(0.9);
+/// let remembered = momentum.remember(0.0, 2.0);
+/// let corrections = momentum.correct(0.9);
+/// assert!((momentum.covector(corrections, remembered, 2.0) - 2.0_f64).abs() < 1e-15);
+/// ```
+pub trait Momentum {
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+    /// Bias corrections, the same for every element.
+    type Corrections<S: Real>: Bundle<S>;
+
+    /// The decay μ of the memory; its power μᵗ reaches [`correct`](Self::correct).
+    fn decay(&self) -> f64;
+
+    /// The bias corrections of step t from μᵗ.
+    fn correct<S: Real>(&self, power: S) -> Self::Corrections<S>;
+
+    /// The state after the gradient l has been seen.
+    fn remember<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// The covector that the step follows, from the state after [`remember`](Self::remember).
+    fn covector<S: Real>(&self, corrections: Self::Corrections<S>, state: Self::State<S>, gradient: S) -> S;
+
+    /// Accepts the decay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] outside [0, 1).
+    fn validate(&self) -> Result<(), Error> {
+        require_decay("momentum", self.decay())
+    }
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+/// The moving average x ← d x + (1 − d) y.
+#[inline(always)]
+pub(crate) fn average<S: Real>(decay: f64, past: S, present: S) -> S {
+    S::constant(decay) * past + S::constant(1.0 - decay) * present
+}
+
+/// The moving average m ← μm + (1−μ)l, corrected for its start at zero: m̂ = m / (1 − μᵗ).
+///
+/// The momentum of the induced-metric optimisers and of Adam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Ema(
+    /// The decay μ, in [0, 1).
+    pub f64,
+);
+
+impl Momentum for Ema {
+    type State<S: Real> = S;
+    type Corrections<S: Real> = S;
+
+    fn decay(&self) -> f64 {
+        self.0
+    }
+
+    fn correct<S: Real>(&self, power: S) -> S {
+        S::one() / (S::one() - power)
+    }
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+        average(self.0, m, gradient)
+    }
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, correction: S, m: S, _gradient: S) -> S {
+        m * correction
+    }
+}
+
+/// The heavy ball m ← l + μm, as plain SGD has it: no factor 1−μ and no correction.
+///
+/// ```
+/// use ambient_metric::{HeavyBall, Momentum};
+/// assert_eq!(HeavyBall(0.5).remember(2.0, 1.0), 2.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct HeavyBall(
+    /// The friction μ, in [0, 1).
+    pub f64,
+);
+
+impl Momentum for HeavyBall {
+    type State<S: Real> = S;
+    type Corrections<S: Real> = ();
+
+    fn decay(&self) -> f64 {
+        self.0
+    }
+
+    fn correct<S: Real>(&self, _power: S) {}
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+        gradient + S::constant(self.0) * m
+    }
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, (): (), m: S, _gradient: S) -> S {
+        m
+    }
+}
+
+/// Nesterov's look-ahead on the moving average, as NAdam has it: m̂ = μ m / (1 − μᵗ⁺¹) + (1−μ) l / (1 − μᵗ).
+///
+/// ```
+/// use ambient_metric::{Momentum, Nesterov};
+/// assert!(Nesterov(1.0).validate().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Nesterov(
+    /// The decay μ, in [0, 1).
+    pub f64,
+);
+
+impl Momentum for Nesterov {
+    type State<S: Real> = S;
+    /// The weights of m and of l.
+    type Corrections<S: Real> = [S; 2];
+
+    fn decay(&self) -> f64 {
+        self.0
+    }
+
+    fn correct<S: Real>(&self, power: S) -> [S; 2] {
+        let decay = S::constant(self.0);
+        let next = power * decay;
+        [decay / (S::one() - next), S::constant(1.0 - self.0) / (S::one() - power)]
+    }
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+        average(self.0, m, gradient)
+    }
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, [of_memory, of_gradient]: [S; 2], m: S, gradient: S) -> S {
+        of_memory * m + of_gradient * gradient
+    }
+}
+
+/// No memory: the step follows the gradient, and nothing is stored.
+///
+/// ```
+/// use ambient_metric::{Momentum, NoMomentum};
+/// assert_eq!(NoMomentum.covector((), (), 3.0), 3.0);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct NoMomentum;
+
+impl Momentum for NoMomentum {
+    type State<S: Real> = ();
+    type Corrections<S: Real> = ();
+
+    fn decay(&self) -> f64 {
+        0.0
+    }
+
+    fn correct<S: Real>(&self, _power: S) {}
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, (): (), _gradient: S) {}
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, (): (), (): (), gradient: S) -> S {
+        gradient
+    }
+}

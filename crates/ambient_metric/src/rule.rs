@@ -1,0 +1,183 @@
+//! Rules: an update written once, in three acts, for every scalar and every backend.
+
+use crate::bundle;
+use crate::bundle::Bundle;
+use crate::error::Error;
+use crate::kernel::Kernel;
+use crate::preconditioner::{Damping, Inputs, Outcome};
+use crate::scalar::Real;
+
+bundle! {
+    /// What a rule sees at one coordinate, and in this order on a backend: parameter, state, gradient.
+    pub nested struct Coordinate<X, St, L> {
+        /// θ.
+        parameter: X,
+        /// What the rule keeps per element.
+        state: St,
+        /// l.
+        gradient: L,
+    }
+}
+
+bundle! {
+    /// A coordinate after a step.
+    pub nested struct Advanced<X, St> {
+        /// θ after the step.
+        parameter: X,
+        /// The state after the step.
+        state: St,
+    }
+}
+
+/// An update rule in three acts: measure → damp → advance.
+///
+/// 1. [`measure`](Self::measure) reads a coordinate and says what it adds to a few sums. Nothing is written.
+/// 2. [`damp`](Self::damp) is scalar arithmetic: sums and scalar memory in, multipliers and new memory out.
+/// 3. [`advance`](Self::advance) returns the parameter and state of a coordinate after the step.
+///
+/// A step is therefore atomic (what can fail is known before anything is written), costs one global sum more than Adam, and is the
+/// same code on every backend. Most rules are a [`Descent`](crate::Descent) with some
+/// [`Preconditioner`](crate::Preconditioner) and [`Momentum`](crate::Momentum); implement this trait for a rule that is not.
+///
+/// # Requirements
+///
+/// The functions are pure: they depend on their arguments and the rule's constants alone.
+///
+/// # Example
+///
+/// Sign descent, θ ← θ − η sign(l), with l / |l| for the sign:
+///
+/// ```
+/// use ambient_metric::{Advanced, Coordinate, Damping, Error, Field, Inputs, Outcome, Real, Rule};
+///
+/// struct Sign;
+///
+/// impl Rule for Sign {
+///     type State<S: Real> = ();
+///     type Memory<S: Real> = ();
+///     type Corrections<S: Real> = ();
+///     type Sums<S: Real> = ();
+///     type Multipliers<S: Real> = S;
+///
+///     fn begin<S: Real>(&self) {}
+///     fn correct<S: Real>(&self, (): ()) {}
+///     fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
+///     fn damp<S: Real>(&self, inputs: Inputs<S>, (): (), (): ()) -> Outcome<S, (), Damping<S>> {
+///         Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
+///     }
+///     fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
+///         let sign = at.gradient / (at.gradient.abs() + S::constant(1e-300));
+///         Advanced { parameter: at.parameter - eta * sign, state: () }
+///     }
+///     fn check_loss(&self, _loss: f64) -> Result<(), Error> { Ok(()) }
+///     fn validate(&self) -> Result<(), Error> { Ok(()) }
+///     fn name(&self) -> String { "Sign".into() }
+/// }
+///
+/// let at = Coordinate { parameter: 1.0, state: (), gradient: -3.0 };
+/// assert_eq!(Sign.advance((), 0.5, at).parameter, 1.5);
+/// ```
+pub trait Rule {
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+    /// What is kept once.
+    type Memory<S: Real>: Bundle<S>;
+    /// Bias corrections of a step, the same for every element.
+    type Corrections<S: Real>: Bundle<S>;
+    /// What is summed over all elements.
+    type Sums<S: Real>: Bundle<S>;
+    /// What `advance` multiplies by, the same for every element of a group.
+    type Multipliers<S: Real>: Bundle<S>;
+
+    /// The scalar memory before the first step. The state per element begins at zero.
+    fn begin<S: Real>(&self) -> Self::Memory<S>;
+
+    /// The bias corrections of the next step, from the memory after the last.
+    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S>;
+
+    /// Act 1: what one coordinate adds to the sums.
+    fn measure<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        at: Coordinate<S, Self::State<S>, S>,
+    ) -> Self::Sums<S>;
+
+    /// Act 2: multipliers, new memory and damping from the sums. Called once per group with the same sums; the new
+    /// memory must not depend on the learning rate or weight decay.
+    fn damp<S: Real>(
+        &self,
+        inputs: Inputs<S>,
+        memory: Self::Memory<S>,
+        sums: Self::Sums<S>,
+    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>>;
+
+    /// Act 3: one coordinate after the step.
+    fn advance<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        multipliers: Self::Multipliers<S>,
+        at: Coordinate<S, Self::State<S>, S>,
+    ) -> Advanced<S, Self::State<S>>;
+
+    /// The metric coefficient ξ; zero where there is no pull-back.
+    fn xi(&self) -> f64 {
+        0.0
+    }
+
+    /// Accepts a loss that `damp` can use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LossOutsideDomain`].
+    fn check_loss(&self, loss: f64) -> Result<(), Error>;
+
+    /// Accepts the rule's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error>;
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String;
+}
+
+bundle! {
+    /// The sums of act 1: Σ l², by which a gradient that is not finite is found, beside the rule's own.
+    pub nested struct Measured<S, R> { gradient: S, rule: R }
+}
+
+/// Act 1 of a rule as a kernel, to be summed.
+#[derive(Debug)]
+pub struct Measure<'r, R>(pub &'r R);
+
+impl<R: Rule> Kernel for Measure<'_, R> {
+    type Uniform<S: Real> = R::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, S>;
+    type Output<S: Real> = Measured<S, R::Sums<S>>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> Self::Output<S> {
+        Measured { gradient: at.gradient * at.gradient, rule: self.0.measure(corrections, at) }
+    }
+}
+
+bundle! {
+    /// The uniforms of act 3.
+    pub nested struct Pass<C, M> { corrections: C, multipliers: M }
+}
+
+/// Act 3 of a rule as a kernel, to be stored.
+#[derive(Debug)]
+pub struct Advance<'r, R>(pub &'r R);
+
+impl<R: Rule> Kernel for Advance<'_, R> {
+    type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, S>;
+    type Output<S: Real> = Advanced<S, R::State<S>>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
+        self.0.advance(uniform.corrections, uniform.multipliers, at)
+    }
+}

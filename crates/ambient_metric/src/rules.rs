@@ -1,0 +1,99 @@
+//! The optimisers that have names, each a [`Descent`] in one line.
+
+use crate::base_metrics::{Euclidean, RmsProp};
+use crate::descent::Descent;
+use crate::embedding::{Identity, Log};
+use crate::momentum::{Ema, HeavyBall, Nesterov};
+use crate::preconditioner::Induced;
+
+/// SGD with the heavy ball: m ← l + μm, θ ← θ − ηm.
+pub type Sgd = Descent<Euclidean, HeavyBall>;
+/// SGD with a bias-corrected moving average: the Euclidean induced optimiser at ξ = 0.
+pub type SgdEma = Descent<Euclidean, Ema>;
+/// Adam with decoupled weight decay; without decay it is Adam.
+pub type AdamW = Descent<RmsProp, Ema>;
+/// Adam with Nesterov's look-ahead.
+pub type NAdam = Descent<RmsProp, Nesterov>;
+/// The paper's `SGD_METRIC`: flat base metric, identity embedding.
+pub type EuclideanInduced = Descent<Induced<Euclidean, Identity>, Ema>;
+/// The paper's `SGD_LOG_METRIC`: flat base metric, logarithmic embedding.
+pub type EuclideanLogInduced = Descent<Induced<Euclidean, Log>, Ema>;
+/// The paper's `SGD_RMS`: RMSprop base metric, identity embedding.
+pub type RmsPropInduced = Descent<Induced<RmsProp, Identity>, Ema>;
+
+/// SGD with the heavy ball.
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::sgd(0.9).validate().is_ok());
+/// ```
+#[must_use]
+pub fn sgd(momentum: f64) -> Sgd {
+    Descent::new(Euclidean, HeavyBall(momentum))
+}
+
+/// SGD with a bias-corrected moving average of the gradient.
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::sgd_ema(1.0).validate().is_err());
+/// ```
+#[must_use]
+pub fn sgd_ema(momentum: f64) -> SgdEma {
+    Descent::new(Euclidean, Ema(momentum))
+}
+
+/// Adam, which is AdamW when the configuration has a weight decay. `epsilon` stands outside the root.
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::adam(0.9, 0.999, 1e-8).validate().is_ok());
+/// ```
+#[must_use]
+pub fn adam(b1: f64, b2: f64, epsilon: f64) -> AdamW {
+    Descent::new(RmsProp { beta: b2, epsilon }, Ema(b1))
+}
+
+/// NAdam: Adam with Nesterov's look-ahead.
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::nadam(0.9, 0.999, 0.0).validate().is_err());
+/// ```
+#[must_use]
+pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
+    Descent::new(RmsProp { beta: b2, epsilon }, Nesterov(b1))
+}
+
+/// The paper's `SGD_METRIC`.
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), 0.1);
+/// ```
+#[must_use]
+pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
+    Descent::new(Induced::new(Euclidean, Identity, xi).beta(beta), Ema(momentum))
+}
+
+/// The paper's `SGD_LOG_METRIC`.
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::euclidean_log(0.1, 0.9, 0.8).check_loss(0.0).is_err());
+/// ```
+#[must_use]
+pub fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> EuclideanLogInduced {
+    Descent::new(Induced::new(Euclidean, Log, xi).beta(beta), Ema(momentum))
+}
+
+/// The paper's `SGD_RMS`.
+///
+/// ```
+/// use ambient_metric::{rules, RmsProp, Rule};
+/// assert!(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()).validate().is_ok());
+/// ```
+#[must_use]
+pub fn rmsprop(xi: f64, momentum: f64, beta: f64, metric: RmsProp) -> RmsPropInduced {
+    Descent::new(Induced::new(metric, Identity, xi).beta(beta), Ema(momentum))
+}

@@ -1,0 +1,227 @@
+//! The abstract tensor: what the library asks of storage, and nothing more.
+
+use crate::bundle::Bundle;
+use crate::error::Error;
+use crate::kernel::{Kernel, Uniforms};
+use crate::layout::Layout;
+use crate::scalar::{Element, Field, Real};
+
+/// The type in which a tensor's sums and scalar state are kept.
+pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
+
+/// A point, vector or covector of a parameter space: numbers in named parts, over which kernels run.
+///
+/// A backend is an implementation of this trait. Two operations carry all arithmetic: [`sum`](Self::sum) reads and adds,
+/// [`update`](Self::update) reads and writes. The rest moves data between the backend and the host.
+///
+/// # Requirements
+///
+/// Both operations check that all tensors have the layout of the target ([`Operands::check`] does it) and fail without
+/// writing where they do not. `sum` adds in an order that depends on the layout alone, so that the same inputs
+/// give the same bits, and widens where it adds many partial sums. An element of a part is combined with the elements at
+/// the same index of the other tensors, whatever their arrangement in memory.
+pub trait Tensor: Clone {
+    /// The numbers it stores.
+    type Element: Element;
+
+    /// Its parts.
+    fn layout(&self) -> &Layout;
+
+    /// A tensor of the same layout, in the same place, full of zeros.
+    #[must_use]
+    fn zeros_like(&self) -> Self;
+
+    /// The elements of a part in row-major order, copied to the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operands`] where there is no such part; [`Error::Backend`] where the device fails.
+    fn read(&self, part: usize) -> Result<Vec<Self::Element>, Error>;
+
+    /// Replaces the elements of a part, given in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operands`] where there is no such part, [`Error::Shape`] where the number of elements differs;
+    /// [`Error::Backend`] where the device fails.
+    fn write(&mut self, part: usize, elements: &[Self::Element]) -> Result<(), Error>;
+
+    /// Sums a kernel's output over all elements, into one total per group.
+    ///
+    /// `totals` has one entry per group of `uniforms`; entries are overwritten.
+    ///
+    /// # Errors
+    ///
+    /// What [`Operands::check`] finds; [`Error::Backend`] where the device fails.
+    fn sum<K: Kernel>(
+        kernel: &K,
+        uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
+        operands: Operands<'_, Self>,
+        totals: &mut [K::Output<Wide<Self>>],
+    ) -> Result<(), Error>;
+
+    /// Replaces the elements of `target` and `companions` by a kernel's output, slot by slot.
+    ///
+    /// # Errors
+    ///
+    /// What [`Operands::check`] finds; [`Error::Backend`] where the device fails.
+    fn update<K: Kernel>(
+        kernel: &K,
+        uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
+        target: &mut Self,
+        companions: &mut [Self],
+        reads: &[&Self],
+    ) -> Result<(), Error>;
+}
+
+/// The tensors that a pass reads, in the order of the kernel's input: target, companions, then the rest.
+#[derive(Debug)]
+pub struct Operands<'a, T> {
+    /// The tensor that an update writes.
+    pub target: &'a T,
+    /// Further tensors that an update writes.
+    pub companions: &'a [T],
+    /// Tensors that are only read.
+    pub reads: &'a [&'a T],
+}
+
+impl<T> Clone for Operands<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Operands<'_, T> {}
+
+impl<T: Tensor> Operands<'_, T> {
+    /// Accepts operands that a kernel can run over: as many as it reads, all of one layout.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operands`] for a wrong number, and what [`Layout::check`] finds.
+    pub fn check<K: Kernel>(&self) -> Result<(), Error> {
+        let expected = <K::Input<T::Element> as Bundle<T::Element>>::LEN;
+        let found = 1 + self.companions.len() + self.reads.len();
+        if expected != found {
+            return Err(Error::Operands { expected, found });
+        }
+        let layout = self.target.layout();
+        self.companions.iter().chain(self.reads.iter().copied()).try_for_each(|tensor| layout.check(tensor.layout()))
+    }
+}
+
+/// A point from named host data is made by each backend; a gradient is a covector, a step a vector: the same storage, and
+/// only a metric turns one into the other.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::Covector;
+///
+/// let gradient = Covector([1.0, 2.0]);
+/// assert_eq!(gradient.0, [1.0, 2.0]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Covector<T>(pub T);
+
+/// A step: index up. See [`Covector`].
+///
+/// # Example
+///
+/// ```
+/// let step = ambient_metric::Vector([0.5, 1.0]);
+/// assert_eq!(step.0, [0.5, 1.0]);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vector<T>(pub T);
+
+impl<T: Tensor> Covector<T> {
+    /// The contraction Σ xᵢ vⁱ with a vector. It needs no metric.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ.
+    pub fn contract(&self, vector: &Vector<T>) -> Result<Wide<T>, Error> {
+        contract(&self.0, &vector.0)
+    }
+
+    /// Adds `scale` times another covector.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ.
+    pub fn add_scaled(&mut self, scale: Wide<T>, other: &Self) -> Result<(), Error> {
+        add_scaled(&mut self.0, scale, &other.0)
+    }
+}
+
+impl<T: Tensor> Vector<T> {
+    /// Adds `scale` times another vector.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ.
+    pub fn add_scaled(&mut self, scale: Wide<T>, other: &Self) -> Result<(), Error> {
+        add_scaled(&mut self.0, scale, &other.0)
+    }
+
+    /// Multiplies every component by `scale`.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    pub fn scale(&mut self, scale: Wide<T>) -> Result<(), Error> {
+        T::update(&Scale, Uniforms::same(&scale), &mut self.0, &mut [], &[])
+    }
+}
+
+/// x y, to be summed.
+struct Product;
+
+impl Kernel for Product {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, (): (), [x, y]: [S; 2]) -> S {
+        x * y
+    }
+}
+
+/// y + a x.
+struct AddScaled;
+
+impl Kernel for AddScaled {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, scale: S, [target, other]: [S; 2]) -> S {
+        target + scale * other
+    }
+}
+
+/// a x.
+struct Scale;
+
+impl Kernel for Scale {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = S;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, scale: S, x: S) -> S {
+        scale * x
+    }
+}
+
+fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
+    let mut total = [<Wide<T> as Field>::zero()];
+    let operands = Operands { target: x, companions: &[], reads: &[y] };
+    T::sum(&Product, Uniforms::same(&()), operands, &mut total)?;
+    let [total] = total;
+    Ok(total)
+}
+
+fn add_scaled<T: Tensor>(target: &mut T, scale: Wide<T>, other: &T) -> Result<(), Error> {
+    T::update(&AddScaled, Uniforms::same(&scale), target, &mut [], &[other])
+}

@@ -1,0 +1,318 @@
+//! Named arrays that together form one parameter space.
+
+use core::fmt;
+use core::ops::Range;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Tensor, Uniforms, Wide};
+use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
+
+use crate::pass::{self, MAX_OPERANDS, Stretch};
+
+/// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
+///
+/// All elements lie in one stretch of memory, part after part in the order of their names, each part in row-major order. So a
+/// model of two hundred small tensors costs what one large tensor costs, and splitting a tensor in two does not change a sum.
+/// Arrays in any memory order may be handed over; views are handed out.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let mut theta = Parameters::new([
+///     ("layer.weight", array![[1.0, 2.0], [3.0, 4.0]].into_dyn()),
+///     ("layer.bias", array![0.0, 0.0].into_dyn()),
+/// ])?;
+/// theta.view_mut("layer.bias")?.fill(0.5);
+/// assert_eq!(theta.view("layer.bias")?, array![0.5, 0.5].into_dyn());
+/// assert_eq!(theta.len(), 6);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Parameters<E> {
+    /// Shared by clones, so that comparing layouts in a step costs nothing.
+    space: Arc<Space>,
+    elements: Vec<E>,
+}
+
+/// Which parts there are, and where each lies.
+#[derive(PartialEq)]
+struct Space {
+    layout: Layout,
+    /// Where every part begins, and after the last of them the end.
+    offsets: Vec<usize>,
+}
+
+impl Space {
+    fn new(layout: Layout) -> Self {
+        let mut offsets = vec![0];
+        let mut end = 0;
+        for part in layout.parts() {
+            end += part.elements();
+            offsets.push(end);
+        }
+        Self { layout, offsets }
+    }
+
+    /// Where a part begins; the end for one past the last.
+    fn offset(&self, part: usize) -> usize {
+        self.offsets.get(part).or(self.offsets.last()).copied().unwrap_or(0)
+    }
+
+    fn range(&self, part: usize) -> Range<usize> {
+        self.offset(part)..self.offset(part + 1)
+    }
+
+    fn part(&self, index: usize) -> Result<&Part, Error> {
+        let parts = self.layout.parts();
+        parts.get(index).ok_or(Error::Operands { expected: parts.len(), found: index })
+    }
+
+    /// The part of this name, and where it lies.
+    fn find(&self, name: &str) -> Result<(&Part, Range<usize>), Error> {
+        let parts = self.layout.parts();
+        let unknown = || Error::UnknownParameter { name: name.to_owned(), known: self.layout.names() };
+        let index = parts.binary_search_by(|part| part.name.as_str().cmp(name)).map_err(|_| unknown())?;
+        Ok((self.part(index)?, self.range(index)))
+    }
+
+    /// Stretches of consecutive parts that belong to one group, in order.
+    fn stretches<U>(&self, uniforms: Uniforms<'_, U>) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let parts = self.layout.parts().len();
+        let mut first = 0;
+        core::iter::from_fn(move || {
+            let group = (first < parts).then(|| uniforms.group(first))?;
+            let next = (first..parts).find(|&part| uniforms.group(part) != group).unwrap_or(parts);
+            let range = self.offset(first)..self.offset(next);
+            first = next;
+            Some((group, range))
+        })
+    }
+}
+
+impl<E: Element> Parameters<E> {
+    /// A space of these arrays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DuplicateParameter`].
+    pub fn new(arrays: impl IntoIterator<Item = (impl Into<String>, ArrayD<E>)>) -> Result<Self, Error> {
+        let mut named = BTreeMap::new();
+        for (name, array) in arrays {
+            let name = name.into();
+            if named.contains_key(&name) {
+                return Err(Error::DuplicateParameter { name });
+            }
+            named.insert(name, array);
+        }
+        let parts = named.iter().map(|(name, array)| Part { name: name.clone(), shape: array.shape().to_vec() });
+        let layout = Layout::new(parts.collect())?;
+        let mut arrays = named.into_values();
+        // The first array gives its memory where it can, so that a single large one is not copied.
+        let mut elements = arrays.next().map(into_row_major).unwrap_or_default();
+        for array in arrays {
+            elements.extend(array.iter().copied());
+        }
+        Ok(Self { space: Arc::new(Space::new(layout)), elements })
+    }
+
+    /// How many elements all parts have together.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Whether there is no element at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// All elements, part after part in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &E> {
+        self.elements.iter()
+    }
+
+    /// All elements, part after part in the order of their names, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut E> {
+        self.elements.iter_mut()
+    }
+
+    /// All elements as one slice, part after part in the order of their names.
+    #[must_use]
+    pub fn as_slice(&self) -> &[E] {
+        &self.elements
+    }
+
+    /// All elements as one slice, to be changed.
+    #[must_use]
+    pub fn as_mut_slice(&mut self) -> &mut [E] {
+        &mut self.elements
+    }
+
+    /// The names of the parts, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.space.layout.parts().iter().map(|part| part.name.as_str())
+    }
+
+    /// The array of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownParameter`].
+    pub fn view(&self, name: &str) -> Result<ArrayViewD<'_, E>, Error> {
+        let (part, range) = self.space.find(name)?;
+        view_error(ArrayViewD::from_shape(part.shape.clone(), self.elements.get(range).unwrap_or_default()))
+    }
+
+    /// The array of this name, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownParameter`].
+    pub fn view_mut(&mut self, name: &str) -> Result<ArrayViewMutD<'_, E>, Error> {
+        let (part, range) = self.space.find(name)?;
+        let shape = part.shape.clone();
+        view_error(ArrayViewMutD::from_shape(shape, self.elements.get_mut(range).unwrap_or_default()))
+    }
+
+    /// Copies an array, in any memory order, into the part of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownParameter`], [`Error::Shape`].
+    pub fn assign<D: Dimension>(&mut self, name: &str, array: ndarray::ArrayView<'_, E, D>) -> Result<(), Error> {
+        let mut view = self.view_mut(name)?;
+        if view.shape() != array.shape() {
+            return Err(Error::Shape {
+                name: name.to_owned(),
+                expected: view.shape().to_vec(),
+                found: array.shape().to_vec(),
+            });
+        }
+        view.assign(&array.into_dyn());
+        Ok(())
+    }
+}
+
+/// The elements in row-major order; the array's own memory where it is that already.
+fn into_row_major<E: Element>(array: ArrayD<E>) -> Vec<E> {
+    if array.is_standard_layout() {
+        let len = array.len();
+        let (elements, offset) = array.into_raw_vec_and_offset();
+        match offset {
+            Some(0) | None if elements.len() == len => elements,
+            offset => elements.into_iter().skip(offset.unwrap_or(0)).take(len).collect(),
+        }
+    } else {
+        array.iter().copied().collect()
+    }
+}
+
+fn view_error<V>(view: Result<V, ndarray::ShapeError>) -> Result<V, Error> {
+    view.map_err(|error| Error::Backend(Box::new(error)))
+}
+
+impl<E: Element, D: Dimension> From<Array<E, D>> for Parameters<E> {
+    /// A space of one array, named `theta`.
+    fn from(array: Array<E, D>) -> Self {
+        let array = array.into_dyn();
+        let layout = Layout::single("theta", array.shape().to_vec());
+        Self { space: Arc::new(Space::new(layout)), elements: into_row_major(array) }
+    }
+}
+
+impl<E: fmt::Debug + Element> fmt::Debug for Parameters<E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = formatter.debug_map();
+        for part in self.space.layout.parts() {
+            map.entry(&part.name, &self.view(&part.name));
+        }
+        map.finish()
+    }
+}
+
+impl<E: Element> Tensor for Parameters<E> {
+    type Element = E;
+
+    fn layout(&self) -> &Layout {
+        &self.space.layout
+    }
+
+    fn zeros_like(&self) -> Self {
+        Self { space: Arc::clone(&self.space), elements: vec![E::zero(); self.elements.len()] }
+    }
+
+    fn read(&self, part: usize) -> Result<Vec<E>, Error> {
+        self.space.part(part)?;
+        Ok(self.elements.get(self.space.range(part)).unwrap_or_default().to_vec())
+    }
+
+    fn write(&mut self, part: usize, elements: &[E]) -> Result<(), Error> {
+        let Part { name, shape } = self.space.part(part)?.clone();
+        let range = self.space.range(part);
+        match self.elements.get_mut(range) {
+            Some(target) if target.len() == elements.len() => {
+                target.copy_from_slice(elements);
+                Ok(())
+            }
+            _ => Err(Error::Shape { name, expected: shape, found: vec![elements.len()] }),
+        }
+    }
+
+    fn sum<K: Kernel>(
+        kernel: &K,
+        uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
+        operands: Operands<'_, Self>,
+        totals: &mut [K::Output<Wide<Self>>],
+    ) -> Result<(), Error> {
+        operands.check::<K>()?;
+        check_operands(1 + operands.companions.len() + operands.reads.len())?;
+        totals.fill(Bundle::<Wide<Self>>::zero());
+        for (group, range) in operands.target.space.stretches(uniforms) {
+            let tensors = core::iter::once(operands.target)
+                .chain(operands.companions)
+                .chain(operands.reads.iter().copied())
+                .map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
+            let stretch = Stretch::new(tensors, range.len());
+            if let (Some(uniform), Some(total)) = (uniforms.groups.get(group), totals.get_mut(group)) {
+                *total = total.plus(stretch.sum(kernel, *uniform));
+            }
+        }
+        Ok(())
+    }
+
+    fn update<K: Kernel>(
+        kernel: &K,
+        uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
+        target: &mut Self,
+        companions: &mut [Self],
+        reads: &[&Self],
+    ) -> Result<(), Error> {
+        Operands { target: &*target, companions: &*companions, reads }.check::<K>()?;
+        let written = 1 + companions.len();
+        check_operands(written + reads.len())?;
+        let Self { space, elements } = target;
+        for (group, range) in space.stretches(uniforms) {
+            let Some(uniform) = uniforms.groups.get(group) else { continue };
+            let mut targets: [&mut [E]; MAX_OPERANDS] = core::array::from_fn(|_| <&mut [E]>::default());
+            let memory =
+                core::iter::once(&mut *elements).chain(companions.iter_mut().map(|tensor| &mut tensor.elements));
+            for (slot, elements) in targets.iter_mut().zip(memory) {
+                *slot = elements.get_mut(range.clone()).unwrap_or_default();
+            }
+            let tensors = reads.iter().map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
+            let reads = Stretch::new(tensors, range.len());
+            pass::update(kernel, *uniform, &mut targets, written, &reads);
+        }
+        Ok(())
+    }
+}
+
+/// Accepts as many operands as a pass can hold.
+fn check_operands(found: usize) -> Result<(), Error> {
+    if found <= MAX_OPERANDS { Ok(()) } else { Err(Error::Operands { expected: MAX_OPERANDS, found }) }
+}
