@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::configuration::Configuration;
-use crate::error::Error;
+use crate::bundle::Bundle;
+use crate::configuration::{Configuration, Groups};
+use crate::error::{Error, require_non_negative};
 use crate::layout::{Layout, Part};
 use crate::rule::Rule;
+use crate::scalar::Element;
+use crate::tensor::Tensor;
 
 /// The format version that this crate writes and reads.
-pub(crate) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// Everything that an [`Optimiser`](crate::Optimiser) needs to go on: configuration, scalar memory and state.
 ///
@@ -24,7 +27,7 @@ pub(crate) const VERSION: u32 = 1;
 ///
 /// let theta = Parameters::from(array![1.0_f32, 2.0]);
 /// let optimiser = Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.1).build(&theta)?;
-/// let restored = Optimiser::restore(optimiser.checkpoint()?, &theta)?;
+/// let restored = Optimiser::restore(&optimiser.checkpoint()?, &theta)?;
 /// assert_eq!(restored.steps(), 0);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
@@ -60,19 +63,20 @@ pub struct SavedParameter {
 }
 
 impl SavedParameter {
-    /// The values of a slot, if they fit.
-    pub(crate) fn slot(&self, parameter: &str, slot: &str, elements: usize) -> Result<&[f64], Error> {
+    /// The values of a slot, if they fit: also into the stored type, which may be narrower than the one they were saved from.
+    fn slot<E: Element>(&self, parameter: &str, slot: &str, elements: usize) -> Result<Vec<E>, Error> {
         let entry = format!("parameters[{parameter}].state.{slot}");
         let values = self.state.get(slot).ok_or_else(|| entry_error(entry.clone(), None))?;
         require_len(&entry, values.len(), elements)?;
-        match values.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(entry_error(entry, Some(*value))),
-            None => Ok(values),
+        let narrowed: Vec<E> = values.iter().map(|&value| E::constant(value)).collect();
+        match values.iter().zip(&narrowed).find(|(_, narrowed)| !narrowed.is_finite()) {
+            Some((value, _)) => Err(entry_error(entry, Some(*value))),
+            None => Ok(narrowed),
         }
     }
 
     /// Accepts a state without slots that the rule does not have.
-    pub(crate) fn check_slots(&self, parameter: &str, slots: &[String]) -> Result<(), Error> {
+    fn check_slots(&self, parameter: &str, slots: &[String]) -> Result<(), Error> {
         match self.state.keys().find(|name| !slots.contains(name)) {
             None => Ok(()),
             Some(unknown) => Err(Error::CheckpointEntry {
@@ -84,8 +88,58 @@ impl SavedParameter {
 }
 
 impl<R: Rule> Checkpoint<R> {
-    /// Accepts a checkpoint of this version and rule that was taken from parameters of this layout.
-    pub(crate) fn check(&self, layout: &Layout) -> Result<(), Error> {
+    /// The checkpoint of an optimiser with this state; for backends with an optimiser of their own.
+    ///
+    /// `memory` holds the scalar memory of every sum, its numbers in slot order.
+    ///
+    /// # Errors
+    ///
+    /// Where the state cannot be read.
+    pub fn new<T: Tensor>(
+        configuration: &Configuration<R>,
+        groups: &Groups,
+        xi: f64,
+        steps: u64,
+        memory: &[Vec<f64>],
+        layout: &Layout,
+        state: &[T],
+    ) -> Result<Self, Error>
+    where
+        R: Clone,
+    {
+        let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
+        let mut parameters = BTreeMap::new();
+        for (index, part) in layout.parts().iter().enumerate() {
+            let mut saved = BTreeMap::new();
+            for (slot, tensor) in slots.iter().zip(state) {
+                saved.insert(slot.clone(), tensor.read(index)?.into_iter().map(Element::to_f64).collect());
+            }
+            parameters.insert(part.name.clone(), SavedParameter { shape: part.shape.clone(), state: saved });
+        }
+        let names = <R::Memory<f64> as Bundle<f64>>::names();
+        Ok(Self {
+            version: VERSION,
+            rule_name: configuration.rule.name(),
+            configuration: configuration.clone(),
+            learning_rates: groups.rates.iter().map(|rates| rates.learning_rate).collect(),
+            xi,
+            steps,
+            memory: memory.iter().map(|pool| names.iter().cloned().zip(pool.iter().copied()).collect()).collect(),
+            parameters,
+        })
+    }
+
+    /// Accepts a checkpoint of this version and rule that was taken from parameters of this layout, and returns the
+    /// configuration to build an optimiser from; [`resume`](Self::resume) then fills it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::MissingParameter`], [`Error::UnknownParameter`],
+    /// [`Error::Shape`].
+    pub fn open(&self, layout: &Layout) -> Result<Configuration<R>, Error>
+    where
+        R: Clone,
+    {
         if self.version != VERSION {
             return Err(Error::CheckpointVersion { found: self.version, supported: VERSION });
         }
@@ -98,12 +152,54 @@ impl<R: Rule> Checkpoint<R> {
         let saved = known.filter_map(|name| self.parameters.get_key_value(name));
         let others = self.parameters.iter().filter(|(name, _)| !layout.parts().iter().any(|part| part.name == **name));
         let parts = saved.chain(others).map(|(name, saved)| Part { name: name.clone(), shape: saved.shape.clone() });
-        layout.check(&Layout::new(parts.collect())?)
+        layout.check(&Layout::new(parts.collect())?)?;
+        Ok(self.configuration.clone())
+    }
+
+    /// Fills groups and state of a new optimiser, and returns the scalar memory of every sum in slot order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CheckpointEntry`], [`Error::Hyperparameter`], and [`Error::Backend`] where the state cannot be written.
+    pub fn resume<T: Tensor>(
+        &self,
+        groups: &mut Groups,
+        layout: &Layout,
+        state: &mut [T],
+    ) -> Result<Vec<Vec<f64>>, Error> {
+        let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
+        for (index, part) in layout.parts().iter().enumerate() {
+            let Some(saved) = self.parameters.get(&part.name) else { continue };
+            saved.check_slots(&part.name, &slots)?;
+            for (slot, tensor) in slots.iter().zip(state.iter_mut()) {
+                let elements: Vec<T::Element> = saved.slot(&part.name, slot, part.elements())?;
+                tensor.write(index, &elements)?;
+            }
+        }
+        require_len("learning_rates", self.learning_rates.len(), groups.rates.len())?;
+        for (rates, &learning_rate) in groups.rates.iter_mut().zip(&self.learning_rates) {
+            require_non_negative("learning_rate", learning_rate)?;
+            rates.learning_rate = learning_rate;
+        }
+        require_non_negative("xi", self.xi)?;
+        require_len("memory", self.memory.len(), groups.pools)?;
+        let names = <R::Memory<f64> as Bundle<f64>>::names();
+        self.memory.iter().enumerate().map(|(pool, saved)| read_memory(pool, saved, &names)).collect()
     }
 }
 
+/// The scalar memory of a sum from its named values.
+fn read_memory(pool: usize, saved: &BTreeMap<String, f64>, names: &[String]) -> Result<Vec<f64>, Error> {
+    require_len(&format!("memory[{pool}]"), saved.len(), names.len())?;
+    let value = |name: &String| match saved.get(name) {
+        Some(value) if value.is_finite() => Ok(*value),
+        found => Err(entry_error(format!("memory[{pool}].{name}"), found.copied())),
+    };
+    names.iter().map(value).collect()
+}
+
 /// Accepts an entry of the right length.
-pub(crate) fn require_len(entry: &str, found: usize, expected: usize) -> Result<(), Error> {
+fn require_len(entry: &str, found: usize, expected: usize) -> Result<(), Error> {
     if found == expected {
         Ok(())
     } else {
@@ -113,7 +209,7 @@ pub(crate) fn require_len(entry: &str, found: usize, expected: usize) -> Result<
 }
 
 /// The error for an entry that is missing, or that is there and not finite.
-pub(crate) fn entry_error(entry: String, found: Option<f64>) -> Error {
+fn entry_error(entry: String, found: Option<f64>) -> Error {
     let problem = found.map_or_else(|| "is missing".to_owned(), |value| format!("is {value}, which is not finite"));
     Error::CheckpointEntry { entry, problem }
 }

@@ -8,6 +8,9 @@ use crate::optimiser::Optimiser;
 use crate::rule::Rule;
 use crate::tensor::Tensor;
 
+/// The name of the parameters in no group.
+const DEFAULT: &str = "default";
+
 /// Parameters that share a learning rate and a weight decay, chosen by name.
 ///
 /// A group may also have its own metric: then its sum runs over its own parameters alone, and it is damped by itself.
@@ -63,6 +66,49 @@ impl Group {
     #[must_use]
     pub fn own_metric(self) -> Self {
         Self { own_metric: true, ..self }
+    }
+}
+
+/// A group as it applies: its rates, and the pool of groups that share its sums.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rates {
+    /// The name; `default` for the parameters in no group.
+    pub name: String,
+    /// η.
+    pub learning_rate: f64,
+    /// λ.
+    pub weight_decay: f64,
+    /// Which sum its parameters enter.
+    pub pool: usize,
+}
+
+/// The groups of a configuration as they apply to parameters: first the parameters in no group, then the groups in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Groups {
+    /// The rates of every group.
+    pub rates: Vec<Rates>,
+    /// The group of every part, in layout order.
+    pub group_of_part: Vec<usize>,
+    /// How many sums there are: the global one, and one for every group with its own metric.
+    pub pools: usize,
+}
+
+impl Groups {
+    /// Changes η of a group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        require_non_negative("learning_rate", learning_rate)?;
+        let known = || self.rates.iter().map(|rates| rates.name.clone()).collect();
+        match self.rates.iter().position(|rates| rates.name == group) {
+            Some(found) => {
+                self.rates[found].learning_rate = learning_rate;
+                Ok(())
+            }
+            None => Err(Error::UnknownGroup { group: group.to_owned(), known: known() }),
+        }
     }
 }
 
@@ -127,15 +173,43 @@ impl<R: Rule> Configuration<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateParameter`] for two groups of one name, and
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and
     /// [`Error::GroupMatchesNothing`].
     pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
+        let groups = self.resolve(parameters.layout())?;
+        Optimiser::begin(self, groups, parameters)
+    }
+
+    /// The configuration checked, and its groups as they apply to parameters of this layout; for backends with an
+    /// optimiser of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
         self.validate()?;
-        if parameters.layout().elements() == 0 {
+        if layout.elements() == 0 {
             return Err(Error::Empty);
         }
-        let group_of_part = self.assign(parameters.layout())?;
-        Ok(Optimiser::begin(self, group_of_part, parameters))
+        let group_of_part = self.assign(layout)?;
+        let mut rates = vec![Rates {
+            name: DEFAULT.to_owned(),
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            pool: 0,
+        }];
+        let mut pools = 1;
+        for group in &self.groups {
+            let pool = if group.own_metric { pools } else { 0 };
+            pools += usize::from(group.own_metric);
+            rates.push(Rates {
+                name: group.name.clone(),
+                learning_rate: group.learning_rate.unwrap_or(self.learning_rate),
+                weight_decay: group.weight_decay.unwrap_or(self.weight_decay),
+                pool,
+            });
+        }
+        Ok(Groups { rates, group_of_part, pools })
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -145,8 +219,8 @@ impl<R: Rule> Configuration<R> {
         for (index, group) in self.groups.iter().enumerate() {
             require_non_negative("learning_rate", group.learning_rate.unwrap_or(0.0))?;
             require_non_negative("weight_decay", group.weight_decay.unwrap_or(0.0))?;
-            if self.groups[..index].iter().any(|other| other.name == group.name) {
-                return Err(Error::DuplicateParameter { name: group.name.clone() });
+            if group.name == DEFAULT || self.groups[..index].iter().any(|other| other.name == group.name) {
+                return Err(Error::DuplicateGroup { group: group.name.clone() });
             }
         }
         Ok(())

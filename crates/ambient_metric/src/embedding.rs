@@ -97,7 +97,7 @@ impl Embedding for Identity {
     }
 }
 
-/// f(L) = ln L, for L > 0: the step does not change when the loss is scaled.
+/// f(L) = ln L, for L > 0: over a fixed base metric the step does not change when loss and gradient are scaled together.
 ///
 /// ```
 /// use ambient_metric::{Embedding, Log};

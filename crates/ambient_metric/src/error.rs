@@ -50,6 +50,12 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// Two groups have the same name, or one is called `default`, which is the name of the parameters in no group.
+    #[error("there are two groups `{group}`: names tell groups apart, and `default` is taken")]
+    DuplicateGroup {
+        /// The name.
+        group: String,
+    },
     /// A tensor has another shape than the parameter of its name.
     #[error("parameter `{name}` has shape {found:?} where {expected:?} is needed")]
     Shape {

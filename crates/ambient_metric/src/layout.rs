@@ -20,7 +20,7 @@ impl Part {
     /// ```
     #[must_use]
     pub fn elements(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |elements, extent| elements.saturating_mul(*extent))
     }
 }
 
@@ -84,7 +84,7 @@ impl Layout {
     /// How many elements all parts have together.
     #[must_use]
     pub fn elements(&self) -> usize {
-        self.parts.iter().map(Part::elements).sum()
+        self.parts.iter().fold(0, |elements, part| elements.saturating_add(part.elements()))
     }
 
     /// Accepts `other` where it has the same parts with the same shapes in the same order.

@@ -25,7 +25,7 @@ pub use base_metrics::{Adagrad, Euclidean, RmsProp};
 pub use bundle::nested_names;
 pub use bundle::{Bundle, convert};
 pub use checkpoint::{Checkpoint, SavedParameter};
-pub use configuration::{Configuration, Group};
+pub use configuration::{Configuration, Group, Groups, Rates};
 pub use descent::{Carried, Corrections, Descent, Memory, Multipliers, Powers};
 pub use dual::Dual;
 pub use embedding::{Embedding, Identity, Log, Log1p, Power, Sqrt};

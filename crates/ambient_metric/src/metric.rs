@@ -87,10 +87,10 @@ pub trait Metric<T: Tensor> {
 ///
 /// # Requirements
 ///
-/// γ is symmetric and positive definite in every state that [`observe`](Self::observe) can reach.
+/// γ is symmetric and positive definite in every state that [`update`](Self::update) can reach.
 pub trait BaseMetric<T: Tensor> {
     /// What it remembers.
-    type State: Clone;
+    type State;
 
     /// The state before any gradient, for parameters like these.
     ///
@@ -104,7 +104,15 @@ pub trait BaseMetric<T: Tensor> {
     /// # Errors
     ///
     /// Where the layouts differ or the backend fails; the state is then unchanged.
-    fn observe(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+    fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+
+    /// The metric in this state.
+    fn at<'a>(&'a self, state: &'a Self::State) -> At<'a, Self, Self::State>
+    where
+        Self: Sized,
+    {
+        At { metric: self, state }
+    }
 
     /// γ⁻¹x.
     ///
@@ -128,7 +136,7 @@ pub trait BaseMetric<T: Tensor> {
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error>;
 }
 
-/// A base metric in one of its states: a [`Metric`].
+/// A base metric in one of its states: a [`Metric`]. Made by [`BaseMetric::at`].
 #[derive(Debug)]
 pub struct At<'a, M, St> {
     /// The base metric.
@@ -136,6 +144,14 @@ pub struct At<'a, M, St> {
     /// What it remembers.
     pub state: &'a St,
 }
+
+impl<M, St> Clone for At<'_, M, St> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M, St> Copy for At<'_, M, St> {}
 
 impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
     fn raise(&self, covector: &Covector<T>) -> Result<Vector<T>, Error> {
@@ -245,12 +261,12 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
         let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
         Ok(DiagonalState {
             layout: parameters.layout().clone(),
-            slots: (0..slots).map(|_| parameters.zeros_like()).collect(),
+            slots: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
             power: <Wide<T> as Field>::one(),
         })
     }
 
-    fn observe(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
+    fn update(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         if let Some((first, rest)) = state.slots.split_first_mut() {
             T::update(&Observe(self), Uniforms::same(&()), first, rest, &[&gradient.0])?;
@@ -261,7 +277,7 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
 
     fn raise(&self, state: &DiagonalState<T>, covector: &Covector<T>) -> Result<Vector<T>, Error> {
         state.layout.check(covector.0.layout())?;
-        let mut raised = covector.0.clone();
+        let mut raised = covector.0.duplicate()?;
         let reads: Vec<&T> = state.slots.iter().collect();
         T::update(&Raise(self), Uniforms::same(&state.correction()), &mut raised, &mut [], &reads)?;
         Ok(Vector(raised))
@@ -269,7 +285,7 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
 
     fn lower(&self, state: &DiagonalState<T>, vector: &Vector<T>) -> Result<Covector<T>, Error> {
         state.layout.check(vector.0.layout())?;
-        let mut lowered = vector.0.clone();
+        let mut lowered = vector.0.duplicate()?;
         let reads: Vec<&T> = state.slots.iter().collect();
         T::update(&Lower(self), Uniforms::same(&state.correction()), &mut lowered, &mut [], &reads)?;
         Ok(Covector(lowered))

@@ -1,16 +1,14 @@
 //! The optimiser: a rule at work on named parameters, with groups, reports and checkpoints.
 
-use std::collections::BTreeMap;
-
 use crate::bundle;
 use crate::bundle::Bundle;
-use crate::checkpoint::{Checkpoint, SavedParameter, VERSION, entry_error, require_len};
-use crate::configuration::Configuration;
+use crate::checkpoint::Checkpoint;
+use crate::configuration::{Configuration, Groups, Rates};
 use crate::error::{Error, require_non_negative};
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
 use crate::preconditioner::Inputs;
-use crate::rule::{Advance, Measure, Measured, Pass, Rule};
+use crate::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Wide};
 
@@ -30,15 +28,6 @@ bundle! {
         /// ‖l‖, the Euclidean norm of the gradient; infinite where its square overflows.
         gradient_norm,
     }
-}
-
-/// A group inside an optimiser: its rates, and the pool of groups that share its sums.
-#[derive(Clone, Debug)]
-struct Rates {
-    name: String,
-    learning_rate: f64,
-    weight_decay: f64,
-    pool: usize,
 }
 
 /// A rule at work on parameters of type `T`.
@@ -72,8 +61,7 @@ pub struct Optimiser<R: Rule, T: Tensor> {
     configuration: Configuration<R>,
     xi: f64,
     layout: Layout,
-    rates: Vec<Rates>,
-    group_of_part: Vec<usize>,
+    groups: Groups,
     state: Vec<T>,
     memory: Vec<R::Memory<Wide<T>>>,
     steps: u64,
@@ -99,45 +87,27 @@ struct Acts<R: Rule, S: Real> {
 
 impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// An optimiser from a configuration that has been checked.
-    pub(crate) fn begin(configuration: Configuration<R>, group_of_part: Vec<usize>, parameters: &T) -> Self {
-        let mut rates = vec![Rates {
-            name: "default".to_owned(),
-            learning_rate: configuration.learning_rate,
-            weight_decay: configuration.weight_decay,
-            pool: 0,
-        }];
-        let mut pools = 1;
-        for group in &configuration.groups {
-            let pool = if group.own_metric { pools } else { 0 };
-            pools += usize::from(group.own_metric);
-            rates.push(Rates {
-                name: group.name.clone(),
-                learning_rate: group.learning_rate.unwrap_or(configuration.learning_rate),
-                weight_decay: group.weight_decay.unwrap_or(configuration.weight_decay),
-                pool,
-            });
-        }
+    pub(crate) fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T) -> Result<Self, Error> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
-        let memory = vec![configuration.rule.begin(); pools];
-        let groups = rates.len();
-        Self {
+        let memory = vec![configuration.rule.begin(); groups.pools];
+        let count = groups.rates.len();
+        Ok(Self {
             xi: configuration.rule.xi(),
             acts: Acts {
-                corrections: vec![Bundle::<Wide<T>>::zero(); groups],
-                measured: vec![Bundle::<Wide<T>>::zero(); groups],
-                pooled: vec![Bundle::<Wide<T>>::zero(); pools],
+                corrections: vec![Bundle::<Wide<T>>::zero(); count],
+                measured: vec![Bundle::<Wide<T>>::zero(); count],
+                pooled: vec![Bundle::<Wide<T>>::zero(); groups.pools],
                 memory: memory.clone(),
-                passes: vec![Bundle::<Wide<T>>::zero(); groups],
-                reports: vec![Bundle::<Wide<T>>::zero(); groups],
+                passes: vec![Bundle::<Wide<T>>::zero(); count],
+                reports: vec![Bundle::<Wide<T>>::zero(); count],
             },
             configuration,
             layout: parameters.layout().clone(),
-            rates,
-            group_of_part,
-            state: (0..slots).map(|_| parameters.zeros_like()).collect(),
+            groups,
+            state: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
             memory,
             steps: 0,
-        }
+        })
     }
 
     /// One step: replaces `parameters`, and returns what happened to the first group (with one sum, to all).
@@ -161,20 +131,24 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         rule.check_loss(loss.to_f64())?;
 
         let acts = &mut self.acts;
-        for (corrections, rates) in acts.corrections.iter_mut().zip(&self.rates) {
+        for (corrections, rates) in acts.corrections.iter_mut().zip(&self.groups.rates) {
             *corrections = rule.correct(self.memory[rates.pool]);
         }
         let operands = Operands { target: &*parameters, companions: &self.state, reads: &[&gradient.0] };
-        let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.group_of_part };
+        let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.groups.group_of_part };
         T::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
 
-        acts.damp(rule, &self.rates, &self.memory, loss, self.xi);
-        if !acts.pooled.iter().all(is_finite) {
+        acts.damp(rule, &self.groups.rates, &self.memory, loss, self.xi);
+        let sums_are_finite = acts.pooled.iter().all(is_finite);
+        if !sums_are_finite {
             find_non_finite(&gradient.0)?;
         }
-        acts.check()?;
+        acts.check::<T::Element>()?;
 
-        let uniforms = Uniforms { groups: &acts.passes, group_of_part: &self.group_of_part };
+        let uniforms = Uniforms { groups: &acts.passes, group_of_part: &self.groups.group_of_part };
+        if !sums_are_finite {
+            rehearse(rule, uniforms, operands)?;
+        }
         T::update(&Advance(rule), uniforms, parameters, &mut self.state, &[&gradient.0])?;
         self.memory.copy_from_slice(&acts.memory);
         self.steps += 1;
@@ -190,7 +164,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
 
     /// What happened to every group in the last step: first the parameters in no group, then the groups in order.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report<Wide<T>>)> {
-        self.rates.iter().map(|rates| rates.name.as_str()).zip(self.acts.reports.iter().copied())
+        self.groups.rates.iter().map(|rates| rates.name.as_str()).zip(self.acts.reports.iter().copied())
     }
 
     /// The configuration it was built from.
@@ -211,11 +185,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     ///
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
-        require_non_negative("learning_rate", learning_rate)?;
-        let known = self.rates.iter().map(|rates| rates.name.clone()).collect();
-        let rates = self.rates.iter_mut().find(|rates| rates.name == group);
-        rates.ok_or_else(|| Error::UnknownGroup { group: group.to_owned(), known })?.learning_rate = learning_rate;
-        Ok(())
+        self.groups.set_learning_rate(group, learning_rate)
     }
 
     /// Changes ξ from the next step on, as a schedule does.
@@ -238,31 +208,10 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     where
         R: Clone,
     {
-        let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
-        let mut parameters = BTreeMap::new();
-        for (index, part) in self.layout.parts().iter().enumerate() {
-            let mut state = BTreeMap::new();
-            for (slot, tensor) in slots.iter().zip(&self.state) {
-                state.insert(slot.clone(), tensor.read(index)?.into_iter().map(Element::to_f64).collect());
-            }
-            parameters.insert(part.name.clone(), SavedParameter { shape: part.shape.clone(), state });
-        }
-        let names = <R::Memory<Wide<T>> as Bundle<Wide<T>>>::names();
-        let memory = self
-            .memory
-            .iter()
-            .map(|memory| names.iter().cloned().zip(memory.iter().map(Element::to_f64)).collect())
-            .collect();
-        Ok(Checkpoint {
-            version: VERSION,
-            rule_name: self.configuration.rule.name(),
-            configuration: self.configuration.clone(),
-            learning_rates: self.rates.iter().map(|rates| rates.learning_rate).collect(),
-            xi: self.xi,
-            steps: self.steps,
-            memory,
-            parameters,
-        })
+        let memory: Vec<Vec<f64>> =
+            self.memory.iter().map(|memory| memory.iter().map(Element::to_f64).collect()).collect();
+        let Self { configuration, groups, xi, steps, layout, state, .. } = self;
+        Checkpoint::new(configuration, groups, *xi, *steps, &memory, layout, state)
     }
 
     /// An optimiser that goes on where a checkpoint was taken, for parameters like those it was taken from.
@@ -271,50 +220,21 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     ///
     /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::CheckpointEntry`], [`Error::MissingParameter`],
     /// [`Error::UnknownParameter`] and [`Error::Shape`], and what [`Configuration::build`] finds.
-    pub fn restore(checkpoint: Checkpoint<R>, parameters: &T) -> Result<Self, Error> {
-        checkpoint.check(parameters.layout())?;
-        let Checkpoint { configuration, learning_rates, xi, steps, memory, parameters: saved, .. } = checkpoint;
-        let mut optimiser = configuration.build(parameters)?;
-
-        let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
-        for (index, part) in optimiser.layout.parts().iter().enumerate() {
-            let Some(saved) = saved.get(&part.name) else { continue };
-            for (slot, tensor) in slots.iter().zip(&mut optimiser.state) {
-                let values = saved.slot(&part.name, slot, part.elements())?;
-                let elements: Vec<T::Element> = values.iter().map(|&value| T::Element::constant(value)).collect();
-                tensor.write(index, &elements)?;
-            }
-            saved.check_slots(&part.name, &slots)?;
+    pub fn restore(checkpoint: &Checkpoint<R>, parameters: &T) -> Result<Self, Error>
+    where
+        R: Clone,
+    {
+        let mut optimiser = checkpoint.open(parameters.layout())?.build(parameters)?;
+        let Self { groups, layout, state, .. } = &mut optimiser;
+        let memory = checkpoint.resume(groups, layout, state)?;
+        for (loaded, saved) in optimiser.memory.iter_mut().zip(memory) {
+            let mut saved = saved.into_iter();
+            *loaded = Bundle::build(&mut || Field::constant(saved.next().unwrap_or(0.0)));
         }
-
-        require_len("learning_rates", learning_rates.len(), optimiser.rates.len())?;
-        for (rates, learning_rate) in optimiser.rates.iter_mut().zip(learning_rates) {
-            require_non_negative("learning_rate", learning_rate)?;
-            rates.learning_rate = learning_rate;
-        }
-        require_len("memory", memory.len(), optimiser.memory.len())?;
-        for (pool, (loaded, saved)) in optimiser.memory.iter_mut().zip(&memory).enumerate() {
-            *loaded = load_memory(pool, saved)?;
-        }
-        optimiser.set_xi(xi)?;
-        optimiser.steps = steps;
+        optimiser.xi = checkpoint.xi;
+        optimiser.steps = checkpoint.steps;
         Ok(optimiser)
     }
-}
-
-/// A memory bundle from its named values.
-fn load_memory<S: Element, M: Bundle<S>>(pool: usize, saved: &BTreeMap<String, f64>) -> Result<M, Error> {
-    let names = M::names();
-    require_len(&format!("memory[{pool}]"), saved.len(), names.len())?;
-    let mut values = Vec::with_capacity(names.len());
-    for name in &names {
-        match saved.get(name) {
-            Some(value) if value.is_finite() => values.push(S::constant(*value)),
-            found => return Err(entry_error(format!("memory[{pool}].{name}"), found.copied())),
-        }
-    }
-    let mut values = values.into_iter();
-    Ok(M::build(&mut || values.next().unwrap_or_else(S::zero)))
 }
 
 impl<R: Rule, S: Element> Acts<R, S> {
@@ -346,10 +266,11 @@ impl<R: Rule, S: Element> Acts<R, S> {
         }
     }
 
-    /// Accepts multipliers and memory that are finite: what the last act would write depends on nothing else.
-    fn check(&self) -> Result<(), Error> {
-        named_finite::<S, _>(&self.passes, "multiplier")?;
-        named_finite::<S, _>(&self.memory, "memory")
+    /// Accepts memory that is finite, and multipliers that are finite in the type that the last act computes with, which may be
+    /// narrower than the one they were computed in.
+    fn check<E: Element<Wide = S>>(&self) -> Result<(), Error> {
+        named_finite::<S, _>(&self.passes, "multiplier", |value| E::narrow(value).is_finite())?;
+        named_finite::<S, _>(&self.memory, "memory", Element::is_finite)
     }
 }
 
@@ -358,14 +279,49 @@ fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
 }
 
 /// Accepts bundles that are finite in every slot, else names the slot.
-fn named_finite<S: Element, B: Bundle<S>>(bundles: &[B], what: &str) -> Result<(), Error> {
+fn named_finite<S: Element, B: Bundle<S>>(
+    bundles: &[B],
+    what: &str,
+    is_finite: impl Fn(S) -> bool,
+) -> Result<(), Error> {
     for bundle in bundles {
-        if let Some(slot) = bundle.iter().position(|value| !value.is_finite()) {
+        if let Some(slot) = bundle.iter().position(|value| !is_finite(value)) {
             let name = B::names().into_iter().nth(slot).unwrap_or_default();
             return Err(Error::Overflow { quantity: format!("the {what} `{name}`") });
         }
     }
     Ok(())
+}
+
+/// The uniforms of act 3 of a rule.
+type Passed<R, S> = Pass<<R as Rule>::Corrections<S>, <R as Rule>::Multipliers<S>>;
+
+/// 0 times all that act 3 would write, added up: zero where every slot is finite, and not finite where one is not.
+struct Rehearsal<'r, R>(&'r R);
+
+impl<R: Rule> Kernel for Rehearsal<'_, R> {
+    type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, S>;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> S {
+        Advance(self.0).evaluate(uniform, at).iter().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
+    }
+}
+
+/// Accepts a step that writes finite numbers only. Needed where Σ l² overflows although every gradient is finite: such squares are what
+/// a state may keep.
+fn rehearse<R: Rule, T: Tensor>(
+    rule: &R,
+    uniforms: Uniforms<'_, Passed<R, Wide<T>>>,
+    operands: Operands<'_, T>,
+) -> Result<(), Error> {
+    let mut totals = vec![<Wide<T> as Field>::zero(); uniforms.groups.len()];
+    T::sum(&Rehearsal(rule), uniforms, operands, &mut totals)?;
+    if totals.iter().all(|total| total.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() })
 }
 
 /// 0 · l: zero where l is finite, and not finite where it is not.

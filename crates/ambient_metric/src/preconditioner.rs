@@ -188,7 +188,7 @@ impl<M: DiagonalMetric> Preconditioner for M {
 ///
 /// # References
 ///
-/// arXiv 2509.03594, Algorithms 1 and 2 and the RMSprop variant; section 8 of our notes for [`Exact`].
+/// arXiv 2509.03594, Algorithms 1 and 2 and the RMSprop variant; [`Exact`] applies eq. 8 to the momentum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Induced<M, E, P = Damped> {

@@ -45,13 +45,13 @@ pub fn damping<S: Field>(slope: S, squared_length: S) -> S {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{At, BaseMetric, Covector, Euclidean, Identity, Metric, PullBack};
+/// use ambient_metric::{BaseMetric, Covector, Euclidean, Identity, Metric, PullBack};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
 /// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
 /// let state = Euclidean.begin(&gradient.0)?;
-/// let gamma = At { metric: &Euclidean, state: &state };
+/// let gamma = Euclidean.at(&state);
 /// let g = PullBack::new(gamma, gradient, 1.0, &Identity, 1.0)?;
 ///
 /// assert_eq!(g.determinant_ratio(), 26.0);
@@ -131,7 +131,7 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
     ///
     /// Where the backend fails.
     pub fn step(&self) -> Result<Vector<T>, Error> {
-        let mut step = self.raised.clone();
+        let mut step = Vector(self.raised.0.duplicate()?);
         step.scale(self.damping())?;
         Ok(step)
     }

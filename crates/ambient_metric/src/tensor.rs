@@ -20,7 +20,7 @@ pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
 /// writing where they do not. `sum` adds in an order that depends on the layout alone, so that the same inputs
 /// give the same bits, and widens where it adds many partial sums. An element of a part is combined with the elements at
 /// the same index of the other tensors, whatever their arrangement in memory.
-pub trait Tensor: Clone {
+pub trait Tensor: Sized {
     /// The numbers it stores.
     type Element: Element;
 
@@ -28,8 +28,18 @@ pub trait Tensor: Clone {
     fn layout(&self) -> &Layout;
 
     /// A tensor of the same layout, in the same place, full of zeros.
-    #[must_use]
-    fn zeros_like(&self) -> Self;
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] where there is no memory for it.
+    fn zeros_like(&self) -> Result<Self, Error>;
+
+    /// A tensor of its own with the same elements.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] where there is no memory for it.
+    fn duplicate(&self) -> Result<Self, Error>;
 
     /// The elements of a part in row-major order, copied to the host.
     ///

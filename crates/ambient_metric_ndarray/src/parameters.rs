@@ -229,7 +229,9 @@ impl<E: fmt::Debug + Element> fmt::Debug for Parameters<E> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = formatter.debug_map();
         for part in self.space.layout.parts() {
-            map.entry(&part.name, &self.view(&part.name));
+            if let Ok(view) = self.view(&part.name) {
+                map.entry(&part.name, &view);
+            }
         }
         map.finish()
     }
@@ -242,8 +244,12 @@ impl<E: Element> Tensor for Parameters<E> {
         &self.space.layout
     }
 
-    fn zeros_like(&self) -> Self {
-        Self { space: Arc::clone(&self.space), elements: vec![E::zero(); self.elements.len()] }
+    fn zeros_like(&self) -> Result<Self, Error> {
+        Ok(Self { space: Arc::clone(&self.space), elements: vec![E::zero(); self.elements.len()] })
+    }
+
+    fn duplicate(&self) -> Result<Self, Error> {
+        Ok(self.clone())
     }
 
     fn read(&self, part: usize) -> Result<Vec<E>, Error> {

@@ -1,0 +1,81 @@
+//! What can go wrong in a study, said in one line.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a command stopped. Its display is one line.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name that nobody knows.
+    #[error("unknown {what} `{name}`: known are {}", known.join(", "))]
+    UnknownName {
+        /// What kind of thing was named.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that would have been understood.
+        known: Vec<&'static str>,
+    },
+    /// A file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or folder that cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Text that is not the JSON that was expected; the source says the line and column.
+    #[error("{what} is malformed: {source}")]
+    Json {
+        /// What was read.
+        what: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// Recorded facts that contradict each other.
+    #[error("{place}: {problem}")]
+    Record {
+        /// Where.
+        place: String,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A hyperparameter that is missing, or one that the rule does not have.
+    #[error("{rule} {problem}")]
+    Hyperparameter {
+        /// The rule.
+        rule: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// What the library refused.
+    #[error(transparent)]
+    Library(#[from] ambient_metric::Error),
+    /// A picture that could not be drawn.
+    #[error("cannot draw the picture {picture}: {problem}")]
+    Picture {
+        /// Which one.
+        picture: String,
+        /// Why.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// The same error, with the place in a file where it arose.
+    #[must_use]
+    pub fn at(self, place: impl Into<String>) -> Self {
+        Self::Record { place: place.into(), problem: self.to_string() }
+    }
+}

@@ -1,0 +1,161 @@
+//! The five test functions, each written once for every scalar.
+
+use core::f64::consts::{E, TAU};
+use core::str::FromStr;
+
+use ambient_metric::{Dual, Real};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// A function of two variables whose global minima have the value zero.
+///
+/// # Example
+///
+/// ```
+/// use ambient_experiments::functions::Function;
+///
+/// let (value, gradient) = Function::Rosenbrock.value_and_gradient([0.0, 0.0]);
+/// assert_eq!((value, gradient), (1.0, [-2.0, 0.0]));
+/// ```
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Function {
+    /// A flat plain with steep edges.
+    Beale,
+    /// A curved valley.
+    Rosenbrock,
+    /// Four minima of equal depth.
+    Himmelblau,
+    /// Ripples on a funnel with a sharp tip.
+    Ackley,
+    /// A bowl full of dimples.
+    Rastrigin,
+}
+
+impl Function {
+    /// All of them, in the paper's order.
+    pub const ALL: [Self; 5] = [Self::Beale, Self::Rosenbrock, Self::Himmelblau, Self::Ackley, Self::Rastrigin];
+
+    /// The name on the command line and in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Beale => "beale",
+            Self::Rosenbrock => "rosenbrock",
+            Self::Himmelblau => "himmelblau",
+            Self::Ackley => "ackley",
+            Self::Rastrigin => "rastrigin",
+        }
+    }
+
+    /// The box, as `[lowest, highest]` of both coordinates, from which random starts are drawn.
+    #[must_use]
+    pub fn bounds(self) -> [f64; 2] {
+        match self {
+            Self::Beale => [-4.5, 4.5],
+            Self::Rosenbrock => [-2.048, 2.048],
+            Self::Himmelblau | Self::Ackley => [-5.0, 5.0],
+            Self::Rastrigin => [-5.12, 5.12],
+        }
+    }
+
+    /// Whether a run that starts at x = y, as the paper's does, keeps to it: the function is the same with x and y exchanged.
+    #[must_use]
+    pub fn keeps_diagonal(self) -> bool {
+        matches!(self, Self::Ackley | Self::Rastrigin)
+    }
+
+    /// The value at (x, y).
+    pub fn at<S: Real>(self, x: S, y: S) -> S {
+        let c = S::constant;
+        let square = |z: S| z * z;
+        match self {
+            Self::Beale => {
+                square(c(1.5) - x + x * y)
+                    + square(c(2.25) - x + x * square(y))
+                    + square(c(2.625) - x + x * square(y) * y)
+            }
+            Self::Rosenbrock => square(c(1.0) - x) + c(100.0) * square(y - square(x)),
+            Self::Himmelblau => square(square(x) + y - c(11.0)) + square(x + square(y) - c(7.0)),
+            Self::Ackley => {
+                let distance = (c(0.5) * (square(x) + square(y))).sqrt();
+                let ripples = c(0.5) * ((c(TAU) * x).cos() + (c(TAU) * y).cos());
+                -(c(20.0) * (c(-0.2) * distance).exp()) - ripples.exp() + c(20.0) + c(E)
+            }
+            Self::Rastrigin => {
+                c(20.0) + square(x) - c(10.0) * (c(TAU) * x).cos() + square(y) - c(10.0) * (c(TAU) * y).cos()
+            }
+        }
+    }
+
+    /// The value and the gradient at a point, by one dual number per coordinate.
+    #[must_use]
+    pub fn value_and_gradient(self, [x, y]: [f64; 2]) -> (f64, [f64; 2]) {
+        let along_x = self.at(Dual::variable(x), Dual::fixed(y));
+        let along_y = self.at(Dual::fixed(x), Dual::variable(y));
+        (along_x.value, [along_x.derivative, along_y.derivative])
+    }
+}
+
+impl FromStr for Function {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|function| function.name() == name).ok_or_else(|| Error::UnknownName {
+            what: "function",
+            name: name.to_owned(),
+            known: Self::ALL.map(Self::name).to_vec(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::reference::Paper;
+
+    /// The minima are given to six decimals, and no curvature there exceeds 1000: |f| ≤ 1000 · (1e-6)², |∂f| ≤ 1e-3.
+    #[test]
+    fn every_recorded_minimum_has_value_zero_and_no_gradient() {
+        let paper = Paper::compiled_in().unwrap();
+        for function in Function::ALL {
+            for &minimum in &paper.facts(function).unwrap().global_minima {
+                let (value, gradient) = function.value_and_gradient(minimum);
+                assert!(value.abs() <= 1e-9, "{function:?} {value}");
+                // The tip of Ackley's funnel has no gradient.
+                if function != Function::Ackley {
+                    assert!(gradient.iter().all(|slope| slope.abs() <= 1e-3), "{function:?} {gradient:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_have_the_values_worked_out_by_hand() {
+        assert_eq!(Function::Beale.value_and_gradient([0.0, 0.0]), (14.203_125, [-12.75, 0.0]));
+        assert_eq!(Function::Himmelblau.value_and_gradient([0.0, 0.0]), (170.0, [-14.0, -22.0]));
+        let (value, [x, y]) = Function::Rastrigin.value_and_gradient([2.0, 2.0]);
+        // 2x + 20π sin 2πx, whose last term is the rounding of sin: 20π · 2ε·2π at most.
+        assert!((value - 8.0).abs() < 1e-12 && (x - 4.0).abs() < 1e-12 && (y - 4.0).abs() < 1e-12);
+    }
+
+    /// Central differences with h = 1e-5: truncation h²/6·|f‴| ≤ 2e-11·1e4, rounding ε|f|/h ≤ 2e-11·1e3.
+    #[test]
+    fn gradients_agree_with_central_differences() {
+        let h = 1e-5;
+        for function in Function::ALL {
+            for [x, y] in [[0.3, -0.7], [1.9, 1.1], [-1.3, 0.4]] {
+                let (_, gradient) = function.value_and_gradient([x, y]);
+                let numeric = [
+                    (function.at(x + h, y) - function.at(x - h, y)) / (2.0 * h),
+                    (function.at(x, y + h) - function.at(x, y - h)) / (2.0 * h),
+                ];
+                for (exact, numeric) in gradient.into_iter().zip(numeric) {
+                    assert!((exact - numeric).abs() < 1e-6 * (1.0 + exact.abs()), "{function:?} {exact} {numeric}");
+                }
+            }
+        }
+    }
+}

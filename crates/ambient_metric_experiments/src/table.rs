@@ -1,0 +1,155 @@
+//! The results as tables on a terminal.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+
+use crate::functions::Function;
+use crate::lowdim::Study;
+use crate::reference::Paper;
+use crate::replay::Replay;
+use crate::study::Outcome;
+
+/// What has to stand beside the result of a function, if anything.
+#[must_use]
+pub fn remark(function: Function) -> Option<&'static str> {
+    function.keeps_diagonal().then_some(
+        "The start (2, 2) keeps x = y throughout: the function is symmetric, so this run is one-dimensional.",
+    )
+}
+
+/// The count of updates, marked where the run did not converge.
+#[must_use]
+pub fn updates(outcome: &Outcome) -> String {
+    if outcome.converged { outcome.iterations.to_string() } else { format!("not in {}", outcome.iterations) }
+}
+
+/// A value to three digits.
+#[must_use]
+pub fn value(value: f64) -> String {
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.2e}") }
+}
+
+/// The number of matches among the cells that can be compared, and how many those are.
+#[must_use]
+pub fn tally(study: &Study) -> (usize, usize) {
+    let comparable = study.cells.iter().filter(|cell| cell.verdict() != "chaotic");
+    (comparable.clone().filter(|cell| cell.matches).count(), comparable.count())
+}
+
+/// The study, function by function, then from random starts.
+#[must_use]
+pub fn study(paper: &Paper, study: &Study, functions: &[Function]) -> String {
+    let mut text = String::new();
+    for &function in functions {
+        let Ok(facts) = paper.facts(function) else { continue };
+        let [x, y] = facts.start;
+        let _ = writeln!(text, "{}  from ({x}, {y}) to {:e}", function.name(), facts.tolerance);
+        let mut table = new_table(&[
+            "optimiser",
+            "best of the grid",
+            "updates",
+            "value",
+            "paper's best",
+            "updates",
+            "value",
+            "replayed",
+            "value",
+            "verdict",
+        ]);
+        for cell in study.cells.iter().filter(|cell| cell.function == function) {
+            let same = cell.config == cell.paper.config;
+            table.add_row([
+                cell.optimiser.name().to_owned(),
+                cell.config.brief(),
+                updates(&cell.best),
+                value(cell.best.final_value),
+                if same { "the same".to_owned() } else { cell.paper.config.brief() },
+                updates(&cell.paper.outcome),
+                value(cell.paper.outcome.final_value),
+                updates(&cell.replayed),
+                value(cell.replayed.final_value),
+                cell.verdict().to_owned(),
+            ]);
+        }
+        align(&mut table, &[2, 3, 5, 6, 7, 8]);
+        let _ = writeln!(text, "{table}");
+        if let Some(remark) = remark(function) {
+            let _ = writeln!(text, "{remark}");
+        }
+        text.push('\n');
+    }
+    let (matched, comparable) = tally(study);
+    let _ = writeln!(
+        text,
+        "{} runs in {:.1} s; {matched} of {comparable} comparable cells match the paper, chaotic ones are only shown.\n",
+        study.runs, study.seconds
+    );
+
+    let starts = &study.starts;
+    if starts.count > 0 {
+        let _ = writeln!(
+            text,
+            "The best configurations of the grid from {} random starts per function (seed {}), at most {} updates each",
+            starts.count, starts.seed, paper.max_iterations
+        );
+        let mut table =
+            new_table(&["function", "starts in", "optimiser", "configuration", "success", "median updates"]);
+        let mut last = None;
+        for row in &starts.rows {
+            let [low, high] = row.bounds;
+            let first = last != Some(row.function);
+            last = Some(row.function);
+            table.add_row([
+                if first { row.function.name().to_owned() } else { String::new() },
+                if first { format!("[{low}, {high}]²") } else { String::new() },
+                row.optimiser.name().to_owned(),
+                row.config.brief(),
+                format!("{:.0} %", row.success_rate * 100.0),
+                row.median_iterations.map_or("–".to_owned(), |median| median.to_string()),
+            ]);
+        }
+        align(&mut table, &[4, 5]);
+        let _ = writeln!(text, "{table}");
+    }
+    text
+}
+
+/// The errors of a replay, case by case.
+#[must_use]
+pub fn replay(replay: &Replay) -> String {
+    let mut table = new_table(&["case", "rule", "metric", "embedding", "steps", "largest error"]);
+    for (index, case) in replay.cases.iter().enumerate() {
+        table.add_row([
+            (index + 1).to_string(),
+            case.rule.clone(),
+            case.metric.clone().unwrap_or_else(|| "–".to_owned()),
+            case.embedding.clone().unwrap_or_else(|| "–".to_owned()),
+            case.steps.to_string(),
+            format!("{:.1e}", case.max_error),
+        ]);
+    }
+    align(&mut table, &[0, 4, 5]);
+    format!(
+        "{table}\n{} cases on {} in {}: largest error {:.1e}\n",
+        replay.cases.len(),
+        replay.backend,
+        replay.precision,
+        replay.max_error
+    )
+}
+
+fn new_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    table
+}
+
+fn align(table: &mut Table, right: &[usize]) {
+    for &column in right {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}

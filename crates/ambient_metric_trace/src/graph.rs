@@ -1,0 +1,220 @@
+//! The expression graph: every operation once, in an order in which it can be computed.
+
+use std::collections::HashMap;
+
+/// The place of a node in its [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id(pub(crate) u32);
+
+impl Id {
+    /// The place as an index into [`Graph::nodes`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A function of one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Unary {
+    Negate,
+    Sqrt,
+    Exp,
+    Ln,
+    Ln1p,
+    Sin,
+    Cos,
+    Abs,
+}
+
+/// A function of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Maximum,
+    Minimum,
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Node {
+    /// A number that is the same for every element, from this slot.
+    Uniform(usize),
+    /// A number of the element at hand, from this slot.
+    Input(usize),
+    /// A constant, by its bits so that nodes can be compared.
+    Constant(u64),
+    /// A function of one number.
+    Unary(Unary, Id),
+    /// A function of two.
+    Binary(Binary, Id, Id),
+    /// A constant power; the exponent by its bits.
+    Power(Id, u64),
+}
+
+/// Operations in an order in which each comes after what it needs; no two are the same.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Field, Kernel, Real};
+/// use ambient_metric_trace::Recording;
+///
+/// struct Twice;
+/// impl Kernel for Twice {
+///     type Uniform<S: Real> = ();
+///     type Input<S: Real> = [S; 2];
+///     type Output<S: Real> = [S; 2];
+///     fn evaluate<S: Real>(&self, (): (), [x, y]: [S; 2]) -> [S; 2] {
+///         [(x + y).sqrt(), S::one() * (y + x).sqrt()]
+///     }
+/// }
+///
+/// let recording = Recording::kernel(&Twice);
+/// // Two inputs, one sum, one root: the second output is the first.
+/// assert_eq!(recording.operations(), 2);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    places: HashMap<Node, Id>,
+}
+
+impl Graph {
+    /// The operations, in order.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn node(&self, id: Id) -> Node {
+        self.nodes.get(id.index()).copied().unwrap_or(Node::Constant(f64::NAN.to_bits()))
+    }
+
+    pub(crate) fn constant(&mut self, value: f64) -> Id {
+        self.add(Node::Constant(value.to_bits()))
+    }
+
+    fn value(&self, id: Id) -> Option<f64> {
+        match self.node(id) {
+            Node::Constant(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// The place of a node, shared with an equal one.
+    pub(crate) fn add(&mut self, node: Node) -> Id {
+        if let Some(place) = self.places.get(&node) {
+            return *place;
+        }
+        let place = Id(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        self.nodes.push(node);
+        self.places.insert(node, place);
+        place
+    }
+
+    pub(crate) fn unary(&mut self, function: Unary, x: Id) -> Id {
+        match (function, self.node(x), self.value(x)) {
+            (Unary::Negate, Node::Unary(Unary::Negate, inner), _) => inner,
+            (Unary::Negate, _, Some(value)) => self.constant(-value),
+            (Unary::Abs, _, Some(value)) => self.constant(value.abs()),
+            _ => self.add(Node::Unary(function, x)),
+        }
+    }
+
+    /// Folds where the result has the same bits for every input, NaN included.
+    pub(crate) fn binary(&mut self, function: Binary, x: Id, y: Id) -> Id {
+        if let (Some(a), Some(b)) = (self.value(x), self.value(y))
+            && let Some(value) = exact(function, a, b)
+        {
+            return self.constant(value);
+        }
+        let is = |id: Id, value: f64| self.value(id).is_some_and(|found| found.to_bits() == value.to_bits());
+        match function {
+            Binary::Multiply if is(x, 1.0) => y,
+            Binary::Multiply | Binary::Divide if is(y, 1.0) => x,
+            Binary::Subtract if is(y, 0.0) => x,
+            // Sums and products commute, so both orders are one node.
+            Binary::Add | Binary::Multiply => match self.places.get(&Node::Binary(function, y, x)) {
+                Some(swapped) => *swapped,
+                None => self.add(Node::Binary(function, x, y)),
+            },
+            _ => self.add(Node::Binary(function, x, y)),
+        }
+    }
+
+    pub(crate) fn power(&mut self, x: Id, exponent: f64) -> Id {
+        if exponent.to_bits() == 1.0_f64.to_bits() {
+            x
+        } else if exponent.to_bits() == 2.0_f64.to_bits() {
+            self.binary(Binary::Multiply, x, x)
+        } else if exponent.to_bits() == 0.5_f64.to_bits() {
+            self.unary(Unary::Sqrt, x)
+        } else {
+            self.add(Node::Power(x, exponent.to_bits()))
+        }
+    }
+
+    /// For every node, whether an output needs it.
+    pub(crate) fn needed(&self, outputs: &[Id]) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        for output in outputs {
+            if let Some(needed) = needed.get_mut(output.index()) {
+                *needed = true;
+            }
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            if needed.get(index).copied().unwrap_or(false) {
+                for operand in operands(*node) {
+                    if let Some(needed) = needed.get_mut(operand.index()) {
+                        *needed = true;
+                    }
+                }
+            }
+        }
+        needed
+    }
+
+    /// For every node, whether it differs from element to element.
+    pub(crate) fn varying(&self) -> Vec<bool> {
+        let mut varying = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let varies = matches!(node, Node::Input(_))
+                || operands(*node).any(|operand| varying.get(operand.index()).copied().unwrap_or(false));
+            varying.push(varies);
+        }
+        varying
+    }
+}
+
+/// The nodes that a node computes with.
+pub(crate) fn operands(node: Node) -> impl Iterator<Item = Id> {
+    let (first, second) = match node {
+        Node::Uniform(_) | Node::Input(_) | Node::Constant(_) => (None, None),
+        Node::Unary(_, x) | Node::Power(x, _) => (Some(x), None),
+        Node::Binary(_, x, y) => (Some(x), Some(y)),
+    };
+    first.into_iter().chain(second)
+}
+
+/// The result on two constants, where neither `f32` nor `f64` arithmetic would round it.
+#[allow(clippy::float_cmp, reason = "the question is whether a result is exact")]
+fn exact(function: Binary, a: f64, b: f64) -> Option<f64> {
+    #[allow(clippy::cast_possible_truncation, reason = "the test is whether anything is lost")]
+    let short = |x: f64| f64::from(x as f32).to_bits() == x.to_bits();
+    let (result, is_exact) = match function {
+        Binary::Add => (a + b, (a + b) - b == a && (a + b) - a == b),
+        Binary::Subtract => (a - b, (a - b) + b == a && a - (a - b) == b),
+        // The product of two 24-bit numbers has 48 bits: f64 does not round it.
+        Binary::Multiply => (a * b, true),
+        Binary::Divide => (a / b, (a / b) * b == a),
+        Binary::Maximum => (a.max(b), true),
+        Binary::Minimum => (a.min(b), true),
+    };
+    (is_exact && result.is_finite() && short(a) && short(b) && short(result)).then_some(result)
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod graph;
+mod print;
+mod recording;
+pub mod shader;
+mod traced;
+
+pub use graph::{Binary, Graph, Id, Node, Unary};
+pub use print::{Body, Notation, Wgsl};
+pub use recording::{Recording, Slot};
+pub use traced::Traced;

@@ -1,0 +1,431 @@
+//! Printing a recording: as text, as LaTeX, and as WGSL.
+
+use core::fmt::Write as _;
+
+use crate::graph::{Binary, Id, Node, Unary, operands};
+use crate::recording::Recording;
+
+/// A way to write a recording for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// Lines that read like Rust.
+    Text,
+    /// The lines of an `aligned` environment.
+    Latex,
+}
+
+/// A way to write a recording as WGSL: the type of its numbers, and how many elements one invocation handles.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Advance};
+/// use ambient_metric_trace::{Recording, Wgsl};
+///
+/// let recording = Recording::update(&Advance(&rules::sgd(0.5)));
+/// let body = Wgsl { double: false, width: 4 }.body(&recording);
+/// assert_eq!(body.outputs.len(), 2);
+/// assert!(body.per_element.iter().any(|line| line.contains("gradient + 0.5f * state_momentum")));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wgsl {
+    /// `f64` instead of `f32`.
+    pub double: bool,
+    /// 1, 2 or 4.
+    pub width: usize,
+}
+
+/// The statements of a recording in WGSL, and an expression for every output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Statements that need uniforms alone.
+    pub once: Vec<String>,
+    /// Statements that need inputs.
+    pub per_element: Vec<String>,
+    /// An expression for every output.
+    pub outputs: Vec<String>,
+}
+
+/// How tightly an expression binds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Binding {
+    Sum,
+    Product,
+    Prefix,
+    Atom,
+}
+
+/// What one way of writing does differently.
+trait Style {
+    fn uniform(&self, name: &str) -> String;
+    fn input(&self, name: &str) -> String;
+    fn constant(&self, value: f64) -> String;
+    fn unary(&self, function: Unary, x: &str) -> (String, Binding);
+    fn power(&self, x: &str, exponent: &str) -> (String, Binding);
+    fn extreme(&self, maximum: bool, x: &str, y: &str) -> String;
+    fn product(&self, x: &str, y: &str) -> String {
+        format!("{x} * {y}")
+    }
+    fn quotient(&self, x: &Term, y: &Term) -> (String, Binding) {
+        (format!("{} / {}", x.bound(Binding::Product), y.bound(Binding::Prefix)), Binding::Product)
+    }
+    /// The expression of an operand that meets a varying one in a function of two.
+    fn operand(&self, text: String, _widen: bool) -> String {
+        text
+    }
+    fn temporary(&self, index: usize) -> String {
+        format!("t{index}")
+    }
+}
+
+/// An expression with its binding.
+#[derive(Clone)]
+struct Term {
+    text: String,
+    binding: Binding,
+}
+
+impl Term {
+    fn atom(text: String) -> Self {
+        Self { text, binding: Binding::Atom }
+    }
+
+    /// The text, in brackets where it binds less tightly than its place asks for.
+    fn bound(&self, least: Binding) -> String {
+        if self.binding >= least { self.text.clone() } else { format!("({})", self.text) }
+    }
+}
+
+/// A recording written out: statements in order, each with whether it varies, and a term for every output.
+struct Written {
+    statements: Vec<(bool, String, String)>,
+    outputs: Vec<Term>,
+}
+
+fn write(recording: &Recording, style: &impl Style) -> Written {
+    let graph = recording.graph();
+    let outputs = recording.output_ids();
+    let needed = graph.needed(&outputs);
+    let varying = graph.varying();
+    let mut uses = vec![0_usize; graph.nodes().len()];
+    for (node, needed) in graph.nodes().iter().zip(&needed) {
+        if *needed {
+            for operand in operands(*node) {
+                uses[operand.index()] += 1;
+            }
+        }
+    }
+    for output in &outputs {
+        uses[output.index()] += 1;
+    }
+
+    let mut terms: Vec<Term> = Vec::with_capacity(graph.nodes().len());
+    let mut statements: Vec<(bool, String, String)> = Vec::new();
+    for (index, node) in graph.nodes().iter().enumerate() {
+        let varies = varying.get(index).copied().unwrap_or(false);
+        let term = term(recording, style, *node, &terms, &varying);
+        let is_shared = uses[index] > 1 && operands(*node).next().is_some();
+        // What is the same for every element is computed before the loop, also if it is used once.
+        let leaves_loop = !varies
+            && operands(*node).next().is_some()
+            && uses[index] > 0
+            && used_by_varying(graph.nodes(), &varying, index);
+        if needed[index] && (is_shared || leaves_loop) {
+            let name = style.temporary(statements.len());
+            statements.push((varies, name.clone(), term.text));
+            terms.push(Term::atom(name));
+        } else {
+            terms.push(term);
+        }
+    }
+    let outputs =
+        outputs.iter().map(|id| terms.get(id.index()).cloned().unwrap_or(Term::atom(String::new()))).collect();
+    Written { statements, outputs }
+}
+
+fn used_by_varying(nodes: &[Node], varying: &[bool], index: usize) -> bool {
+    let uses_it = |node: &Node| operands(*node).any(|operand| operand.index() == index);
+    nodes.iter().zip(varying).any(|(node, varies)| *varies && uses_it(node))
+}
+
+fn term(recording: &Recording, style: &impl Style, node: Node, terms: &[Term], varying: &[bool]) -> Term {
+    let at = |id: Id| terms.get(id.index()).cloned().unwrap_or(Term::atom(String::new()));
+    let varies = |id: Id| varying.get(id.index()).copied().unwrap_or(false);
+    let name = |slot: Option<&crate::recording::Slot>| slot.map(|slot| slot.name.clone()).unwrap_or_default();
+    match node {
+        Node::Uniform(slot) => Term::atom(style.uniform(&name(recording.uniforms().get(slot)))),
+        Node::Input(slot) => Term::atom(style.input(&name(recording.inputs().get(slot)))),
+        Node::Constant(bits) => {
+            let value = f64::from_bits(bits);
+            let binding = if value.is_sign_negative() { Binding::Prefix } else { Binding::Atom };
+            Term { text: style.constant(value), binding }
+        }
+        Node::Unary(Unary::Negate, x) => {
+            Term { text: format!("-{}", at(x).bound(Binding::Atom)), binding: Binding::Prefix }
+        }
+        Node::Unary(function, x) => {
+            let (text, binding) = style.unary(function, &at(x).text);
+            Term { text, binding }
+        }
+        Node::Power(x, exponent) => {
+            let exponent = style.operand(style.constant(f64::from_bits(exponent)), varies(x));
+            let (text, binding) = style.power(&at(x).bound(Binding::Atom), &exponent);
+            Term { text, binding }
+        }
+        Node::Binary(Binary::Add, x, y) => {
+            Term { text: format!("{} + {}", at(x).text, at(y).bound(Binding::Product)), binding: Binding::Sum }
+        }
+        Node::Binary(Binary::Subtract, x, y) => {
+            Term { text: format!("{} - {}", at(x).text, at(y).bound(Binding::Product)), binding: Binding::Sum }
+        }
+        Node::Binary(Binary::Multiply, x, y) => {
+            let text = style.product(&at(x).bound(Binding::Product), &at(y).bound(Binding::Prefix));
+            Term { text, binding: Binding::Product }
+        }
+        Node::Binary(Binary::Divide, x, y) => {
+            let (text, binding) = style.quotient(&at(x), &at(y));
+            Term { text, binding }
+        }
+        Node::Binary(function @ (Binary::Maximum | Binary::Minimum), x, y) => {
+            let widen = varies(x) != varies(y);
+            let first = style.operand(at(x).text, widen && !varies(x));
+            let second = style.operand(at(y).text, widen && !varies(y));
+            Term::atom(style.extreme(function == Binary::Maximum, &first, &second))
+        }
+    }
+}
+
+impl Recording {
+    /// The recording for people, one assignment a line.
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Advance};
+    /// use ambient_metric_trace::{Notation, Recording};
+    ///
+    /// let text = Recording::update(&Advance(&rules::sgd(0.5))).print(Notation::Text);
+    /// assert!(text.contains("state.momentum ← t0"));
+    /// ```
+    #[must_use]
+    pub fn print(&self, notation: Notation) -> String {
+        match notation {
+            Notation::Text => self.lines(&Text, "let ", " = ", ";", str::to_owned, " ← "),
+            Notation::Latex => {
+                let lines = self.lines(&Latex, "", " &= ", r" \\", latex_name, r" &\leftarrow ");
+                format!("\\begin{{aligned}}\n{lines}\\end{{aligned}}\n")
+            }
+        }
+    }
+
+    fn lines(
+        &self,
+        style: &impl Style,
+        start: &str,
+        equals: &str,
+        end: &str,
+        name: impl Fn(&str) -> String,
+        becomes: &str,
+    ) -> String {
+        let written = write(self, style);
+        let mut lines = String::new();
+        for (_, temporary, text) in &written.statements {
+            let _ = writeln!(lines, "{start}{temporary}{equals}{text}{end}");
+        }
+        let changed: Vec<Id> = self.writes().map(|slot| slot.id).collect();
+        let is_update = !changed.is_empty();
+        for (slot, term) in self.outputs().iter().zip(&written.outputs) {
+            if !is_update || changed.contains(&slot.id) {
+                let named = if slot.name.is_empty() { name("sum") } else { name(&slot.name) };
+                let _ = writeln!(lines, "{named}{becomes}{}{end}", term.text);
+            }
+        }
+        lines
+    }
+}
+
+/// Rust-like text.
+struct Text;
+
+impl Style for Text {
+    fn uniform(&self, name: &str) -> String {
+        name.to_owned()
+    }
+    fn input(&self, name: &str) -> String {
+        name.to_owned()
+    }
+    fn constant(&self, value: f64) -> String {
+        format!("{value:?}")
+    }
+    fn unary(&self, function: Unary, x: &str) -> (String, Binding) {
+        (format!("{}({x})", function_name(function)), Binding::Atom)
+    }
+    fn power(&self, x: &str, exponent: &str) -> (String, Binding) {
+        (format!("power({x}, {exponent})"), Binding::Atom)
+    }
+    fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
+        format!("{}({x}, {y})", if maximum { "max" } else { "min" })
+    }
+}
+
+fn function_name(function: Unary) -> &'static str {
+    match function {
+        Unary::Negate => "-",
+        Unary::Sqrt => "sqrt",
+        Unary::Exp => "exp",
+        Unary::Ln => "ln",
+        Unary::Ln1p => "ln_1p",
+        Unary::Sin => "sin",
+        Unary::Cos => "cos",
+        Unary::Abs => "abs",
+    }
+}
+
+/// LaTeX in the notation of the paper.
+struct Latex;
+
+/// The paper's letter for a name.
+fn latex_name(name: &str) -> String {
+    let known = match name {
+        "parameter" => r"\theta",
+        "gradient" => "l",
+        "state.momentum" => "m",
+        "state.metric" => r"\rho",
+        "loss" => "L",
+        "learning_rate" | "multipliers.learning_rate" => r"\eta",
+        "weight_decay" => r"\lambda",
+        "multipliers.decay" => r"\eta\lambda",
+        "xi" => r"\xi",
+        "corrections.momentum" => r"c_\mu",
+        "corrections.metric" => r"c_\gamma",
+        "memory.powers.momentum" => r"\mu^{t}",
+        "memory.powers.metric" => r"\beta_r^{t}",
+        "memory.preconditioner.average" => "v",
+        "memory.preconditioner.power" => r"\beta^{t}",
+        "sums.squared_length" | "rule.squared_length" => r"\textstyle\sum l\,\gamma^{-1}l",
+        "report.squared_length" => "s",
+        "report.averaged" => r"\hat v",
+        "report.slope" => "f'",
+        "multipliers.preconditioner" | "report.damping" => "r",
+        other => return format!(r"\mathrm{{{}}}", other.replace('_', r"\_")),
+    };
+    known.to_owned()
+}
+
+impl Style for Latex {
+    fn uniform(&self, name: &str) -> String {
+        latex_name(name)
+    }
+    fn input(&self, name: &str) -> String {
+        latex_name(name)
+    }
+    fn constant(&self, value: f64) -> String {
+        let text = format!("{value:?}");
+        match text.split_once('e') {
+            Some(("1" | "1.0", exponent)) => format!("10^{{{exponent}}}"),
+            Some((digits, exponent)) => format!(r"{digits}\cdot 10^{{{exponent}}}"),
+            None => text.strip_suffix(".0").unwrap_or(&text).to_owned(),
+        }
+    }
+    fn unary(&self, function: Unary, x: &str) -> (String, Binding) {
+        let text = match function {
+            Unary::Sqrt => format!(r"\sqrt{{{x}}}"),
+            Unary::Exp => format!("e^{{{x}}}"),
+            Unary::Abs => format!(r"\left|{x}\right|"),
+            Unary::Ln1p => format!(r"\ln\left(1 + {x}\right)"),
+            other => format!(r"\{}\left({x}\right)", function_name(other)),
+        };
+        (text, Binding::Atom)
+    }
+    fn power(&self, x: &str, exponent: &str) -> (String, Binding) {
+        (format!("{{{x}}}^{{{exponent}}}"), Binding::Atom)
+    }
+    fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
+        format!(r"\{}\left({x}, {y}\right)", if maximum { "max" } else { "min" })
+    }
+    fn product(&self, x: &str, y: &str) -> String {
+        if x == y { format!("{x}^2") } else { format!(r"{x}\,{y}") }
+    }
+    fn quotient(&self, x: &Term, y: &Term) -> (String, Binding) {
+        (format!(r"\frac{{{}}}{{{}}}", x.text, y.text), Binding::Atom)
+    }
+    fn temporary(&self, index: usize) -> String {
+        format!("t_{{{index}}}")
+    }
+}
+
+impl Wgsl {
+    /// The statements of a recording, where an input or uniform `a.b` is a variable `a_b`.
+    #[must_use]
+    pub fn body(&self, recording: &Recording) -> Body {
+        let written = write(recording, self);
+        let statement = |(_, name, text): &(bool, String, String)| format!("let {name} = {text};");
+        Body {
+            once: written.statements.iter().filter(|(varies, ..)| !varies).map(statement).collect(),
+            per_element: written.statements.iter().filter(|(varies, ..)| *varies).map(statement).collect(),
+            outputs: written.outputs.into_iter().map(|term| term.text).collect(),
+        }
+    }
+
+    /// The type of one number.
+    #[must_use]
+    pub fn scalar(&self) -> &'static str {
+        if self.double { "f64" } else { "f32" }
+    }
+
+    /// The type of the numbers that one invocation handles.
+    #[must_use]
+    pub fn vector(&self) -> String {
+        if self.width == 1 { self.scalar().to_owned() } else { format!("vec{}<{}>", self.width, self.scalar()) }
+    }
+
+    /// The variable for the name of a slot.
+    ///
+    /// Names inside the bundles of a rule keep their words (`state.metric` is `state_metric`). Any other name gets a prefix, so
+    /// that it is no keyword and no variable of the kernel around it.
+    ///
+    /// ```
+    /// use ambient_metric_trace::Wgsl;
+    /// assert_eq!(Wgsl::variable("state.metric"), "state_metric");
+    /// assert_eq!(Wgsl::variable("0"), "slot_0");
+    /// ```
+    #[must_use]
+    pub fn variable(name: &str) -> String {
+        const OWN: [&str; 6] = ["parameter", "gradient", "loss", "learning_rate", "weight_decay", "xi"];
+        if name.contains('.') || OWN.contains(&name) { name.replace('.', "_") } else { format!("slot_{name}") }
+    }
+
+    /// A literal of the scalar type.
+    #[must_use]
+    pub fn literal(&self, value: f64) -> String {
+        #[allow(clippy::cast_possible_truncation, reason = "the literal has the precision of the kernel")]
+        if self.double { format!("{value:?}lf") } else { format!("{:?}f", value as f32) }
+    }
+}
+
+impl Style for Wgsl {
+    fn uniform(&self, name: &str) -> String {
+        Self::variable(name)
+    }
+    fn input(&self, name: &str) -> String {
+        Self::variable(name)
+    }
+    fn constant(&self, value: f64) -> String {
+        self.literal(value)
+    }
+    fn unary(&self, function: Unary, x: &str) -> (String, Binding) {
+        let text = match function {
+            Unary::Ln => format!("log({x})"),
+            Unary::Ln1p => format!("log({} + {x})", self.literal(1.0)),
+            other => format!("{}({x})", function_name(other)),
+        };
+        (text, Binding::Atom)
+    }
+    fn power(&self, x: &str, exponent: &str) -> (String, Binding) {
+        (format!("pow({x}, {exponent})"), Binding::Atom)
+    }
+    fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
+        format!("{}({x}, {y})", if maximum { "max" } else { "min" })
+    }
+    fn operand(&self, text: String, widen: bool) -> String {
+        if widen && self.width > 1 { format!("{}({text})", self.vector()) } else { text }
+    }
+}

@@ -1,0 +1,226 @@
+//! Recordings: what a kernel or an act of a rule does, with the names of what goes in and out.
+
+use ambient_metric::{Bundle, Damping, Element, Inputs, Kernel, Rule};
+
+use crate::graph::{Binary, Graph, Id, Node, Unary, operands};
+use crate::traced::{Traced, record, with};
+
+/// A named number that goes into or comes out of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its name, with dots between the names of nested bundles.
+    pub name: String,
+    /// Where it is computed.
+    pub id: Id,
+}
+
+/// A function that was called with the tracing scalar.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Measure, rules, RmsProp};
+/// use ambient_metric_trace::Recording;
+///
+/// let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+/// let measure = Recording::kernel(&Measure(&rule));
+/// // Momentum is in the state, but the sum does not depend on it.
+/// let read: Vec<_> = measure.reads().map(|slot| slot.name.as_str()).collect();
+/// assert_eq!(read, ["state.metric", "gradient"]);
+/// assert_eq!(measure.bytes(4), 8);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recording {
+    graph: Graph,
+    uniforms: Vec<Slot>,
+    inputs: Vec<Slot>,
+    outputs: Vec<Slot>,
+    /// Whether outputs replace inputs slot by slot, as an update does.
+    stores: bool,
+}
+
+/// A bundle of fresh nodes, and their names.
+fn fresh<B: Bundle<Traced>>(prefix: &str, slots: &mut Vec<Slot>, node: impl Fn(usize) -> Node) -> B {
+    let mut names = B::names().into_iter();
+    B::build(&mut || {
+        let id = with(|graph| graph.add(node(slots.len())));
+        slots.push(Slot { name: join(prefix, &names.next().unwrap_or_default()), id });
+        Traced(id)
+    })
+}
+
+/// The slots of a bundle that a function returned.
+fn named<B: Bundle<Traced>>(prefix: &str, bundle: B) -> impl Iterator<Item = Slot> {
+    let names = B::names();
+    let ids: Vec<Id> = bundle.iter().map(|traced| traced.0).collect();
+    let prefix = prefix.to_owned();
+    names.into_iter().zip(ids).map(move |(name, id)| Slot { name: join(&prefix, &name), id })
+}
+
+fn join(prefix: &str, name: &str) -> String {
+    match (prefix.is_empty(), name.is_empty()) {
+        (true, _) => name.to_owned(),
+        (_, true) => prefix.to_owned(),
+        _ => format!("{prefix}.{name}"),
+    }
+}
+
+impl Recording {
+    /// What a kernel does. Its outputs replace its inputs slot by slot if it is used in an update.
+    pub fn kernel<K: Kernel>(kernel: &K) -> Self {
+        let (mut uniforms, mut inputs) = (Vec::new(), Vec::new());
+        let (graph, outputs) = record(|| {
+            let uniform = fresh("", &mut uniforms, Node::Uniform);
+            let input = fresh("", &mut inputs, Node::Input);
+            named("", kernel.evaluate(uniform, input)).collect()
+        });
+        // A kernel's bundles need not have names of their own; a rule's have.
+        for uniform in uniforms.iter_mut().filter(|uniform| !uniform.name.contains('.')) {
+            uniform.name = join("uniform", &uniform.name);
+        }
+        Self { graph, uniforms, inputs, outputs, stores: false }
+    }
+
+    /// What a kernel does when its outputs are stored into the first of its inputs.
+    pub fn update<K: Kernel>(kernel: &K) -> Self {
+        Self { stores: true, ..Self::kernel(kernel) }
+    }
+
+    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`](ambient_metric::Measure) in one.
+    pub fn measure<R: Rule>(rule: &R) -> Self {
+        let (mut uniforms, mut inputs) = (Vec::new(), Vec::new());
+        let (graph, outputs) = record(|| {
+            let memory = fresh("memory", &mut uniforms, Node::Uniform);
+            let at = fresh("", &mut inputs, Node::Input);
+            named("", ambient_metric::Measure(rule).evaluate(rule.correct(memory), at)).collect()
+        });
+        Self { graph, uniforms, inputs, outputs, stores: false }
+    }
+
+    /// Act 2 of a rule: from inputs, memory and sums to the uniforms of act 3 (`corrections` and `multipliers`), the new
+    /// `memory` and the `report`.
+    pub fn damp<R: Rule>(rule: &R) -> Self {
+        let mut uniforms = Vec::new();
+        let (graph, outputs) = record(|| {
+            let inputs: Inputs<Traced> = fresh("", &mut uniforms, Node::Uniform);
+            let memory = fresh("memory", &mut uniforms, Node::Uniform);
+            let sums = fresh("sums", &mut uniforms, Node::Uniform);
+            let outcome = rule.damp(inputs, memory, sums);
+            let damping: Damping<Traced> = outcome.report;
+            named("corrections", rule.correct(memory))
+                .chain(named("multipliers", outcome.factors))
+                .chain(named("memory", outcome.memory))
+                .chain(named("report", damping))
+                .collect()
+        });
+        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false }
+    }
+
+    /// The graph underneath.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What goes in, the same for every element.
+    #[must_use]
+    pub fn uniforms(&self) -> &[Slot] {
+        &self.uniforms
+    }
+
+    /// What goes in per element.
+    #[must_use]
+    pub fn inputs(&self) -> &[Slot] {
+        &self.inputs
+    }
+
+    /// What comes out.
+    #[must_use]
+    pub fn outputs(&self) -> &[Slot] {
+        &self.outputs
+    }
+
+    pub(crate) fn output_ids(&self) -> Vec<Id> {
+        self.outputs.iter().map(|slot| slot.id).collect()
+    }
+
+    /// Whether an output depends on this input or uniform.
+    #[must_use]
+    pub fn needs(&self, slot: &Slot) -> bool {
+        self.graph.needed(&self.output_ids()).get(slot.id.index()).copied().unwrap_or(false)
+    }
+
+    /// The inputs per element that an output depends on.
+    pub fn reads(&self) -> impl Iterator<Item = &Slot> {
+        let written: Vec<Id> =
+            if self.stores { self.writes().map(|slot| slot.id).collect() } else { self.output_ids() };
+        let needed = self.graph.needed(&written);
+        self.inputs.iter().filter(move |slot| needed.get(slot.id.index()).copied().unwrap_or(false))
+    }
+
+    /// The outputs that an update stores: those that differ from the input they would replace. Empty for a sum.
+    pub fn writes(&self) -> impl Iterator<Item = &Slot> {
+        let stored = if self.stores { self.outputs.as_slice() } else { &[] };
+        stored.iter().zip(&self.inputs).filter(|(output, input)| output.id != input.id).map(|(output, _)| output)
+    }
+
+    /// How many bytes one element moves if a number has `size` bytes.
+    #[must_use]
+    pub fn bytes(&self, size: usize) -> usize {
+        (self.reads().count() + self.writes().count()) * size
+    }
+
+    /// How many operations are carried out per element and once, inputs and constants not counted.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        let needed = self.graph.needed(&self.output_ids());
+        let nodes = self.graph.nodes().iter().zip(needed);
+        nodes.filter(|(node, needed)| *needed && operands(**node).next().is_some()).count()
+    }
+
+    /// The outputs for given uniforms and inputs, computed by walking the graph.
+    ///
+    /// A missing uniform or input counts as zero.
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Rule};
+    /// use ambient_metric_trace::Recording;
+    ///
+    /// let sgd = Recording::update(&ambient_metric::Advance(&rules::sgd(0.5)));
+    /// // metric correction, η, ηλ; θ, m, l
+    /// let out = sgd.evaluate(&[1.0, 0.1, 0.0], &[1.0, 2.0, 3.0]);
+    /// assert_eq!(out, [1.0 - 0.1 * 4.0, 4.0]);
+    /// ```
+    pub fn evaluate<E: Element>(&self, uniforms: &[E], inputs: &[E]) -> Vec<E> {
+        let mut values: Vec<E> = Vec::with_capacity(self.graph.nodes().len());
+        for node in self.graph.nodes() {
+            let at = |id: Id| values.get(id.index()).copied().unwrap_or_else(E::zero);
+            let value = match *node {
+                Node::Uniform(slot) => uniforms.get(slot).copied().unwrap_or_else(E::zero),
+                Node::Input(slot) => inputs.get(slot).copied().unwrap_or_else(E::zero),
+                Node::Constant(bits) => E::constant(f64::from_bits(bits)),
+                Node::Power(x, exponent) => at(x).power(f64::from_bits(exponent)),
+                Node::Unary(function, x) => match function {
+                    Unary::Negate => -at(x),
+                    Unary::Sqrt => at(x).sqrt(),
+                    Unary::Exp => at(x).exp(),
+                    Unary::Ln => at(x).ln(),
+                    Unary::Ln1p => at(x).ln_1p(),
+                    Unary::Sin => at(x).sin(),
+                    Unary::Cos => at(x).cos(),
+                    Unary::Abs => at(x).abs(),
+                },
+                Node::Binary(function, x, y) => match function {
+                    Binary::Add => at(x) + at(y),
+                    Binary::Subtract => at(x) - at(y),
+                    Binary::Multiply => at(x) * at(y),
+                    Binary::Divide => at(x) / at(y),
+                    Binary::Maximum => at(x).maximum(at(y)),
+                    Binary::Minimum => at(x).minimum(at(y)),
+                },
+            };
+            values.push(value);
+        }
+        self.output_ids().iter().map(|id| values.get(id.index()).copied().unwrap_or_else(E::zero)).collect()
+    }
+}

@@ -1,0 +1,128 @@
+//! The kernels that rules print: valid for every rule, width and precision, and the built-in ones as reviewed.
+
+#![allow(missing_docs, clippy::panic, reason = "a test may stop at what should not happen")]
+
+use ambient_metric::{
+    Adagrad, Advance, Descent, DiagonalMetric, Ema, Embedding, Euclidean, HeavyBall, Identity, Induced, Log, Log1p,
+    Momentum, Nesterov, NoMomentum, Power, Preconditioner, Real, RmsProp, Rule, Sqrt, rules,
+};
+use ambient_metric_trace::shader::{PassShader, Purpose, ScalarLayout, damp, kernels, totals};
+use ambient_metric_trace::{Notation, Recording, Wgsl};
+
+/// Accepts WGSL that naga parses and validates with nothing but double precision allowed beyond the standard.
+fn validate(what: &str, text: &str) {
+    let module =
+        naga::front::wgsl::parse_str(text).unwrap_or_else(|error| panic!("{what}: {}", error.emit_to_string(text)));
+    let capabilities = naga::valid::Capabilities::FLOAT64 | naga::valid::Capabilities::SHADER_INT64;
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+    validator.validate(&module).unwrap_or_else(|error| panic!("{what}: {}", error.emit_to_string(text)));
+}
+
+/// Every kernel of a rule in every variant.
+fn validate_rule<R: Rule>(rule: &R) {
+    for double in [false, true] {
+        for width in [1, 2, 4] {
+            let wgsl = Wgsl { double, width };
+            for shared in [false, true] {
+                let measure = Recording::measure(rule);
+                let watched = Some(measure.inputs().len() - 1);
+                let name = format!("{} {wgsl:?}", rule.name());
+                validate(&name, &PassShader::new(&measure, wgsl, Purpose::Sum { watched }, shared).text);
+                let advance = Recording::update(&Advance(rule));
+                validate(&name, &PassShader::new(&advance, wgsl, Purpose::Update { gated: true }, shared).text);
+                validate(&name, &PassShader::new(&advance, wgsl, Purpose::Update { gated: false }, shared).text);
+            }
+        }
+        let wgsl = Wgsl { double, width: 1 };
+        let layout = ScalarLayout::of::<R>(3, 64);
+        validate(&rule.name(), &damp(&Recording::damp(rule), wgsl, layout));
+        validate(&rule.name(), &totals(wgsl, layout.sums));
+    }
+}
+
+fn validate_momenta<P: Preconditioner + Clone>(preconditioner: &P) {
+    fn one<P: Preconditioner + Clone, M: Momentum>(preconditioner: &P, momentum: M) {
+        validate_rule(&Descent::new(preconditioner.clone(), momentum));
+    }
+    one(preconditioner, Ema(0.9));
+    one(preconditioner, HeavyBall(0.9));
+    one(preconditioner, Nesterov(0.9));
+    one(preconditioner, NoMomentum);
+}
+
+fn validate_embedded<M: DiagonalMetric + Clone, E: Embedding + Clone>(metric: &M, embedding: E) {
+    validate_momenta(&Induced::new(metric.clone(), embedding.clone(), 0.1).beta(0.8));
+    validate_momenta(&Induced::new(metric.clone(), embedding, 0.1).beta(0.8).exact());
+}
+
+fn validate_metric<M: DiagonalMetric + Clone>(metric: &M) {
+    validate_momenta(metric);
+    validate_embedded(metric, Identity);
+    validate_embedded(metric, Log);
+    validate_embedded(metric, Sqrt);
+    validate_embedded(metric, Power(1.7));
+    validate_embedded(metric, Log1p);
+    validate_embedded(metric, Wavy);
+}
+
+/// An embedding that uses every function there is; increasing for losses above zero.
+#[derive(Clone)]
+struct Wavy;
+
+impl Embedding for Wavy {
+    fn height<S: Real>(&self, loss: S) -> S {
+        let small = S::constant(0.125);
+        let waves = (loss * small).sin() * small + (loss * small).cos() * small;
+        let roots = loss.sqrt() + loss.ln_1p() + loss.power(3.0) + (-loss).exp().abs();
+        loss.maximum(S::constant(2.0)) + loss.minimum(S::constant(3.0)) + waves + roots + loss.ln()
+    }
+}
+
+#[test]
+fn kernels_of_every_combination_are_valid() {
+    validate_metric(&Euclidean);
+    validate_metric(&RmsProp::default());
+    validate_metric(&Adagrad::default());
+}
+
+/// The kernels of a rule, one after the other.
+fn listing<R: Rule>(rule: &R) -> String {
+    let texts: Vec<String> =
+        kernels(rule, false).into_iter().map(|(act, text)| format!("// {act}\n{text}\n")).collect();
+    texts.concat()
+}
+
+#[test]
+fn kernels_of_the_built_in_rules_are_as_reviewed() {
+    insta::assert_snapshot!("sgd", listing(&rules::sgd(0.9)));
+    insta::assert_snapshot!("adam", listing(&rules::adam(0.9, 0.999, 1e-8)));
+    insta::assert_snapshot!("nadam", listing(&rules::nadam(0.9, 0.999, 1e-8)));
+    insta::assert_snapshot!("euclidean", listing(&rules::euclidean(0.1, 0.9, 0.8)));
+    insta::assert_snapshot!("euclidean_log", listing(&rules::euclidean_log(0.1, 0.9, 0.8)));
+    insta::assert_snapshot!("rmsprop", listing(&rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default())));
+}
+
+#[test]
+fn formulas_of_a_rule_are_as_reviewed() {
+    let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+    let mut listing = String::new();
+    for recording in [Recording::measure(&rule), Recording::damp(&rule), Recording::update(&Advance(&rule))] {
+        listing.push_str(&recording.print(Notation::Text));
+        listing.push('\n');
+        listing.push_str(&recording.print(Notation::Latex));
+        listing.push('\n');
+    }
+    insta::assert_snapshot!("rmsprop_formulas", listing);
+}
+
+#[test]
+fn traffic_is_what_a_rule_reads_and_writes() {
+    let bytes = |measure: &Recording, advance: &Recording| (measure.bytes(4), advance.bytes(4));
+    let of = |rule: &dyn Fn() -> (usize, usize)| rule();
+    let rmsprop = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+    assert_eq!(of(&|| bytes(&Recording::measure(&rmsprop), &Recording::update(&Advance(&rmsprop)))), (8, 28));
+    let adam = rules::adam(0.9, 0.999, 1e-8);
+    assert_eq!(of(&|| bytes(&Recording::measure(&adam), &Recording::update(&Advance(&adam)))), (4, 28));
+    let exact = Descent::new(Induced::new(Euclidean, Log, 0.1).exact(), Ema(0.9));
+    assert_eq!(of(&|| bytes(&Recording::measure(&exact), &Recording::update(&Advance(&exact)))), (8, 20));
+}

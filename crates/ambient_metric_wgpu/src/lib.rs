@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod abstract_tensor;
+mod context;
+mod error;
+mod optimiser;
+mod pass;
+mod tensor;
+
+pub use context::{AdapterSummary, Context, adapters};
+pub use error::DeviceError;
+pub use optimiser::{DeviceOptimiser, DeviceReport, Loss, Skip, Traffic};
+pub use tensor::{BufferPart, DeviceElement, DeviceTensor};

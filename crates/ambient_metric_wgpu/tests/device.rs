@@ -1,0 +1,572 @@
+//! What the device backend promises: the CPU's numbers, nothing coming back, nothing half-written, errors with a type.
+//!
+//! Without an adapter every test says so and passes; with `AMBIENT_REQUIRE_GPU=1` it fails.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test may stop at what should not happen")]
+
+use ambient_metric::{
+    Adagrad, BaseMetric, Configuration, Covector, Descent, Ema, Embedding, Error, Euclidean, Group, HeavyBall,
+    Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, Power, PullBack, Real, RmsProp, Rule, Sqrt, Tensor,
+    rules,
+};
+use ambient_metric_ndarray::Parameters;
+use ambient_metric_wgpu::{BufferPart, Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};
+use ndarray::Array1;
+
+/// The context that all tests share.
+fn context() -> Option<Context> {
+    static CONTEXT: std::sync::OnceLock<Option<Context>> = std::sync::OnceLock::new();
+    let found = CONTEXT.get_or_init(|| match Context::new(None) {
+        Ok(context) => Some(context),
+        Err(error) => {
+            let required = std::env::var("AMBIENT_REQUIRE_GPU").is_ok_and(|value| value == "1");
+            assert!(!required, "AMBIENT_REQUIRE_GPU=1 and there is no device: {error}");
+            None
+        }
+    });
+    if found.is_none() {
+        eprintln!("skipped: there is no graphics adapter on this machine");
+    }
+    found.clone()
+}
+
+/// A context that can compute in this type.
+fn context_for<E: DeviceElement>() -> Option<Context> {
+    let context = context()?;
+    if E::DOUBLE && !context.double_precision() {
+        eprintln!("skipped: {} has no double precision", context.adapter_name());
+        return None;
+    }
+    Some(context)
+}
+
+/// Numbers that repeat for a seed, in ±1, never zero.
+fn numbers<E: DeviceElement>(seed: u64, count: usize) -> Vec<E> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            #[allow(clippy::cast_precision_loss, reason = "53 bits are kept")]
+            let unit = (state >> 11) as f64 / (1_u64 << 53) as f64;
+            E::constant(2.0 * unit - 1.0 + 1e-3)
+        })
+        .collect()
+}
+
+type Named<E> = Vec<(String, Vec<usize>, Vec<E>)>;
+
+fn parts<E: DeviceElement>(seed: u64, lengths: &[usize]) -> Named<E> {
+    let part = |(index, length): (usize, &usize)| {
+        (format!("p{index:03}"), vec![*length], numbers(seed + index as u64, *length))
+    };
+    lengths.iter().enumerate().map(part).collect()
+}
+
+fn on_host<E: DeviceElement>(parts: &Named<E>) -> Parameters<E> {
+    let arrays = parts.iter().map(|(name, _, elements)| (name.clone(), Array1::from(elements.clone()).into_dyn()));
+    Parameters::new(arrays).unwrap()
+}
+
+fn on_device<E: DeviceElement>(context: &Context, parts: &Named<E>) -> DeviceTensor<E> {
+    DeviceTensor::new(context, parts.clone()).unwrap()
+}
+
+fn bits<E: DeviceElement>(tensor: &DeviceTensor<E>) -> Vec<u64> {
+    let parts = 0..tensor.layout().parts().len();
+    parts.flat_map(|part| tensor.read(part).unwrap()).map(|element| element.to_f64().to_bits()).collect()
+}
+
+/// The largest |a − b| / (1 + max|b|) over all elements.
+fn distance<E: DeviceElement>(device: &DeviceTensor<E>, host: &Parameters<E>) -> f64 {
+    let mut host_numbers = host.iter().map(|element| element.to_f64());
+    let scale = 1.0 + host.iter().map(|element| element.to_f64().abs()).fold(0.0, f64::max);
+    let parts = 0..device.layout().parts().len();
+    let device_numbers = parts.flat_map(|part| device.read(part).unwrap());
+    let largest = device_numbers
+        .map(|element| (element.to_f64() - host_numbers.next().unwrap()).abs())
+        .fold(0.0, |largest: f64, next| if next.is_nan() { f64::NAN } else { largest.max(next) });
+    largest / scale
+}
+
+/// Five steps on both sides of a rule stay together.
+///
+/// One step computes about 30 operations per element, of which the device may round quotients and roots by 3 units in the
+/// last place, and sums of N numbers of one sign in blocks by less than 300. Multiplied by a learning rate of at most 0.1 and by
+/// a normalised gradient of size about one, five steps move θ apart by at most 5 · 0.1 · 400 units: 200 ε. The fourth
+/// power of the slope of the wildest embedding here adds a factor of 4.
+fn agrees<E: DeviceElement, R: Rule + Clone>(context: &Context, rule: &R, lengths: &[usize]) {
+    let tolerance = 800.0 * if E::DOUBLE { f64::EPSILON } else { f64::from(f32::EPSILON) };
+    let start = parts::<E>(7, lengths);
+    let mut configuration = Configuration::new(rule.clone(), 0.1).weight_decay(0.01);
+    if lengths.len() > 1 {
+        configuration = configuration.group(Group::new("slow", ["p001"]).learning_rate(0.05).weight_decay(0.0));
+    }
+    if lengths.len() > 2 {
+        configuration = configuration.group(Group::new("apart", ["p002"]).own_metric());
+    }
+    let (mut host, mut device) = (on_host(&start), on_device(context, &start));
+    let mut on_cpu = configuration.clone().build(&host).unwrap();
+    let mut on_gpu = DeviceOptimiser::new(configuration, &device).unwrap();
+    for step in 0..5 {
+        let gradient = parts::<E>(100 + step, lengths);
+        let loss = 1.5 + step as f64;
+        on_cpu.step(&mut host, &Covector(on_host(&gradient)), loss).unwrap();
+        on_gpu.step(&mut device, &Covector(on_device(context, &gradient)), loss).unwrap();
+    }
+    let distance = distance(&device, &host);
+    assert!(distance <= tolerance, "{} on {lengths:?}: {distance:e} > {tolerance:e}", rule.name());
+
+    let report = on_gpu.report().unwrap();
+    assert_eq!((report.steps, report.skipped, report.last_skip), (5, 0, None));
+    for ((name, device), (expected_name, host)) in report.groups.iter().zip(on_cpu.reports()) {
+        assert_eq!(name, expected_name);
+        // s and ‖l‖ are sums of positive numbers: relative errors of blocks, quotients and roots, as above.
+        let close = |a: f64, b: f64| (a - b).abs() <= tolerance * (1.0 + b.abs());
+        assert!(close(device.squared_length, host.squared_length), "{device:?} {host:?}");
+        assert!(close(device.damping, host.damping), "{device:?} {host:?}");
+        assert!(close(device.effective_learning_rate, host.effective_learning_rate), "{device:?} {host:?}");
+        assert!(close(device.gradient_norm, host.gradient_norm), "{device:?} {host:?}");
+    }
+}
+
+fn agrees_for_every_rule<E: DeviceElement>(context: &Context, lengths: &[usize]) {
+    fn with<E: DeviceElement>(context: &Context, lengths: &[usize], embedding: impl Embedding + Clone) {
+        agrees::<E, _>(
+            context,
+            &Descent::new(Induced::new(Euclidean, embedding.clone(), 0.3).beta(0.8), Ema(0.9)),
+            lengths,
+        );
+        agrees::<E, _>(context, &Descent::new(Induced::new(RmsProp::default(), embedding, 0.3), Ema(0.9)), lengths);
+    }
+    agrees::<E, _>(context, &rules::sgd(0.9), lengths);
+    agrees::<E, _>(context, &rules::adam(0.9, 0.999, 1e-8), lengths);
+    agrees::<E, _>(context, &rules::nadam(0.9, 0.999, 1e-8), lengths);
+    agrees::<E, _>(context, &Descent::new(Adagrad::default(), NoMomentum), lengths);
+    agrees::<E, _>(context, &Descent::new(Induced::new(Adagrad::default(), Log, 0.3), Nesterov(0.9)), lengths);
+    agrees::<E, _>(context, &Descent::new(Induced::new(RmsProp::default(), Log, 0.3).exact(), Ema(0.9)), lengths);
+    agrees::<E, _>(context, &Descent::new(Induced::new(Euclidean, Log, 0.3).exact(), HeavyBall(0.5)), lengths);
+    with::<E>(context, lengths, Identity);
+    with::<E>(context, lengths, Log);
+    with::<E>(context, lengths, Sqrt);
+    with::<E>(context, lengths, Log1p);
+}
+
+#[test]
+fn every_rule_agrees_with_the_cpu_in_single_precision() {
+    let Some(context) = context_for::<f32>() else { return };
+    for lengths in [&[1][..], &[255], &[256], &[257], &[5000, 3, 1, 77]] {
+        agrees_for_every_rule::<f32>(&context, lengths);
+    }
+    agrees::<f32, _>(&context, &Descent::new(Induced::new(Euclidean, Power(1.5), 0.3), Ema(0.9)), &[257]);
+}
+
+#[test]
+fn every_rule_agrees_with_the_cpu_in_double_precision() {
+    let Some(context) = context_for::<f64>() else { return };
+    for lengths in [&[1][..], &[257], &[5000, 3, 1, 77]] {
+        agrees_for_every_rule::<f64>(&context, lengths);
+    }
+}
+
+#[test]
+fn a_hundred_steps_read_nothing_back_and_wait_for_nothing() {
+    // A context of its own, since readbacks are counted per context.
+    if context().is_none() {
+        return;
+    }
+    let context = Context::new(None).unwrap();
+    let lengths: Vec<usize> = (0..200).map(|index| 1 + 7 * index).collect();
+    let start = parts::<f32>(1, &lengths);
+    let mut theta = on_device(&context, &start);
+    let gradient = Covector(on_device(&context, &parts(2, &lengths)));
+    let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+    let configuration = Configuration::new(rule, 0.01).group(Group::new("even", ["p??0", "p??2"]).weight_decay(0.1));
+    let mut optimiser = DeviceOptimiser::new(configuration, &theta).unwrap();
+    let (readbacks, dispatches) = (context.readbacks(), context.dispatches());
+    for _ in 0..100 {
+        optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    }
+    assert_eq!(context.readbacks(), readbacks);
+    // 200 tensors: one dispatch to measure, one to add, one to damp, one to advance.
+    assert_eq!(context.dispatches() - dispatches, 400);
+    assert_eq!(optimiser.report().unwrap().steps, 100);
+    assert_eq!(context.readbacks(), readbacks + 2);
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_changes_no_bit_and_is_counted() {
+    let Some(context) = context() else { return };
+    let lengths = [300, 5];
+    for (place, poison) in [(0, f32::NAN), (299, f32::INFINITY), (304, f32::NEG_INFINITY), (303, f32::NAN)] {
+        let mut theta = on_device(&context, &parts::<f32>(1, &lengths));
+        let good = Covector(on_device(&context, &parts(2, &lengths)));
+        let mut bad = parts::<f32>(3, &lengths);
+        let (part, index) = if place < 300 { (0, place) } else { (1, place - 300) };
+        bad[part].2[index] = poison;
+        let bad = Covector(on_device(&context, &bad));
+
+        let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+        let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.01).weight_decay(0.1), &theta).unwrap();
+        optimiser.step(&mut theta, &good, 1.0).unwrap();
+        let before: Vec<Vec<u64>> = core::iter::once(&theta).chain(optimiser.state()).map(bits).collect();
+        let memory = optimiser.checkpoint().unwrap().memory;
+
+        optimiser.step(&mut theta, &bad, 1.0).unwrap();
+        let after: Vec<Vec<u64>> = core::iter::once(&theta).chain(optimiser.state()).map(bits).collect();
+        assert_eq!(before, after);
+        assert_eq!(memory, optimiser.checkpoint().unwrap().memory);
+        let report = optimiser.report().unwrap();
+        assert_eq!((report.steps, report.skipped, report.last_skip), (1, 1, Some(Skip::NonFiniteGradient)));
+
+        optimiser.step(&mut theta, &good, 1.0).unwrap();
+        let report = optimiser.report().unwrap();
+        assert_eq!((report.steps, report.skipped, report.last_skip), (2, 1, None));
+        assert_ne!(before[0], bits(&theta));
+    }
+}
+
+fn is_skipped<R: Rule>(rule: R, theta: &mut DeviceTensor<f32>, huge: &Covector<DeviceTensor<f32>>) {
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.01), theta).unwrap();
+    let before = bits(theta);
+    optimiser.step(theta, huge, 1.0).unwrap();
+    assert_eq!(before, bits(theta));
+    assert!(optimiser.state().iter().all(|state| bits(state).iter().all(|bits| *bits == 0)));
+    assert_eq!(optimiser.report().unwrap().last_skip, Some(Skip::Overflow));
+}
+
+#[test]
+fn a_sum_that_overflows_changes_no_bit_and_is_counted() {
+    let Some(context) = context() else { return };
+    let mut theta = on_device(&context, &parts::<f32>(1, &[8]));
+    let huge = Covector(on_device(&context, &vec![("p000".to_owned(), vec![8], vec![1e30_f32; 8])]));
+    is_skipped(rules::euclidean(0.1, 0.9, 0.8), &mut theta, &huge);
+    // Its second moments would be infinite, and the parameters would never move again.
+    is_skipped(rules::adam(0.9, 0.999, 1e-8), &mut theta, &huge);
+}
+
+#[test]
+fn a_loss_on_the_device_is_used_and_its_domain_respected() {
+    let Some(context) = context() else { return };
+    let start = parts::<f32>(1, &[10]);
+    let gradient = parts::<f32>(2, &[10]);
+    let losses = on_device(&context, &vec![("loss".to_owned(), vec![4], vec![2.0_f32, 0.0, -1.0, f32::NAN])]);
+    // The buffer of a tensor of our own is not handed out, so the losses travel through a buffer of the test's.
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 16,
+        usage: wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let bytes: Vec<u8> = losses.to_host("loss").unwrap().iter().flat_map(|loss| loss.to_le_bytes()).collect();
+    context.queue().write_buffer(&buffer, 0, &bytes);
+
+    let configuration = Configuration::new(rules::euclidean_log(0.1, 0.9, 0.8), 0.01);
+    let step = |loss: Loss<'_>| {
+        let mut theta = on_device(&context, &start);
+        let mut optimiser = DeviceOptimiser::new(configuration.clone(), &theta).unwrap();
+        let outcome = optimiser.step(&mut theta, &Covector(on_device(&context, &gradient)), loss);
+        (outcome, bits(&theta), optimiser.report().unwrap().last_skip)
+    };
+    let (_, from_host, _) = step(Loss::Host(2.0));
+    let (_, from_device, skip) = step(Loss::Device { buffer: &buffer, offset: 0 });
+    assert_eq!((from_host, None), (from_device, skip));
+    let untouched = bits(&on_device(&context, &start));
+    for offset in [4, 8, 12] {
+        let (_, after, skip) = step(Loss::Device { buffer: &buffer, offset });
+        assert_eq!((&after, skip), (&untouched, Some(Skip::LossOutsideDomain)), "offset {offset}");
+    }
+    for loss in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let (outcome, after, _) = step(Loss::Host(loss));
+        assert!(matches!(outcome, Err(Error::LossOutsideDomain { .. })), "{outcome:?}");
+        assert_eq!(after, untouched);
+    }
+    // A place outside the buffer is refused by the device, and nothing is enqueued.
+    let (outcome, after, _) = step(Loss::Device { buffer: &buffer, offset: 16 });
+    assert!(matches!(outcome, Err(Error::Backend(_))), "{outcome:?}");
+    assert_eq!(after, untouched);
+}
+
+#[test]
+fn the_same_steps_give_the_same_bits() {
+    let Some(context) = context() else { return };
+    let run = || {
+        let mut theta = on_device(&context, &parts::<f32>(1, &[70_001, 13]));
+        let gradient = Covector(on_device(&context, &parts(2, &[70_001, 13])));
+        let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+        let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.01), &theta).unwrap();
+        for _ in 0..3 {
+            optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+        }
+        bits(&theta)
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn more_workgroups_than_one_axis_holds_agree_with_the_cpu() {
+    let Some(context) = context() else { return };
+    let lengths = [64 * 65_535 + 130];
+    let start = parts::<f32>(1, &lengths);
+    let gradient = parts::<f32>(2, &lengths);
+    let configuration = Configuration::new(rules::euclidean(1e-6, 0.9, 0.0), 0.1);
+    let (mut host, mut device) = (on_host(&start), on_device(&context, &start));
+    configuration.clone().build(&host).unwrap().step(&mut host, &Covector(on_host(&gradient)), 1.0).unwrap();
+    let mut optimiser = DeviceOptimiser::new(configuration, &device).unwrap();
+    optimiser.set_block(64).unwrap();
+    optimiser.step(&mut device, &Covector(on_device(&context, &gradient)), 1.0).unwrap();
+    // One multiplication chain per element, and a sum of 4 million squares over blocks: well under 100 units.
+    assert!(distance(&device, &host) <= 100.0 * f64::from(f32::EPSILON));
+}
+
+/// A device whose storage bindings hold 64 KiB.
+fn narrow_context() -> Option<Context> {
+    context()?;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    let adapter = adapters.into_iter().next()?;
+    let required_limits = wgpu::Limits { max_storage_buffer_binding_size: 65_536, ..adapter.limits() };
+    let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    Some(Context::from_device(device, queue))
+}
+
+#[test]
+fn a_tensor_larger_than_a_binding_agrees_with_the_cpu() {
+    let Some(context) = narrow_context() else { return };
+    let lengths = [40_001, 6, 20_000];
+    let theta = on_device(&context, &parts::<f32>(1, &lengths));
+    assert!(theta.buffers() >= 4, "{theta:?}");
+    agrees::<f32, _>(&context, &rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), &lengths);
+    agrees::<f32, _>(&context, &Descent::new(Induced::new(Euclidean, Log, 0.3).exact(), Ema(0.9)), &lengths);
+}
+
+#[test]
+fn buffers_of_the_user_are_stepped_in_place() {
+    let Some(context) = context() else { return };
+    let lengths = [37, 15, 64];
+    let (start, gradient) = (parts::<f32>(1, &lengths), parts::<f32>(2, &lengths));
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("the user's"),
+        size: 4096,
+        usage,
+        mapped_at_creation: false,
+    });
+    // Parameters and gradient share one buffer; parts lie at offsets that no binding could begin at.
+    let place = |named: &Named<f32>, mut offset: u64| {
+        let mut placed = Vec::new();
+        for (name, shape, elements) in named {
+            let bytes: Vec<u8> = elements.iter().flat_map(|element| element.to_le_bytes()).collect();
+            context.queue().write_buffer(&buffer, offset, &bytes);
+            placed.push(BufferPart { name: name.clone(), shape: shape.clone(), buffer: buffer.clone(), offset });
+            offset += bytes.len() as u64;
+        }
+        DeviceTensor::<f32>::from_buffers(&context, placed).unwrap()
+    };
+    let mut theta = place(&start, 12);
+    let l = Covector(place(&gradient, 2060));
+    let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+    let configuration = Configuration::new(rule, 0.01).weight_decay(0.1);
+    let mut optimiser = DeviceOptimiser::new(configuration.clone(), &theta).unwrap();
+    let mut host = on_host(&start);
+    let mut on_cpu = configuration.build(&host).unwrap();
+    for _ in 0..3 {
+        optimiser.step(&mut theta, &l, 1.0).unwrap();
+        on_cpu.step(&mut host, &Covector(on_host(&gradient)), 1.0).unwrap();
+    }
+    assert!(distance(&theta, &host) <= 100.0 * f64::from(f32::EPSILON));
+    // The gradient and the gaps are as they were.
+    let expected: Vec<u64> = gradient.iter().flat_map(|part| &part.2).map(|x| f64::from(*x).to_bits()).collect();
+    assert_eq!(bits(&l.0), expected);
+
+    // A copy is independent of the original.
+    let copy = theta.duplicate().unwrap();
+    let before = bits(&copy);
+    optimiser.step(&mut theta, &l, 1.0).unwrap();
+    assert_eq!(before, bits(&copy));
+}
+
+#[test]
+fn buffer_ranges_that_do_not_fit_are_refused() {
+    let Some(context) = context() else { return };
+    let make = |usage| {
+        context.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: 64,
+            usage,
+            mapped_at_creation: false,
+        })
+    };
+    let good = make(wgpu::BufferUsages::STORAGE);
+    let part = |name: &str, shape: &[usize], buffer: &wgpu::Buffer, offset| BufferPart {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        buffer: buffer.clone(),
+        offset,
+    };
+    let refused = |parts: Vec<BufferPart>| {
+        let error = DeviceTensor::<f32>::from_buffers(&context, parts).unwrap_err();
+        let Error::Backend(error) = error else { panic!("{error}") };
+        matches!(error.downcast_ref(), Some(DeviceError::BufferRange { parameter, .. }) if parameter == "w")
+    };
+    assert!(refused(vec![part("w", &[17], &good, 0)]));
+    assert!(refused(vec![part("w", &[1], &good, 64)]));
+    assert!(refused(vec![part("w", &[1], &good, 2)]));
+    assert!(refused(vec![part("w", &[usize::MAX, 2], &good, 0)]));
+    assert!(refused(vec![part("b", &[4], &good, 0), part("w", &[4], &good, 12)]));
+    assert!(refused(vec![part("w", &[4], &make(wgpu::BufferUsages::VERTEX), 0)]));
+}
+
+/// The device's own error inside an error of the abstract tensor.
+fn device_error<V: core::fmt::Debug>(result: Result<V, Error>) -> DeviceError {
+    match result.unwrap_err() {
+        Error::Backend(error) => error.downcast_ref::<DeviceError>().unwrap().clone(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn tensors_of_two_devices_are_refused() {
+    let (Some(context), Some(other)) = (context(), narrow_context()) else { return };
+    let mut theta = on_device(&context, &parts::<f32>(1, &[8]));
+    let foreign = on_device(&other, &parts::<f32>(1, &[8]));
+    let before = bits(&theta);
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rules::sgd(0.9), 0.1), &theta).unwrap();
+    let refused = device_error(optimiser.step(&mut theta, &Covector(foreign), 1.0));
+    assert_eq!(refused, DeviceError::DifferentDevices);
+    assert_eq!(before, bits(&theta));
+}
+
+#[test]
+fn layouts_that_differ_are_refused() {
+    let Some(context) = context() else { return };
+    let mut theta = on_device(&context, &parts::<f32>(1, &[8, 3]));
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rules::sgd(0.9), 0.1), &theta).unwrap();
+    let before = bits(&theta);
+    let mut refused = |lengths: &[usize]| {
+        optimiser.step(&mut theta, &Covector(on_device(&context, &parts::<f32>(1, lengths))), 1.0).unwrap_err()
+    };
+    assert!(matches!(refused(&[8]), Error::MissingParameter { name, .. } if name == "p001"));
+    assert!(matches!(refused(&[8, 4]), Error::Shape { name, .. } if name == "p001"));
+    assert!(matches!(refused(&[8, 3, 1]), Error::UnknownParameter { name, .. } if name == "p002"));
+    assert_eq!(before, bits(&theta));
+}
+
+#[test]
+fn a_lost_device_is_an_error() {
+    if context().is_none() {
+        return;
+    }
+    let context = Context::new(None).unwrap();
+    let mut theta = on_device(&context, &parts::<f32>(1, &[8]));
+    let gradient = Covector(on_device(&context, &parts::<f32>(2, &[8])));
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rules::sgd(0.9), 0.1), &theta).unwrap();
+    optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    context.device().destroy();
+    // A device that is destroyed, not lost by itself, is reported lost by the next look at its queue.
+    let _ = context.device().poll(wgpu::PollType::wait_indefinitely());
+    let lost = |error: &DeviceError| matches!(error, DeviceError::Lost { .. });
+    let error = device_error(optimiser.step(&mut theta, &gradient, 1.0));
+    assert!(lost(&error), "{error:?}");
+    let error = device_error(optimiser.report());
+    assert!(lost(&error), "{error:?}");
+    let error = device_error(theta.to_host("p000"));
+    assert!(lost(&error), "{error:?}");
+    let error = device_error(DeviceTensor::new(&context, parts::<f32>(1, &[8])));
+    assert!(lost(&error), "{error:?}");
+}
+
+/// A metric whose constant no `f32` holds.
+#[derive(Clone)]
+struct Unprintable;
+
+impl ambient_metric::DiagonalMetric for Unprintable {
+    type State<S: Real> = ();
+    fn observe<S: Real>(&self, (): (), _gradient: S) {}
+    fn inverse<S: Real>(&self, (): ()) -> S {
+        S::constant(1e300)
+    }
+}
+
+#[test]
+fn a_kernel_that_does_not_validate_is_an_error() {
+    let Some(context) = context() else { return };
+    let mut theta = on_device(&context, &parts::<f32>(1, &[8]));
+    let before = bits(&theta);
+    let gradient = Covector(on_device(&context, &parts::<f32>(2, &[8])));
+    let mut optimiser =
+        DeviceOptimiser::new(Configuration::new(Descent::new(Unprintable, Ema(0.9)), 0.1), &theta).unwrap();
+    let error = device_error(optimiser.step(&mut theta, &gradient, 1.0));
+    assert!(matches!(error, DeviceError::Validation { .. }), "{error:?}");
+    assert_eq!(before, bits(&theta));
+}
+
+#[test]
+fn an_unknown_adapter_is_an_error_that_names_the_known() {
+    let Some(context) = context() else { return };
+    match Context::new(Some("no such adapter")) {
+        Err(DeviceError::UnknownAdapter { wanted, known }) => {
+            assert_eq!(wanted, "no such adapter");
+            assert!(known.iter().any(|name| name == context.adapter_name()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_checkpoint_goes_on_with_the_same_bits_and_on_the_cpu() {
+    let Some(context) = context() else { return };
+    let lengths = [300, 5];
+    let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+    let configuration = Configuration::new(rule, 0.01).group(Group::new("own", ["p001"]).own_metric());
+    let mut theta = on_device(&context, &parts::<f32>(1, &lengths));
+    let gradient = Covector(on_device(&context, &parts(2, &lengths)));
+    let mut optimiser = DeviceOptimiser::new(configuration, &theta).unwrap();
+    for _ in 0..3 {
+        optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    }
+    let checkpoint = optimiser.checkpoint().unwrap();
+    assert_eq!(checkpoint.steps, 3);
+    let mut copy = theta.duplicate().unwrap();
+    let mut restored = DeviceOptimiser::restore(&checkpoint, &copy).unwrap();
+    let mut host = on_host(&vec![
+        ("p000".to_owned(), vec![300], theta.to_host("p000").unwrap()),
+        ("p001".to_owned(), vec![5], theta.to_host("p001").unwrap()),
+    ]);
+    let mut on_cpu = ambient_metric::Optimiser::restore(&checkpoint, &host).unwrap();
+    for _ in 0..2 {
+        optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+        restored.step(&mut copy, &gradient, 1.0).unwrap();
+        on_cpu.step(&mut host, &Covector(on_host(&parts(2, &lengths))), 1.0).unwrap();
+    }
+    assert_eq!(bits(&theta), bits(&copy));
+    assert_eq!(restored.report().unwrap().steps, 5);
+    assert!(distance(&theta, &host) <= 100.0 * f64::from(f32::EPSILON));
+}
+
+#[test]
+fn the_geometry_of_the_core_runs_on_the_device() {
+    let Some(context) = context() else { return };
+    let gradient = parts::<f32>(3, &[300, 7]);
+    let on_cpu = Covector(on_host(&gradient));
+    let on_gpu = Covector(on_device(&context, &gradient));
+
+    let mut cpu_state = RmsProp::default().begin(&on_cpu.0).unwrap();
+    RmsProp::default().update(&mut cpu_state, &on_cpu).unwrap();
+    let mut gpu_state = RmsProp::default().begin(&on_gpu.0).unwrap();
+    RmsProp::default().update(&mut gpu_state, &on_gpu).unwrap();
+
+    let metric = RmsProp::default();
+    let cpu = PullBack::new(metric.at(&cpu_state), on_cpu, 2.0, &Log, 0.1).unwrap();
+    let gpu = PullBack::new(metric.at(&gpu_state), on_gpu, 2.0, &Log, 0.1).unwrap();
+    // Every quantity is a sum of 307 numbers of one sign after a few roundings each.
+    let close = |a: f64, b: f64| (a - b).abs() <= 200.0 * f64::from(f32::EPSILON) * b.abs();
+    assert!(close(gpu.squared_length(), cpu.squared_length()));
+    assert!(close(gpu.damping(), cpu.damping()));
+    let (gpu_step, cpu_step) = (gpu.step().unwrap(), cpu.step().unwrap());
+    let (gpu_norm, cpu_norm) = (gpu.norm(&gpu_step).unwrap(), cpu.norm(&cpu_step).unwrap());
+    assert!(close(gpu_norm, cpu_norm), "{gpu_norm} {cpu_norm}");
+    assert!(close(gpu.log_determinant().unwrap(), cpu.log_determinant().unwrap()));
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask test`: everything that is tested, on a machine that may have nothing installed yet.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+use crate::steps::Steps;
+use crate::{scratch, system_packages};
+
+/// Runs every test, doctest and example.
+pub fn run(steps: &Steps) -> Result<(), Failure> {
+    system_packages::install(steps)?;
+    let everything = ["--workspace", "--all-features"];
+    let targets = ["test", "--lib", "--bins", "--tests", "--examples"];
+    steps.cargo("tests", &[&targets[..], &everything].concat())?;
+    steps.cargo("doctests of the crates, README and book", &[&["test", "--doc"][..], &everything].concat())?;
+    for (package, example) in examples(steps.root())? {
+        let arguments = ["run", "--quiet", "--package", &package, "--example", &example];
+        steps.cargo(&format!("example {example}"), &arguments)?;
+    }
+    scratch::run(steps)
+}
+
+/// The examples of every crate: package and name.
+fn examples(root: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let mut found = Vec::new();
+    for package in entries(&root.join("crates"))? {
+        let folder = package.join("examples");
+        if !folder.is_dir() {
+            continue;
+        }
+        for example in entries(&folder)? {
+            if example.extension().is_some_and(|extension| extension == "rs") {
+                found.push((name(&package), name(&example)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The paths in a folder, sorted.
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let paths = std::fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
+    let mut paths = paths.map_err(Failure::file(folder))?;
+    paths.sort();
+    Ok(paths)
+}

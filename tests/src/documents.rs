@@ -1,0 +1,16 @@
+//! The code of README and book.
+
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
+#[doc = include_str!("../../docs/README.md")]
+mod contents {}
+
+#[doc = include_str!("../../docs/mathematics.md")]
+mod mathematics {}
+
+#[doc = include_str!("../../docs/architecture.md")]
+mod architecture {}
+
+#[doc = include_str!("../../docs/how_to_choose.md")]
+mod how_to_choose {}

@@ -1,0 +1,116 @@
+//! Groups of parameters, and the numbers that a step reports.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
+
+use ambient_metric::{Configuration, Covector, Group, Report, RmsProp, rules};
+use ambient_metric_conformance::compensated_sum;
+use ambient_metric_ndarray::Parameters;
+use ambient_metric_tests::cases;
+use ndarray::{Array1, ArrayD};
+use proptest::prelude::*;
+
+fn space(parts: &[(&str, &[f64])]) -> Parameters<f64> {
+    Parameters::new(parts.iter().map(|(name, values)| (*name, Array1::from(values.to_vec()).into_dyn()))).unwrap()
+}
+
+fn part(space: &Parameters<f64>, name: &str) -> ArrayD<f64> {
+    space.view(name).unwrap().to_owned()
+}
+
+fn bits(array: &ArrayD<f64>) -> Vec<u64> {
+    array.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn rates_go_by_name_and_the_last_matching_group_wins() {
+    let mut theta = space(&[("a.bias", &[1.0]), ("a.weight", &[1.0]), ("b.bias", &[1.0]), ("c", &[1.0])]);
+    let configuration = Configuration::new(rules::sgd(0.0), 0.5)
+        .weight_decay(0.25)
+        .group(Group::new("biases", ["*.bias"]).weight_decay(0.0))
+        .group(Group::new("a", ["a.*"]).learning_rate(0.125));
+    let mut optimiser = configuration.build(&theta).unwrap();
+    let gradient = Covector(theta.clone());
+    optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    // θ − ηl − ηλθ with l = θ = 1: powers of two, so exact.
+    let expected = [
+        ("a.bias", 1.0 - 0.125 - 0.125 * 0.25),
+        ("a.weight", 1.0 - 0.125 - 0.125 * 0.25),
+        ("b.bias", 0.5),
+        ("c", 0.375),
+    ];
+    for (name, expected) in expected {
+        assert_eq!(bits(&part(&theta, name)), [f64::to_bits(expected)], "{name}");
+    }
+    optimiser.set_learning_rate("biases", 0.25).unwrap();
+    let before = part(&theta, "b.bias");
+    optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    assert_eq!(bits(&part(&theta, "b.bias")), [f64::to_bits(before.sum() - 0.25)]);
+}
+
+/// s, v̂, f′, r, ηr and ‖l‖ in that order.
+fn quantities(report: Report<f64>) -> [f64; 6] {
+    let Report { squared_length, averaged, slope, damping, effective_learning_rate, gradient_norm } = report;
+    [squared_length, averaged, slope, damping, effective_learning_rate, gradient_norm]
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn a_group_with_its_own_metric_is_a_space_of_its_own_bit_for_bit(
+        a in prop::collection::vec(-3.0..3.0_f64, 1..30),
+        b in prop::collection::vec(-3.0..3.0_f64, 1..30),
+        c in prop::collection::vec(-3.0..3.0_f64, 1..30),
+        losses in prop::collection::vec(0.1..3.0_f64, 1..6),
+    ) {
+        let rule = rules::rmsprop(0.3, 0.9, 0.8, RmsProp::default());
+        let plain = Configuration::new(rule, 0.1).weight_decay(0.01);
+        let grouped = plain.clone().group(Group::new("own", ["b*"]).own_metric());
+        let mut together = space(&[("a", &a), ("b1", &b), ("b2", &c)]);
+        let mut alone = space(&[("b1", &b), ("b2", &c)]);
+        let mut rest = space(&[("a", &a)]);
+        let mut of_together = grouped.build(&together)?;
+        let mut of_alone = plain.clone().build(&alone)?;
+        let mut of_rest = plain.build(&rest)?;
+        for loss in losses {
+            // A bowl: the gradient is θ itself, so that a difference once made would stay.
+            let gradients = [together.clone(), alone.clone(), rest.clone()].map(Covector);
+            of_together.step(&mut together, &gradients[0], loss)?;
+            of_alone.step(&mut alone, &gradients[1], loss)?;
+            of_rest.step(&mut rest, &gradients[2], loss)?;
+        }
+        prop_assert_eq!(bits(&part(&together, "a")), bits(&part(&rest, "a")));
+        for name in ["b1", "b2"] {
+            prop_assert_eq!(bits(&part(&together, name)), bits(&part(&alone, name)));
+        }
+        let reports: Vec<_> = of_together.reports().map(|(name, report)| (name, quantities(report).map(f64::to_bits))).collect();
+        let own: Vec<_> = of_alone.reports().map(|(_, report)| quantities(report).map(f64::to_bits)).collect();
+        prop_assert_eq!(reports[1], ("own", own[0]));
+    }
+
+    /// s loses at most n + 4 roundings, its average and the correction 2t + 4 amplified by 1/(1 − β) ≤ 5, r and the norm six more.
+    #[test]
+    fn a_report_says_what_the_formulas_say(
+        gradients in prop::collection::vec(prop::collection::vec(-3.0..3.0_f64, 17), 1..5),
+        losses in prop::collection::vec(0.1..3.0_f64, 5),
+        xi in 0.0..2.0_f64,
+    ) {
+        let beta = 0.8_f64;
+        let mut theta = Parameters::from(Array1::<f64>::zeros(17));
+        let mut optimiser = Configuration::new(rules::euclidean_log(xi, 0.9, beta), 0.1).build(&theta)?;
+        let mut v = 0.0;
+        for (step, (l, &loss)) in gradients.iter().zip(&losses).enumerate() {
+            let report = optimiser.step(&mut theta, &Covector(Parameters::from(Array1::from(l.clone()))), loss)?;
+            let squares = compensated_sum(l.iter().map(|l| l * l));
+            let s = xi * squares;
+            v = beta * v + (1.0 - beta) * s;
+            let averaged = v / (1.0 - beta.powi(i32::try_from(step + 1).unwrap()));
+            let slope = 1.0 / loss;
+            let damping = loss / (loss * loss + averaged);
+            let expected = [s, averaged, slope, damping, 0.1 * damping, squares.sqrt()];
+            for (found, expected) in quantities(report).into_iter().zip(expected) {
+                let allowed = 2.0 * f64::EPSILON / 2.0 * (17.0 + 4.0 + 5.0 * 14.0 + 6.0) * expected.abs();
+                prop_assert!((found - expected).abs() <= allowed, "{} beside {}", found, expected);
+            }
+        }
+    }
+}
