@@ -3,11 +3,13 @@
 mod abstract_tensor;
 mod context;
 mod error;
+mod matrix;
 mod optimiser;
 mod pass;
 mod tensor;
 
 pub use context::{AdapterSummary, Context, adapters};
 pub use error::DeviceError;
+pub use matrix::{DeviceMatrix, NewtonSchulz, Transpose};
 pub use optimiser::{DeviceOptimiser, DeviceReport, Loss, Skip, Traffic};
 pub use tensor::{BufferPart, DeviceElement, DeviceTensor};

@@ -1,0 +1,128 @@
+//! Products and the Newton–Schulz iteration on a device agree with the host, whatever the shape.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+
+use ambient_metric::Error;
+use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};
+use ndarray::Array2;
+
+fn context() -> Option<Context> {
+    match Context::new(None) {
+        Ok(context) => Some(context),
+        Err(error) => {
+            let required = std::env::var("AMBIENT_REQUIRE_GPU").is_ok_and(|value| value == "1");
+            assert!(!required, "AMBIENT_REQUIRE_GPU=1 and there is no device: {error}");
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+/// Numbers in ±1 that repeat for a seed.
+fn numbers(seed: u64, rows: usize, columns: usize) -> Array2<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    Array2::from_shape_simple_fn((rows, columns), || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // A short fraction, exact in `f32` too.
+        f64::from(u32::try_from(state >> 44).unwrap()) / f64::from(1 << 19) - 1.0
+    })
+}
+
+fn on_device<E: DeviceElement>(context: &Context, matrix: &Array2<f64>) -> DeviceMatrix<E> {
+    let elements: Vec<E> = matrix.iter().map(|element| E::constant(*element)).collect();
+    DeviceMatrix::new(context, matrix.nrows(), matrix.ncols(), &elements).unwrap()
+}
+
+fn distance<E: DeviceElement>(device: &DeviceMatrix<E>, host: &Array2<f64>) -> f64 {
+    assert_eq!([device.rows(), device.columns()], host.shape());
+    let elements = device.to_host().unwrap();
+    elements.iter().zip(host).map(|(a, b)| (a.to_f64() - b).abs()).fold(0.0, f64::max)
+}
+
+/// A sum of K products of numbers below one has an error of at most K (K + 1) ε / 2 in any order, and in practice far less.
+fn products_agree<E: DeviceElement>(context: &Context, epsilon: f64) {
+    for (rows, inner, columns) in [(1, 1, 1), (3, 5, 2), (64, 16, 64), (65, 17, 63), (130, 70, 1), (1, 300, 129)] {
+        let bound = (inner * (inner + 1)) as f64 / 2.0 * epsilon;
+        let (a, b) = (numbers(1, rows, inner), numbers(2, inner, columns));
+        let expected = a.dot(&b);
+        for (first, second) in [
+            (Transpose::No, Transpose::No),
+            (Transpose::No, Transpose::Yes),
+            (Transpose::Yes, Transpose::No),
+            (Transpose::Yes, Transpose::Yes),
+        ] {
+            let stored = |matrix: &Array2<f64>, transpose| match transpose {
+                Transpose::No => matrix.clone(),
+                Transpose::Yes => matrix.t().as_standard_layout().into_owned(),
+            };
+            let left = on_device::<E>(context, &stored(&a, first));
+            let right = on_device::<E>(context, &stored(&b, second));
+            let distance = distance(&left.product(first, &right, second).unwrap(), &expected);
+            assert!(distance <= bound, "{rows}×{inner}×{columns} {first:?} {second:?}: {distance:e} > {bound:e}");
+        }
+    }
+}
+
+#[test]
+fn products_of_every_shape_agree_with_the_host() {
+    let Some(context) = context() else { return };
+    products_agree::<f32>(&context, f64::from(f32::EPSILON));
+    if context.double_precision() {
+        products_agree::<f64>(&context, f64::EPSILON);
+    } else {
+        eprintln!("skipped: {} has no double precision", context.adapter_name());
+    }
+}
+
+/// The iteration in `f64` on the host.
+fn newton_schulz(matrix: &Array2<f64>) -> Array2<f64> {
+    let mut x = matrix / matrix.iter().map(|element| element * element).sum::<f64>().sqrt();
+    for _ in 0..5 {
+        let gram = x.dot(&x.t());
+        let polynomial = -4.7750 * &gram + 2.0315 * gram.dot(&gram);
+        x = 3.4445 * &x + polynomial.dot(&x);
+    }
+    x
+}
+
+/// One step multiplies an error by at most the largest slope of the polynomial on [0, 1.2], which is below 4, and adds three
+/// products of inner dimension at most 33 of matrices of norm about one.
+#[test]
+fn newton_schulz_agrees_with_the_host_for_wide_tall_and_square_matrices() {
+    let Some(context) = context() else { return };
+    let bound = 4.0_f64.powi(5) * 3.0 * 33.0 * f64::from(f32::EPSILON);
+    for (rows, columns) in [(1, 1), (4, 33), (33, 4), (20, 20)] {
+        let matrix = numbers(5, rows, columns);
+        let device = on_device::<f32>(&context, &matrix);
+        let readbacks = context.readbacks();
+        let polar = device.newton_schulz(NewtonSchulz::default()).unwrap();
+        assert_eq!(context.readbacks(), readbacks);
+        let distance = distance(&polar, &newton_schulz(&matrix));
+        assert!(distance <= bound, "{rows}×{columns}: {distance:e} > {bound:e}");
+    }
+}
+
+#[test]
+fn a_matrix_of_zeros_stays_one() {
+    let Some(context) = context() else { return };
+    let zeros = on_device::<f32>(&context, &Array2::zeros((3, 4)));
+    assert!(zeros.newton_schulz(NewtonSchulz::default()).unwrap().to_host().unwrap().iter().all(|x| *x == 0.0));
+}
+
+#[test]
+fn a_part_with_two_axes_is_a_matrix_and_others_are_not() {
+    let Some(context) = context() else { return };
+    let parts = [("a", vec![3], vec![9.0_f32; 3]), ("w", vec![2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])];
+    let tensor = DeviceTensor::new(&context, parts).unwrap();
+    let matrix = DeviceMatrix::of_part(&tensor, "w").unwrap();
+    assert_eq!(matrix.to_host().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    let gram = matrix.product(Transpose::No, &matrix, Transpose::Yes).unwrap();
+    assert_eq!(gram.to_host().unwrap(), [14.0, 32.0, 32.0, 77.0]);
+    assert!(matches!(DeviceMatrix::of_part(&tensor, "a"), Err(Error::Shape { .. })));
+    assert!(matches!(DeviceMatrix::of_part(&tensor, "b"), Err(Error::UnknownParameter { .. })));
+    assert!(matches!(matrix.product(Transpose::No, &matrix, Transpose::No), Err(Error::Shape { .. })));
+    assert!(matches!(DeviceMatrix::<f32>::new(&context, 2, 2, &[1.0]), Err(Error::Shape { .. })));
+    assert!(matches!(DeviceMatrix::<f32>::new(&context, 0, 2, &[]), Err(Error::Empty)));
+}
