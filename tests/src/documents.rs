@@ -14,3 +14,9 @@ mod architecture {}
 
 #[doc = include_str!("../../docs/how_to_choose.md")]
 mod how_to_choose {}
+
+#[doc = include_str!("../../docs/gpu.md")]
+mod gpu {}
+
+#[doc = include_str!("../../docs/verify_a_derivation.md")]
+mod verify_a_derivation {}

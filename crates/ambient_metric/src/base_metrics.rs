@@ -7,12 +7,21 @@ use crate::scalar::Real;
 
 /// γ = 1: the flat metric of the parameters.
 ///
+/// # Mathematics
+///
+/// γ⁻¹ = 1, without state: x♯ = x and ⟨l, l⟩ = Σ l².
+///
+/// # Example
+///
 /// ```
 /// use ambient_metric::{DiagonalMetric, Euclidean};
 /// assert_eq!(Euclidean.inverse::<f64>(()), 1.0);
 /// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Euclidean;
 
 impl DiagonalMetric for Euclidean {
@@ -27,7 +36,11 @@ impl DiagonalMetric for Euclidean {
     }
 }
 
-/// γ⁻¹ = 1 / (√ρ̂ + ε) with ρ ← βρ + (1−β)l² and ρ̂ = ρ / (1−βᵗ): the preconditioner inside Adam.
+/// γ = √ρ̂ + ε with ρ̂ the moving average of l²: the preconditioner inside Adam.
+///
+/// # Mathematics
+///
+/// ρ ← βρ + (1−β)l², ρ̂ = ρ / (1−βᵗ) and γ⁻¹ = 1 / (√ρ̂ + ε), at every coordinate by itself.
 ///
 /// # Requirements
 ///
@@ -43,9 +56,14 @@ impl DiagonalMetric for Euclidean {
 /// assert!(RmsProp { epsilon: 0.0, ..metric }.validate().is_err());
 /// ```
 ///
+/// # Errors
+///
+/// [`validate`](DiagonalMetric::validate) answers with [`Error::Hyperparameter`].
+///
 /// # References
 ///
 /// arXiv 2509.03594, the RMSprop variant of Algorithm 1.
+/// D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, Algorithm 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RmsProp {
@@ -85,16 +103,31 @@ impl DiagonalMetric for RmsProp {
     }
 }
 
-/// γ⁻¹ = 1 / (√ρ + ε) with ρ ← ρ + l².
+/// γ = √ρ + ε with ρ the sum of l²: coordinates that were steep once are taken slowly ever after.
+///
+/// # Mathematics
+///
+/// ρ ← ρ + l² and γ⁻¹ = 1 / (√ρ + ε), at every coordinate by itself.
 ///
 /// # Requirements
 ///
 /// ε > 0.
 ///
+/// # Example
+///
 /// ```
 /// use ambient_metric::{Adagrad, DiagonalMetric};
+/// assert_eq!(Adagrad { epsilon: 1.0 }.observe(5.0, 2.0), 9.0);
 /// assert_eq!(Adagrad { epsilon: 1.0 }.inverse(9.0), 0.25);
 /// ```
+///
+/// # Errors
+///
+/// [`validate`](DiagonalMetric::validate) answers with [`Error::Hyperparameter`].
+///
+/// # References
+///
+/// J. Duchi, E. Hazan and Y. Singer, *Adaptive Subgradient Methods for Online Learning and Stochastic Optimization*, JMLR 12, 2011.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adagrad {
@@ -126,3 +159,5 @@ impl DiagonalMetric for Adagrad {
         require_positive("epsilon", self.epsilon)
     }
 }
+
+named_unit!(Euclidean);

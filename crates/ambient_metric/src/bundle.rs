@@ -22,7 +22,7 @@ use crate::scalar::Field;
 /// assert_eq!(moments.get(1), Some(2.0));
 /// assert_eq!(<Moments<f64> as Bundle<f64>>::names(), ["first", "second"]);
 /// ```
-pub trait Bundle<S: Field>: Copy + core::fmt::Debug {
+pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
     /// How many scalars.
     const LEN: usize;
 
@@ -51,18 +51,7 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug {
 
     /// The sum of two bundles, slot by slot.
     #[must_use]
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        let mut slot = 0;
-        Self::build(&mut || {
-            let sum = match (self.get(slot), other.get(slot)) {
-                (Some(a), Some(b)) => a + b,
-                _ => S::zero(),
-            };
-            slot += 1;
-            sum
-        })
-    }
+    fn plus(self, other: Self) -> Self;
 
     /// The scalars, in order.
     fn iter(&self) -> impl Iterator<Item = S> {
@@ -96,6 +85,8 @@ impl<S: Field> Bundle<S> for () {
     fn get(&self, _: usize) -> Option<S> {
         None
     }
+    #[inline(always)]
+    fn plus(self, (): Self) -> Self {}
     fn names() -> Vec<String> {
         Vec::new()
     }
@@ -110,6 +101,10 @@ impl<S: Field> Bundle<S> for S {
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
         (slot == 0).then_some(*self)
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self + other
     }
     fn names() -> Vec<String> {
         vec![String::new()]
@@ -126,6 +121,10 @@ impl<S: Field, const N: usize> Bundle<S> for [S; N] {
     fn get(&self, slot: usize) -> Option<S> {
         <[S]>::get(self, slot).copied()
     }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        core::array::from_fn(|slot| self[slot] + other[slot])
+    }
     fn names() -> Vec<String> {
         (0..N).map(|slot| slot.to_string()).collect()
     }
@@ -141,6 +140,10 @@ impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
         if slot < A::LEN { self.0.get(slot) } else { self.1.get(slot - A::LEN) }
+    }
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        (self.0.plus(other.0), self.1.plus(other.1))
     }
     fn names() -> Vec<String> {
         let mut names = nested_names::<S, A>("0");
@@ -196,6 +199,11 @@ macro_rules! bundle {
                 <[S]>::get(&[$(self.$field),+], slot).copied()
             }
 
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                Self { $($field: self.$field + other.$field),+ }
+            }
+
             fn names() -> Vec<String> {
                 vec![$(stringify!($field).to_owned()),+]
             }
@@ -231,6 +239,11 @@ macro_rules! bundle {
                 )+
                 let _past_the_end = slot;
                 None
+            }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                Self { $($field: $crate::Bundle::<Scalar>::plus(self.$field, other.$field)),+ }
             }
 
             fn names() -> Vec<String> {

@@ -53,6 +53,21 @@ pub struct Checkpoint<R> {
 }
 
 /// The state of one parameter in a [`Checkpoint`].
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Configuration};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let theta = Parameters::new([("w", array![1.0_f64, 2.0].into_dyn())])?;
+/// let checkpoint = Configuration::new(rules::sgd(0.9), 0.1).build(&theta)?.checkpoint()?;
+/// let saved = &checkpoint.parameters["w"];
+/// assert_eq!(saved.shape, [2]);
+/// assert!(saved.state.values().all(|slot| *slot == [0.0, 0.0]));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SavedParameter {

@@ -4,9 +4,7 @@ use wildmatch::WildMatch;
 
 use crate::error::{Error, require_non_negative};
 use crate::layout::Layout;
-use crate::optimiser::Optimiser;
 use crate::rule::Rule;
-use crate::tensor::Tensor;
 
 /// The name of the parameters in no group.
 const DEFAULT: &str = "default";
@@ -70,6 +68,19 @@ impl Group {
 }
 
 /// A group as it applies: its rates, and the pool of groups that share its sums.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Configuration, Group, Layout};
+///
+/// let configuration = Configuration::new(rules::sgd(0.9), 0.1).weight_decay(1e-4);
+/// let configuration = configuration.group(Group::new("head", ["w"]).learning_rate(0.5));
+/// let groups = configuration.resolve(&Layout::single("w", vec![2]))?;
+/// let head = &groups.rates[1];
+/// assert_eq!((head.learning_rate, head.weight_decay, head.pool), (0.5, 1e-4, 0));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
     /// The name; `default` for the parameters in no group.
@@ -83,6 +94,22 @@ pub struct Rates {
 }
 
 /// The groups of a configuration as they apply to parameters: first the parameters in no group, then the groups in order.
+///
+/// Made by [`Configuration::resolve`].
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Configuration, Group, Layout, Part};
+///
+/// let layout = Layout::new(vec![Part { name: "w".into(), shape: vec![3] }, Part { name: "b".into(), shape: vec![] }])?;
+/// let configuration = Configuration::new(rules::sgd(0.9), 0.1).group(Group::new("bias", ["b"]).own_metric());
+/// let mut groups = configuration.resolve(&layout)?;
+/// assert_eq!((groups.group_of_part.as_slice(), groups.pools), ([0, 1].as_slice(), 2));
+/// groups.set_learning_rate("bias", 0.01)?;
+/// assert!(groups.set_learning_rate("head", 0.01).is_err());
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Groups {
     /// The rates of every group.
@@ -169,23 +196,12 @@ impl<R: Rule> Configuration<R> {
         self
     }
 
-    /// The optimiser for these parameters, before its first step.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and
-    /// [`Error::GroupMatchesNothing`].
-    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
-        let groups = self.resolve(parameters.layout())?;
-        Optimiser::begin(self, groups, parameters)
-    }
-
     /// The configuration checked, and its groups as they apply to parameters of this layout; for backends with an
     /// optimiser of their own.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build).
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and [`Error::GroupMatchesNothing`].
     pub fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
         self.validate()?;
         if layout.elements() == 0 {

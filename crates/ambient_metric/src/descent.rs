@@ -17,6 +17,10 @@ use crate::scalar::Real;
 /// With a [`DiagonalMetric`](crate::DiagonalMetric) for P this is a classical optimiser: SGD for the Euclidean metric, AdamW for RMSprop. With
 /// [`Induced`](crate::Induced) it is the optimiser on the loss surface.
 ///
+/// # Requirements
+///
+/// The constants of preconditioner and momentum lie in their ranges, which [`Rule::validate`] checks.
+///
 /// # Example
 ///
 /// ```
@@ -28,7 +32,8 @@ use crate::scalar::Real;
 ///
 /// # References
 ///
-/// arXiv 2509.03594, Algorithms 1 and 2. The decay is −ηλθ, as in the authors' code.
+/// arXiv 2509.03594, Algorithms 1 and 2. The decay is −ηλθ, as in the authors' code and in
+/// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Descent<P, M> {

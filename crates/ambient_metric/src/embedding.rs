@@ -36,7 +36,7 @@ use crate::scalar::Real;
 /// # References
 ///
 /// arXiv 2509.03594, eq. 6 and 7: f enters the metric and the gradient that flows on it.
-pub trait Embedding {
+pub trait Embedding: Sync {
     /// f(L).
     fn height<S: Real>(&self, loss: S) -> S;
 
@@ -83,12 +83,30 @@ pub(crate) fn short_name<T: ?Sized>() -> String {
 
 /// f(L) = L: the damping is a smooth form of gradient clipping.
 ///
+/// # Mathematics
+///
+/// f′(L) = 1 and r = 1 / (1 + v̂), which tends to 1/v̂ where the gradient is long.
+///
+/// # Requirements
+///
+/// Any finite loss.
+///
+/// # Example
+///
 /// ```
 /// use ambient_metric::{Embedding, Identity};
 /// assert_eq!(Identity.slope(3.0), 1.0);
+/// assert!(Identity.check(-3.0).is_ok());
 /// ```
+///
+/// # Errors
+///
+/// [`check`](Embedding::check) answers with [`Error::LossOutsideDomain`] outside the domain.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 7, 8 and 10 with this f, and Algorithms 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Identity;
 
 impl Embedding for Identity {
@@ -97,15 +115,33 @@ impl Embedding for Identity {
     }
 }
 
-/// f(L) = ln L, for L > 0: over a fixed base metric the step does not change when loss and gradient are scaled together.
+/// f(L) = ln L: over a fixed base metric the step does not change when loss and gradient are scaled together.
+///
+/// # Mathematics
+///
+/// f′(L) = 1/L and r = L / (L² + v̂). With L → cL and l → cl, f′l and f′²⟨l, l⟩ stay as they are, so the loss's normalisation cancels. As
+/// L falls r changes, so the embedding acts as a schedule as well.
+///
+/// # Requirements
+///
+/// L > 0.
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{Embedding, Log};
 /// assert_eq!(Log.slope(4.0), 0.25);
 /// assert!(Log.check(0.0).is_err());
 /// ```
+///
+/// # Errors
+///
+/// [`check`](Embedding::check) answers with [`Error::LossOutsideDomain`] outside the domain.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 10, 13 and 14 with this f, and Algorithms 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Log;
 
 impl Embedding for Log {
@@ -114,14 +150,32 @@ impl Embedding for Log {
     }
 }
 
-/// f(L) = √L, for L > 0: on a quadratic bowl the damping does not depend on L.
+/// f(L) = √L: on a quadratic bowl the damping factor 1 / (1 + f′² s) does not depend on L.
+///
+/// # Mathematics
+///
+/// f′(L) = 1/(2√L). For L = κ‖θ‖²/2 and γ = 1, s = ξ⟨l, l⟩ = 2ξκL and f′² s = ξκ/2, whatever L.
+///
+/// # Requirements
+///
+/// L > 0.
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{Embedding, Sqrt};
 /// assert_eq!(Sqrt.slope(4.0), 0.25);
+/// assert!(Sqrt.check(0.0).is_err());
 /// ```
+///
+/// # Errors
+///
+/// [`check`](Embedding::check) answers with [`Error::LossOutsideDomain`] outside the domain.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 6 and 7, with this f.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sqrt;
 
 impl Embedding for Sqrt {
@@ -130,12 +184,32 @@ impl Embedding for Sqrt {
     }
 }
 
-/// f(L) = Lᵖ with p > 0, for L > 0: between [`Sqrt`] and [`Identity`], and beyond.
+/// f(L) = Lᵖ: between [`Sqrt`] and [`Identity`], and beyond.
+///
+/// # Mathematics
+///
+/// f′(L) = p Lᵖ⁻¹. p = 1/2 is [`Sqrt`], p = 1 is [`Identity`] on L > 0.
+///
+/// # Requirements
+///
+/// p > 0 and L > 0.
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{Embedding, Power};
 /// assert_eq!(Power(2.0).slope(3.0), 6.0);
+/// assert!(Power(2.0).check(-3.0).is_err());
+/// assert!(Power(0.0).validate().is_err());
 /// ```
+///
+/// # Errors
+///
+/// [`check`](Embedding::check) answers with [`Error::LossOutsideDomain`] outside the domain.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 6 and 7, with this f.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Power(
@@ -167,14 +241,32 @@ impl Embedding for Power {
     }
 }
 
-/// f(L) = ln(1 + L), for L > −1: like [`Log`] for large losses, safe at L = 0.
+/// f(L) = ln(1 + L): like [`Log`] for large losses, safe at L = 0.
+///
+/// # Mathematics
+///
+/// f′(L) = 1/(1 + L) and r = (1 + L) / ((1 + L)² + v̂).
+///
+/// # Requirements
+///
+/// L > −1.
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{Embedding, Log1p};
 /// assert_eq!(Log1p.slope(0.0), 1.0);
+/// assert!(Log1p.check(-1.0).is_err());
 /// ```
+///
+/// # Errors
+///
+/// [`check`](Embedding::check) answers with [`Error::LossOutsideDomain`] outside the domain.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 6 and 7, with this f.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Log1p;
 
 impl Embedding for Log1p {
@@ -182,3 +274,5 @@ impl Embedding for Log1p {
         loss.ln_1p()
     }
 }
+
+named_unit!(Identity, Log, Sqrt, Log1p);

@@ -16,7 +16,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Error {
     /// A hyperparameter lies outside its range.
-    #[error("{name} = {value} is out of range: {requirement}")]
+    #[error("{name} = {value:?} is out of range: {requirement}")]
     Hyperparameter {
         /// Which one.
         name: &'static str,
@@ -82,15 +82,43 @@ pub enum Error {
         /// The parameter whose gradient it is.
         parameter: String,
     },
+    /// A metric is not positive definite: the squared length of a gradient is negative.
+    #[error(
+        "{metric} is not positive definite: it gives the gradient a negative squared length, so γ⁻¹ is not above zero everywhere"
+    )]
+    NotPositiveDefinite {
+        /// Which metric.
+        metric: String,
+    },
+    /// A tensor has no such part.
+    #[error("there is no part {part}: the tensor has {parts}")]
+    NoSuchPart {
+        /// The index asked for.
+        part: usize,
+        /// How many there are.
+        parts: usize,
+    },
+    /// A kernel reads or sums more than a backend can handle in one pass.
+    #[error("the kernel has {found} {what}, and this backend takes at most {limit}")]
+    TooMany {
+        /// Tensors or sums.
+        what: &'static str,
+        /// How many it has.
+        found: usize,
+        /// How many there can be.
+        limit: usize,
+    },
     /// A sum or multiplier is too large for its type though every gradient is finite.
-    #[error("{quantity} is NaN or infinite though every gradient is finite: scale the loss or use a wider type")]
+    #[error(
+        "{quantity} is NaN or infinite though every gradient is finite: it left the range of its type, or the metric or embedding has no number there; scale the loss or use a wider type"
+    )]
     Overflow {
         /// What overflowed.
         quantity: String,
     },
     /// The loss lies where the embedding has no height or no positive slope.
     #[error(
-        "the loss {loss} is outside the domain of the embedding {embedding}: it needs a finite height and a finite slope above zero there"
+        "the loss {loss:?} is outside the domain of the embedding {embedding}: it needs a finite height and a finite slope above zero there"
     )]
     LossOutsideDomain {
         /// The embedding.

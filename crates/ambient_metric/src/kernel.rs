@@ -30,7 +30,7 @@ use crate::scalar::Real;
 ///
 /// assert_eq!(Axpy.evaluate(2.0, [1.0, 10.0]), 21.0);
 /// ```
-pub trait Kernel {
+pub trait Kernel: Sync {
     /// What is the same for every element of a group.
     type Uniform<S: Real>: Bundle<S>;
     /// What is read at a coordinate: one slot per tensor, targets first.
@@ -43,6 +43,16 @@ pub trait Kernel {
 }
 
 /// The uniforms of a pass: one bundle per group, and the group that each part belongs to.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::Uniforms;
+///
+/// let uniforms = Uniforms { groups: &[0.1, 0.01], group_of_part: &[0, 1] };
+/// assert_eq!(uniforms.groups[uniforms.group(1)], 0.01);
+/// assert_eq!(Uniforms::same(&0.5).group(7), 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Uniforms<'a, U> {
     /// One bundle per group.

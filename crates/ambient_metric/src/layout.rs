@@ -3,6 +3,15 @@
 use crate::error::Error;
 
 /// One named tensor of a parameter space.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::Part;
+///
+/// let scale = Part { name: "scale".into(), shape: vec![] };
+/// assert_eq!(scale.elements(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Its name, unique in the space.

@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[macro_use]
+mod named_unit;
+
 mod base_metrics;
 mod bundle;
 mod checkpoint;
@@ -14,6 +17,7 @@ mod metric;
 mod momentum;
 mod optimiser;
 mod preconditioner;
+pub mod prelude;
 mod pull_back;
 mod rule;
 pub mod rules;
@@ -34,7 +38,7 @@ pub use kernel::{Kernel, Uniforms};
 pub use layout::{Layout, Part};
 pub use metric::{At, BaseMetric, DiagonalMetric, DiagonalState, Metric};
 pub use momentum::{Ema, HeavyBall, Momentum, Nesterov, NoMomentum};
-pub use optimiser::{Optimiser, Report};
+pub use optimiser::{Optimiser, Report, stands_zero};
 pub use preconditioner::{
     Average, Damped, Damping, Exact, Induced, InducedSums, Inputs, Outcome, Placement, Preconditioner,
 };

@@ -3,10 +3,10 @@
 use crate::bundle;
 use crate::bundle::Bundle;
 use crate::embedding::short_name;
-use crate::error::Error;
+use crate::error::{Error, require_decay};
 use crate::kernel::{Kernel, Uniforms};
 use crate::scalar::{Field, Real};
-use crate::tensor::{Covector, Operands, Tensor, Vector, Wide};
+use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite};
 
 /// A Riemannian metric at one point: lengths and angles of vectors and covectors.
 ///
@@ -20,6 +20,31 @@ use crate::tensor::{Covector, Operands, Tensor, Vector, Wide};
 /// # Requirements
 ///
 /// The metric is symmetric and positive definite, and `raise` inverts `lower`.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{BaseMetric, Covector, Euclidean, Metric, Vector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let covector = Covector(Parameters::from(array![3.0_f64, 4.0]));
+/// let state = Euclidean.begin(&covector.0)?;
+/// let flat = Euclidean.at(&state);
+///
+/// assert_eq!(flat.norm_covector(&covector)?, 5.0);
+/// assert_eq!(flat.raise(&covector)?, Vector(Parameters::from(array![3.0, 4.0])));
+/// assert_eq!(flat.log_determinant()?, 0.0);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Every method refuses tensors of another layout ([`Error::Shape`] and its neighbours) and passes on what the backend reports.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 7 (the pull-back metric) and 8 (its inverse), for which [`PullBack`](crate::PullBack) implements this trait.
 pub trait Metric<T: Tensor> {
     /// g⁻¹x: turns a covector into a vector.
     ///
@@ -85,9 +110,83 @@ pub trait Metric<T: Tensor> {
 /// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`DiagonalMetric`] is a base metric on every backend. A
 /// metric that is not pointwise implements this trait for the tensors that it knows.
 ///
+/// # Mathematics
+///
+/// γ_t = γ(l₁, …, l_t) is the block of the ambient metric diag(γ, 1) that belongs to the parameters. It turns a covector x into the
+/// vector x♯ = γ⁻¹x and a vector v into the covector γv, and measures ⟨x, y⟩ = xᵀγ⁻¹y.
+///
 /// # Requirements
 ///
-/// γ is symmetric and positive definite in every state that [`update`](Self::update) can reach.
+/// γ is symmetric and positive definite in every state that [`update`](Self::update) can reach, and in the one that
+/// [`begin`](Self::begin) returns. `raise` inverts `lower`.
+///
+/// # Example
+///
+/// One number for all parameters, γ = 1 + Σ l² over all gradients seen, is not pointwise:
+///
+/// ```
+/// use ambient_metric::{BaseMetric, Covector, Error, Layout, Metric, Tensor, Vector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// struct Total;
+///
+/// impl BaseMetric<Parameters<f64>> for Total {
+///     /// γ, and the layout that it was begun for.
+///     type State = (f64, Layout);
+///
+///     fn begin(&self, parameters: &Parameters<f64>) -> Result<Self::State, Error> {
+///         Ok((1.0, parameters.layout().clone()))
+///     }
+///
+///     fn update(&self, (gamma, layout): &mut Self::State, l: &Covector<Parameters<f64>>) -> Result<(), Error> {
+///         layout.check(l.0.layout())?;
+///         *gamma += l.contract(&Vector(l.0.clone()))?;
+///         Ok(())
+///     }
+///
+///     fn raise(
+///         &self,
+///         (gamma, layout): &Self::State,
+///         x: &Covector<Parameters<f64>>,
+///     ) -> Result<Vector<Parameters<f64>>, Error> {
+///         layout.check(x.0.layout())?;
+///         let mut raised = Vector(x.0.clone());
+///         raised.scale(1.0 / gamma)?;
+///         Ok(raised)
+///     }
+///
+///     fn lower(
+///         &self,
+///         (gamma, layout): &Self::State,
+///         v: &Vector<Parameters<f64>>,
+///     ) -> Result<Covector<Parameters<f64>>, Error> {
+///         layout.check(v.0.layout())?;
+///         let mut lowered = v.clone();
+///         lowered.scale(*gamma)?;
+///         Ok(Covector(lowered.0))
+///     }
+///
+///     fn log_determinant(&self, (gamma, layout): &Self::State) -> Result<f64, Error> {
+///         Ok(layout.elements() as f64 * gamma.ln())
+///     }
+/// }
+///
+/// let gradient = Covector(Parameters::from(array![1.0, 1.0, 1.0]));
+/// let mut state = Total.begin(&gradient.0)?;
+/// Total.update(&mut state, &gradient)?;
+/// assert_eq!(Total.at(&state).raise(&gradient)?.0, Parameters::from(array![0.25, 0.25, 0.25]));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NonFiniteGradient`] for a gradient that the state must not see, [`Error::Hyperparameter`] for constants out of range, and
+/// what [`Layout::check`](crate::Layout::check) finds.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 7 and 8: γ is the metric that the pull-back adds to, and γ⁻¹ the one that its inverse subtracts from.
 pub trait BaseMetric<T: Tensor> {
     /// What it remembers.
     type State;
@@ -96,14 +195,14 @@ pub trait BaseMetric<T: Tensor> {
     ///
     /// # Errors
     ///
-    /// Where the metric does not take such a layout.
+    /// [`Error::Hyperparameter`] for constants out of range, and where the metric does not take such a layout.
     fn begin(&self, parameters: &T) -> Result<Self::State, Error>;
 
     /// Takes a gradient into account.
     ///
     /// # Errors
     ///
-    /// Where the layouts differ or the backend fails; the state is then unchanged.
+    /// [`Error::NonFiniteGradient`], and where the layouts differ or the backend fails; the state is then unchanged.
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
 
     /// The metric in this state.
@@ -137,6 +236,24 @@ pub trait BaseMetric<T: Tensor> {
 }
 
 /// A base metric in one of its states: a [`Metric`]. Made by [`BaseMetric::at`].
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Adagrad, BaseMetric, Covector, Metric};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
+/// let metric = Adagrad { epsilon: 1.0 };
+/// let mut state = metric.begin(&gradient.0)?;
+/// metric.update(&mut state, &gradient)?;
+///
+/// // γ = √(l²) + 1 = (4, 5).
+/// let gamma = metric.at(&state);
+/// assert_eq!(gamma.inner_covectors(&gradient, &gradient)?, 9.0 * 0.25 + 4.0 * (1.0 / 5.0 * 4.0));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct At<'a, M, St> {
     /// The base metric.
@@ -172,9 +289,16 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 /// A new one is two functions: how its state sees a gradient, and what γ⁻¹ is. Both are generic over the scalar, so the
 /// metric runs fused into the step on every backend.
 ///
+/// # Mathematics
+///
+/// At coordinate i, with ρ₀ = 0 and β the [`decay`](Self::decay):
+///
+/// ρ ← observe(ρ, lᵢ), γ⁻¹ᵢᵢ = inverse(ρ / (1 − βᵗ)), x♯ᵢ = γ⁻¹ᵢᵢ xᵢ, ⟨x, y⟩ = Σᵢ xᵢ γ⁻¹ᵢᵢ yᵢ, ln det γ = −Σᵢ ln γ⁻¹ᵢᵢ.
+///
 /// # Requirements
 ///
-/// `inverse` is above zero. The state starts at zero.
+/// `inverse` is above zero in every state that `observe` can reach; the state starts at zero. `decay` lies in [0, 1). Where `inverse` is
+/// infinite after a gradient of zero the step is an error, and every step of the metric costs a further pass that looks for it.
 ///
 /// # Example
 ///
@@ -200,8 +324,19 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 ///         self.beta
 ///     }
 /// }
+///
+/// assert!((Gentle { beta: 0.9 }.inverse(16.0_f64) - 0.5).abs() < 1e-8);
 /// ```
-pub trait DiagonalMetric {
+///
+/// # Errors
+///
+/// Optimisers and [`BaseMetric::begin`] answer with [`Error::Hyperparameter`] where [`validate`](Self::validate) does, or where `decay`
+/// lies outside [0, 1).
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 (γ = 1) and the RMSprop variant, whose γ is diagonal.
+pub trait DiagonalMetric: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
 
@@ -232,7 +367,27 @@ pub trait DiagonalMetric {
     }
 }
 
+/// Accepts a diagonal metric whose constants are in range.
+pub(crate) fn check_diagonal<M: DiagonalMetric>(metric: &M) -> Result<(), Error> {
+    metric.validate()?;
+    require_decay("decay", metric.decay())
+}
+
 /// What a [`DiagonalMetric`] remembers on a backend: its state as tensors, and the power βᵗ of its bias correction.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Adagrad, BaseMetric, Covector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
+/// let mut state = Adagrad::default().begin(&gradient.0)?;
+/// Adagrad::default().update(&mut state, &gradient)?;
+/// assert_eq!(state.slots(), [Parameters::from(array![9.0, 16.0])]);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct DiagonalState<T: Tensor> {
     layout: crate::layout::Layout,
@@ -258,6 +413,7 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
     type State = DiagonalState<T>;
 
     fn begin(&self, parameters: &T) -> Result<DiagonalState<T>, Error> {
+        check_diagonal(self)?;
         let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
         Ok(DiagonalState {
             layout: parameters.layout().clone(),
@@ -268,6 +424,7 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
 
     fn update(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
+        find_non_finite(&gradient.0)?;
         if let Some((first, rest)) = state.slots.split_first_mut() {
             T::update(&Observe(self), Uniforms::same(&()), first, rest, &[&gradient.0])?;
         }

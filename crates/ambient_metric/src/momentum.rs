@@ -7,6 +7,15 @@ use crate::scalar::Real;
 
 /// How gradients are remembered, and which covector the step follows.
 ///
+/// # Mathematics
+///
+/// m_t = remember(m_{t−1}, l_t) with m₀ = 0, and m̂_t = covector(correct(μᵗ), m_t, l_t). m and m̂ are covectors (index down): a metric
+/// turns m̂ into the step.
+///
+/// # Requirements
+///
+/// The decay μ lies in [0, 1). `remember` and `covector` depend on one coordinate.
+///
 /// # Example
 ///
 /// ```
@@ -17,7 +26,15 @@ use crate::scalar::Real;
 /// let corrections = momentum.correct(0.9);
 /// assert!((momentum.covector(corrections, remembered, 2.0) - 2.0_f64).abs() < 1e-15);
 /// ```
-pub trait Momentum {
+///
+/// # Errors
+///
+/// [`validate`](Self::validate) answers with [`Error::Hyperparameter`] for a decay outside [0, 1).
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 ([`Ema`]); Polyak 1964 ([`HeavyBall`]); Dozat 2016 ([`Nesterov`]).
+pub trait Momentum: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// Bias corrections, the same for every element.
@@ -56,9 +73,31 @@ pub(crate) fn average<S: Real>(decay: f64, past: S, present: S) -> S {
     S::constant(decay) * past + S::constant(1.0 - decay) * present
 }
 
-/// The moving average m ← μm + (1−μ)l, corrected for its start at zero: m̂ = m / (1 − μᵗ).
+/// The moving average of gradients, corrected for its start at zero: the momentum of the induced-metric optimisers and of Adam.
 ///
-/// The momentum of the induced-metric optimisers and of Adam.
+/// # Mathematics
+///
+/// m ← μm + (1−μ)l and m̂ = m / (1 − μᵗ).
+///
+/// # Requirements
+///
+/// μ in [0, 1).
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Ema, Momentum};
+///
+/// let m = Ema(0.5).remember(2.0, 4.0);
+/// assert_eq!(m, 3.0);
+/// // At t = 2 the power is μ² = 1/4.
+/// assert_eq!(Ema(0.5).covector(Ema(0.5).correct(0.25), m, 4.0), 4.0);
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2.
+/// D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, Algorithm 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ema(
@@ -89,12 +128,26 @@ impl Momentum for Ema {
     }
 }
 
-/// The heavy ball m ← l + μm, as plain SGD has it: no factor 1−μ and no correction.
+/// The heavy ball, as plain SGD has it: no factor 1−μ and no correction.
+///
+/// # Mathematics
+///
+/// m ← l + μm and m̂ = m. A constant gradient leads to m̂ = l / (1−μ).
+///
+/// # Requirements
+///
+/// μ in [0, 1).
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{HeavyBall, Momentum};
 /// assert_eq!(HeavyBall(0.5).remember(2.0, 1.0), 2.0);
 /// ```
+///
+/// # References
+///
+/// B. T. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct HeavyBall(
@@ -123,12 +176,32 @@ impl Momentum for HeavyBall {
     }
 }
 
-/// Nesterov's look-ahead on the moving average, as NAdam has it: m̂ = μ m / (1 − μᵗ⁺¹) + (1−μ) l / (1 − μᵗ).
+/// Nesterov's look-ahead on the moving average, as NAdam has it.
+///
+/// # Mathematics
+///
+/// m ← μm + (1−μ)l and m̂ = μ m / (1 − μᵗ⁺¹) + (1−μ) l / (1 − μᵗ).
+///
+/// # Requirements
+///
+/// μ in [0, 1).
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{Momentum, Nesterov};
+///
+/// // At t = 1: m = l/2 and m̂ = (1/2) m / (3/4) + (1/2) l / (1/2).
+/// let momentum = Nesterov(0.5);
+/// let m = momentum.remember(0.0, 6.0);
+/// let ahead: f64 = momentum.covector(momentum.correct(0.5), m, 6.0);
+/// assert!((ahead - 8.0).abs() < 1e-14);
 /// assert!(Nesterov(1.0).validate().is_err());
 /// ```
+///
+/// # References
+///
+/// T. Dozat, *Incorporating Nesterov Momentum into Adam*, ICLR workshop, 2016.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Nesterov(
@@ -164,12 +237,17 @@ impl Momentum for Nesterov {
 
 /// No memory: the step follows the gradient, and nothing is stored.
 ///
+/// # Mathematics
+///
+/// m̂ = l.
+///
+/// # Example
+///
 /// ```
 /// use ambient_metric::{Momentum, NoMomentum};
 /// assert_eq!(NoMomentum.covector((), (), 3.0), 3.0);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NoMomentum;
 
 impl Momentum for NoMomentum {
@@ -190,3 +268,5 @@ impl Momentum for NoMomentum {
         gradient
     }
 }
+
+named_unit!(NoMomentum);

@@ -10,10 +10,35 @@ use crate::layout::Layout;
 use crate::preconditioner::Inputs;
 use crate::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::scalar::{Element, Field, Real};
-use crate::tensor::{Covector, Operands, Tensor, Wide};
+use crate::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
 
 bundle! {
     /// What a step tells about itself.
+    ///
+    /// # Mathematics
+    ///
+    /// s = ξ⟨l, l⟩, v̂ = v / (1−βᵗ) with v ← βv + (1−β)s, r = f′ / (1 + f′² v̂), and the effective learning rate ηr. A rule without a
+    /// pull-back reports s = v̂ = 0 and f′ = r = 1.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Covector};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+    /// let mut optimiser = Configuration::new(rules::euclidean(0.04, 0.0, 0.0), 0.5).build(&theta)?;
+    /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![3.0, 4.0])), 12.5)?;
+    ///
+    /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), (1.0, 1.0, 5.0));
+    /// assert_eq!((report.damping, report.effective_learning_rate), (0.5, 0.25));
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// arXiv 2509.03594, eq. 10, 13 and 14 (r without averages), Algorithms 1 and 2 (with them).
     pub struct Report {
         /// s = ξ⟨l, l⟩, the squared length of the gradient in γ⁻¹ times ξ; zero for a rule without a pull-back.
         squared_length,
@@ -25,7 +50,7 @@ bundle! {
         damping,
         /// η r, the learning rate that the base optimiser would need for the same step.
         effective_learning_rate,
-        /// ‖l‖, the Euclidean norm of the gradient; infinite where its square overflows.
+        /// ‖l‖, the Euclidean norm of the gradient over the parameters that share this sum; infinite where its square overflows.
         gradient_norm,
     }
 }
@@ -33,6 +58,14 @@ bundle! {
 /// A rule at work on parameters of type `T`.
 ///
 /// It owns the state: per-element tensors, and scalar memory for every sum. Make one with [`Configuration::build`].
+///
+/// # Mathematics
+///
+/// With the rule [`Descent`](crate::Descent) over [`Induced`](crate::Induced), step t from θ, gradient l and loss L is
+///
+/// 1. measure: s = ξ⟨l, l⟩, one sum over all parameters (one more for every group with its own metric);
+/// 2. damp: v ← βv + (1−β)s, v̂ = v / (1−βᵗ), r = f′(L) / (1 + f′(L)² v̂);
+/// 3. advance: θ ← θ − η r γ⁻¹m̂ − ηλθ, with η and λ of the group.
 ///
 /// # Requirements
 ///
@@ -56,6 +89,15 @@ bundle! {
 /// assert!(theta.iter().all(|x| x.abs() < 1e-6));
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
+///
+/// # Errors
+///
+/// [`step`](Self::step) lists them. Where it returns one, parameters and state are as they were.
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 and the RMSprop variant; eq. 10, 13 and 14 for the step without averages.
+/// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019, for the decoupled decay.
 #[derive(Clone, Debug)]
 pub struct Optimiser<R: Rule, T: Tensor> {
     configuration: Configuration<R>,
@@ -65,7 +107,22 @@ pub struct Optimiser<R: Rule, T: Tensor> {
     state: Vec<T>,
     memory: Vec<R::Memory<Wide<T>>>,
     steps: u64,
+    /// Whether a gradient of zero makes the rule write what is not finite, so that every step must be rehearsed.
+    is_fragile: bool,
     acts: Acts<R, Wide<T>>,
+}
+
+impl<R: Rule> Configuration<R> {
+    /// The optimiser for these parameters, before its first step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`], and
+    /// [`Error::Backend`] where there is no memory for the state.
+    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
+        let groups = self.resolve(parameters.layout())?;
+        Optimiser::begin(self, groups, parameters)
+    }
 }
 
 /// What the acts of one step hand to each other; kept between steps so that a step allocates nothing.
@@ -87,10 +144,11 @@ struct Acts<R: Rule, S: Real> {
 
 impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// An optimiser from a configuration that has been checked.
-    pub(crate) fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T) -> Result<Self, Error> {
+    fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T) -> Result<Self, Error> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
         let memory = vec![configuration.rule.begin(); groups.pools];
         let count = groups.rates.len();
+        let is_fragile = !stands_zero::<R, T::Element>(&configuration.rule);
         Ok(Self {
             xi: configuration.rule.xi(),
             acts: Acts {
@@ -107,18 +165,20 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
             state: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
             memory,
             steps: 0,
+            is_fragile,
         })
     }
 
-    /// One step: replaces `parameters`, and returns what happened to the first group (with one sum, to all).
+    /// One step: replaces `parameters`, and returns what happened to the first group that has parameters (with one sum, to all).
     ///
     /// `loss` is the loss whose gradient is given; rules without a loss-dependent embedding ignore it.
     ///
     /// # Errors
     ///
     /// Nothing is written where an error is returned: [`Error::MissingParameter`], [`Error::UnknownParameter`],
-    /// [`Error::Shape`], [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`], [`Error::Overflow`],
-    /// [`Error::Backend`].
+    /// [`Error::Shape`], [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`], [`Error::NotPositiveDefinite`],
+    /// [`Error::Overflow`], [`Error::Backend`]. What is not looked for is a step so large that a parameter overflows: a learning
+    /// rate of 1e300, say.
     pub fn step(
         &mut self,
         parameters: &mut T,
@@ -143,17 +203,20 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         if !sums_are_finite {
             find_non_finite(&gradient.0)?;
         }
+        if acts.reports.iter().any(|report| report.squared_length.is_negative()) {
+            return Err(Error::NotPositiveDefinite { metric: rule.name() });
+        }
         acts.check::<T::Element>()?;
 
         let uniforms = Uniforms { groups: &acts.passes, group_of_part: &self.groups.group_of_part };
-        if !sums_are_finite {
+        if !sums_are_finite || self.is_fragile {
             rehearse(rule, uniforms, operands)?;
         }
         T::update(&Advance(rule), uniforms, parameters, &mut self.state, &[&gradient.0])?;
         self.memory.copy_from_slice(&acts.memory);
-        self.steps += 1;
-        let [report, ..] = acts.reports.as_slice() else { return Ok(Bundle::<Wide<T>>::zero()) };
-        Ok(*report)
+        self.steps = self.steps.saturating_add(1);
+        let first = self.groups.group_of_part.iter().min().copied().unwrap_or(0);
+        Ok(acts.reports.get(first).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
     }
 
     /// How many steps have been taken.
@@ -245,7 +308,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
             self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
         }
         for (group, rates) in rates.iter().enumerate() {
-            let Measured { gradient, rule: sums } = self.pooled[rates.pool];
+            let Measured { squared_gradient, rule: sums } = self.pooled[rates.pool];
             let inputs = Inputs {
                 loss,
                 learning_rate: S::constant(rates.learning_rate),
@@ -261,7 +324,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
                 slope: outcome.report.slope,
                 damping: outcome.report.damping,
                 effective_learning_rate: inputs.learning_rate * outcome.report.damping,
-                gradient_norm: gradient.sqrt(),
+                gradient_norm: squared_gradient.sqrt(),
             };
         }
     }
@@ -309,8 +372,23 @@ impl<R: Rule> Kernel for Rehearsal<'_, R> {
     }
 }
 
-/// Accepts a step that writes finite numbers only. Needed where Σ l² overflows although every gradient is finite: such squares are what
-/// a state may keep.
+/// Whether the first step of a rule writes finite numbers where parameter and gradient are zero; a metric whose γ⁻¹ is infinite there
+/// does not let it. The optimiser rehearses every step of such a rule; a backend that cannot should refuse it.
+///
+/// ```
+/// use ambient_metric::{rules, stands_zero};
+/// assert!(stands_zero::<_, f32>(&rules::adam(0.9, 0.999, 1e-8)));
+/// // 1 / 1e-40 is no number in `f32`.
+/// assert!(!stands_zero::<_, f32>(&rules::adam(0.9, 0.999, 1e-40)));
+/// ```
+pub fn stands_zero<R: Rule, E: Element>(rule: &R) -> bool {
+    let corrections = rule.correct(rule.begin::<E>());
+    let multipliers = Bundle::build(&mut E::one);
+    is_finite::<E, _>(&rule.advance(corrections, multipliers, Bundle::<E>::zero()))
+}
+
+/// Accepts a step that writes finite numbers only. Needed where Σ l² overflows although every gradient is finite, since such squares
+/// are what a state may keep, and for a rule that does not [stand zero](stands_zero).
 fn rehearse<R: Rule, T: Tensor>(
     rule: &R,
     uniforms: Uniforms<'_, Passed<R, Wide<T>>>,
@@ -322,30 +400,4 @@ fn rehearse<R: Rule, T: Tensor>(
         return Ok(());
     }
     Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() })
-}
-
-/// 0 · l: zero where l is finite, and not finite where it is not.
-struct Probe;
-
-impl Kernel for Probe {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = S;
-    type Output<S: Real> = S;
-
-    fn evaluate<S: Real>(&self, (): (), gradient: S) -> S {
-        S::zero() * gradient
-    }
-}
-
-/// Names the first parameter whose gradient is not finite; accepts a gradient that is finite everywhere.
-fn find_non_finite<T: Tensor>(gradient: &T) -> Result<(), Error> {
-    let parts = gradient.layout().parts();
-    let group_of_part: Vec<usize> = (0..parts.len()).collect();
-    let mut totals = vec![<Wide<T> as Field>::zero(); parts.len()];
-    let uniforms = Uniforms { groups: &vec![(); parts.len()], group_of_part: &group_of_part };
-    T::sum(&Probe, uniforms, Operands { target: gradient, companions: &[], reads: &[] }, &mut totals)?;
-    match parts.iter().zip(&totals).find(|(_, total)| !total.is_finite()) {
-        Some((part, _)) => Err(Error::NonFiniteGradient { parameter: part.name.clone() }),
-        None => Ok(()),
-    }
 }

@@ -4,7 +4,7 @@ use crate::bundle;
 use crate::bundle::Bundle;
 use crate::embedding::{Embedding, short_name};
 use crate::error::{Error, require_decay, require_non_negative};
-use crate::metric::DiagonalMetric;
+use crate::metric::{DiagonalMetric, check_diagonal};
 use crate::momentum::average;
 use crate::pull_back::damping;
 use crate::scalar::Real;
@@ -63,10 +63,42 @@ bundle! {
 /// preconditioner. [`Induced`] is the one that this crate derives: the inverse of the pull-back metric of any base metric
 /// by any embedding. [`Descent`](crate::Descent) makes an optimiser of either.
 ///
+/// # Mathematics
+///
+/// The step vector is P(m̂), with P linear in the momentum covector m̂ once the sums are known:
+///
+/// Σ = Σᵢ measure(stateᵢ, lᵢ, m̂ᵢ), (factors, memory) = damp(L, ξ, memory, Σ), P(m̂)ᵢ = apply(factors, stateᵢ, lᵢ, m̂ᵢ).
+///
 /// # Requirements
 ///
 /// `measure` depends on one coordinate, and its results are summed over all of them before `damp`.
-pub trait Preconditioner {
+///
+/// # Example
+///
+/// The three acts over the gradient (3, 4), by hand; with ξ = 1 the damping is r = 1/26:
+///
+/// ```
+/// use ambient_metric::{Bundle, Euclidean, Identity, Induced, Inputs, Preconditioner};
+///
+/// let preconditioner = Induced::new(Euclidean, Identity, 1.0);
+/// let sums = preconditioner.measure((), 3.0, 3.0).plus(preconditioner.measure((), 4.0, 4.0));
+/// let inputs = Inputs { loss: 1.0, learning_rate: 0.1, weight_decay: 0.0, xi: preconditioner.xi() };
+/// let outcome = preconditioner.damp(inputs, preconditioner.begin(), sums);
+///
+/// assert_eq!(outcome.report.squared_length, 25.0);
+/// let component: f64 = preconditioner.apply(outcome.factors, (), 3.0, 3.0);
+/// assert!((component - 3.0 / 26.0).abs() < 1e-15);
+/// ```
+///
+/// # Errors
+///
+/// [`check_loss`](Self::check_loss) answers with [`Error::LossOutsideDomain`], [`validate`](Self::validate) with
+/// [`Error::Hyperparameter`]. The acts themselves cannot fail.
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2, whose lines the three acts group.
+pub trait Preconditioner: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// What is summed over all elements.
@@ -158,7 +190,7 @@ impl<M: DiagonalMetric> Preconditioner for M {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        DiagonalMetric::validate(self)
+        check_diagonal(self)
     }
 
     fn name(&self) -> String {
@@ -278,7 +310,11 @@ impl<M: DiagonalMetric, E: Embedding, P: Placement> Preconditioner for Induced<M
         let averaged = memory.average / (S::one() - memory.power);
         let slope = self.embedding.slope(inputs.loss);
         let damping = Damping { squared_length, averaged, slope, damping: damping(slope, averaged) };
-        Outcome { factors: self.placement.factors(inputs.xi, damping, sums.placement), memory, report: damping }
+        Outcome {
+            factors: self.placement.factors(damping, sums.squared_length, sums.placement),
+            memory,
+            report: damping,
+        }
     }
 
     #[inline(always)]
@@ -292,7 +328,7 @@ impl<M: DiagonalMetric, E: Embedding, P: Placement> Preconditioner for Induced<M
     }
 
     fn validate(&self) -> Result<(), Error> {
-        DiagonalMetric::validate(&self.metric)?;
+        check_diagonal(&self.metric)?;
         self.embedding.validate()?;
         require_non_negative("xi", self.xi)?;
         require_decay("beta", self.beta)
@@ -305,8 +341,31 @@ impl<M: DiagonalMetric, E: Embedding, P: Placement> Preconditioner for Induced<M
 
 /// Where momentum enters the pull-back inverse: damped as a whole ([`Damped`]) or through the full inverse ([`Exact`]).
 ///
-/// Both agree when the momentum covector is the gradient.
-pub trait Placement {
+/// # Mathematics
+///
+/// [`Damped`]: r m̂♯. [`Exact`]: f′(m̂♯ − c l♯) + r c l♯ with c = ⟨l, m̂⟩ / ⟨l, l⟩. Both agree when the momentum covector is the gradient.
+///
+/// # Requirements
+///
+/// The step vector is linear in m̂♯ and l♯, and is r l♯ where m̂ = l.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Damped, Damping, Exact, Placement};
+///
+/// // ξ = 1, ⟨l, l⟩ = 3 and m̂ = l, so ⟨l, m̂⟩ = 3.
+/// let damping = Damping { squared_length: 3.0, averaged: 3.0, slope: 1.0, damping: 0.25 };
+/// let damped = Damped.factors(damping, 3.0, ());
+/// let exact = Exact.factors(damping, 3.0, 3.0);
+/// assert_eq!(exact, [0.25, 0.75, 1.0]);
+/// assert_eq!(Damped.apply(damped, 2.0, 2.0), Exact.apply(exact, 2.0, 2.0));
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 ([`Damped`]) and eq. 8 applied to the momentum ([`Exact`]).
+pub trait Placement: Sync {
     /// Sums beyond ⟨l, l⟩.
     type Sums<S: Real>: Bundle<S>;
     /// What [`apply`](Self::apply) multiplies by.
@@ -317,8 +376,8 @@ pub trait Placement {
     /// What one coordinate adds to the sums, from l♯ and m̂.
     fn measure<S: Real>(&self, raised_gradient: S, momentum: S) -> Self::Sums<S>;
 
-    /// The factors from the damping and the sums.
-    fn factors<S: Real>(&self, xi: S, damping: Damping<S>, sums: Self::Sums<S>) -> Self::Factors<S>;
+    /// The factors from the damping, ⟨l, l⟩ in γ, and the sums.
+    fn factors<S: Real>(&self, damping: Damping<S>, length: S, sums: Self::Sums<S>) -> Self::Factors<S>;
 
     /// The component of the step vector from l♯ and m̂♯.
     fn apply<S: Real>(&self, factors: Self::Factors<S>, raised_gradient: S, raised_momentum: S) -> S;
@@ -326,12 +385,21 @@ pub trait Placement {
 
 /// The paper's placement: the step is r m̂♯.
 ///
+/// # Mathematics
+///
+/// δθ = −η r m̂♯ with m̂♯ = γ⁻¹m̂ and r = f′ / (1 + f′² v̂): the momentum is scaled as a whole and keeps its direction.
+///
+/// # Example
+///
 /// ```
 /// use ambient_metric::{Damped, Placement};
 /// assert_eq!(Damped.apply(0.5, 100.0, 4.0), 2.0);
 /// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Damped;
 
 impl Placement for Damped {
@@ -342,7 +410,7 @@ impl Placement for Damped {
     #[inline(always)]
     fn measure<S: Real>(&self, _raised_gradient: S, _momentum: S) {}
 
-    fn factors<S: Real>(&self, _xi: S, damping: Damping<S>, (): ()) -> S {
+    fn factors<S: Real>(&self, damping: Damping<S>, _length: S, (): ()) -> S {
         damping.damping
     }
 
@@ -352,21 +420,33 @@ impl Placement for Damped {
     }
 }
 
-/// The full inverse applied to the momentum covector: f′ [ m̂♯ − l♯ ξf′²⟨l, m̂⟩ / (1 + f′² v̂) ].
+/// The full inverse applied to the momentum covector: its part along the gradient is damped, the rest is not.
+///
+/// # Mathematics
+///
+/// With c = ⟨l, m̂⟩ / ⟨l, l⟩ the step is f′ (m̂♯ − c l♯) + r c l♯, computed as r m̂♯ + (f′ − r)(m̂♯ − c l♯). With β = 0 this is g⁻¹ applied to
+/// f′m̂, namely f′ [ m̂♯ − l♯ ξf′²⟨l, m̂⟩ / (1 + ξf′²⟨l, l⟩) ]; with β > 0 the average enters through r alone, so the operator stays
+/// positive definite. Where m̂ = l it is [`Damped`].
+///
+/// # Example
 ///
 /// ```
 /// use ambient_metric::{Exact, Placement};
-/// assert_eq!(Exact.apply([1.0, 0.5], 2.0, 4.0), 3.0);
+/// // r = 0.25, f′ − r = 0.75 and c = 1: along the gradient the step is damped.
+/// assert_eq!(Exact.apply([0.25, 0.75, 1.0], 4.0, 4.0), 1.0);
 /// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 8, applied to the momentum in place of the gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Exact;
 
 impl Placement for Exact {
     /// ⟨l, m̂⟩.
     type Sums<S: Real> = S;
-    /// f′, and the coefficient of l♯.
-    type Factors<S: Real> = [S; 2];
+    /// r, f′ − r, and c.
+    type Factors<S: Real> = [S; 3];
     const NAME: &'static str = "exact";
 
     #[inline(always)]
@@ -374,12 +454,16 @@ impl Placement for Exact {
         raised_gradient * momentum
     }
 
-    fn factors<S: Real>(&self, xi: S, damping: Damping<S>, along: S) -> [S; 2] {
-        [damping.slope, xi * damping.slope * damping.damping * along]
+    fn factors<S: Real>(&self, damping: Damping<S>, length: S, along: S) -> [S; 3] {
+        // Where l = 0 both are zero, and so is c.
+        let tiny = S::constant(f64::from(f32::MIN_POSITIVE));
+        [damping.damping, damping.slope - damping.damping, along / length.maximum(tiny)]
     }
 
     #[inline(always)]
-    fn apply<S: Real>(&self, [slope, along]: [S; 2], raised_gradient: S, raised_momentum: S) -> S {
-        slope * (raised_momentum - along * raised_gradient)
+    fn apply<S: Real>(&self, [damping, rest, along]: [S; 3], raised_gradient: S, raised_momentum: S) -> S {
+        damping * raised_momentum + rest * (raised_momentum - along * raised_gradient)
     }
 }
+
+named_unit!(Damped, Exact);

@@ -4,13 +4,23 @@ use crate::embedding::Embedding;
 use crate::error::{Error, require_non_negative};
 use crate::metric::Metric;
 use crate::scalar::{Element, Field, Real};
-use crate::tensor::{Covector, Tensor, Vector, Wide};
+use crate::tensor::{Covector, Tensor, Vector, Wide, find_non_finite};
 
 /// det g / det γ = 1 + f′² v, with v = ξ⟨l, l⟩.
+///
+/// # Mathematics
+///
+/// The matrix determinant lemma for g = γ + ξ f′² l lᵀ: det g = det γ (1 + ξ f′² ⟨l, l⟩).
+///
+/// # Example
 ///
 /// ```
 /// assert_eq!(ambient_metric::determinant_ratio(2.0, 3.0), 13.0);
 /// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 7: the determinant of this metric.
 #[inline]
 pub fn determinant_ratio<S: Field>(slope: S, squared_length: S) -> S {
     S::one() + slope * slope * squared_length
@@ -20,10 +30,24 @@ pub fn determinant_ratio<S: Field>(slope: S, squared_length: S) -> S {
 ///
 /// It is computed as 1 / (1/f′ + f′ v), which is the same number and stays in range where f′² would not.
 ///
+/// # Mathematics
+///
+/// g⁻¹ applied to ∂f = f′ l is r l♯, because the two terms of g⁻¹ (eq. 8) are parallel there.
+///
+/// # Requirements
+///
+/// f′ > 0 and v ≥ 0.
+///
+/// # Example
+///
 /// ```
 /// assert_eq!(ambient_metric::damping(1.0, 3.0), 0.25);
 /// assert_eq!(ambient_metric::damping(1e30_f32, 0.0), 1e30);
 /// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 10, 13 and 14.
 #[inline]
 pub fn damping<S: Field>(slope: S, squared_length: S) -> S {
     S::one() / (S::one() / slope + slope * squared_length)
@@ -71,6 +95,8 @@ pub struct PullBack<T: Tensor, G> {
     raised: Vector<T>,
     slope: Wide<T>,
     xi: Wide<T>,
+    /// ⟨l, l⟩.
+    length: Wide<T>,
     /// v = ξ⟨l, l⟩.
     squared_length: Wide<T>,
 }
@@ -80,8 +106,9 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::LossOutsideDomain`], [`Error::Overflow`] where ξ⟨l, l⟩ is not finite, and
-    /// whatever `base` reports.
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`],
+    /// [`Error::NotPositiveDefinite`] where ⟨l, l⟩ < 0, [`Error::Overflow`] where ξ⟨l, l⟩ is not finite, and whatever `base`
+    /// reports.
     pub fn new(
         base: G,
         gradient: Covector<T>,
@@ -91,13 +118,18 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
     ) -> Result<Self, Error> {
         require_non_negative("xi", xi)?;
         embedding.check(loss.to_f64())?;
+        find_non_finite(&gradient.0)?;
         let raised = base.raise(&gradient)?;
         let xi = Wide::<T>::constant(xi);
-        let squared_length = xi * gradient.contract(&raised)?;
-        if !squared_length.is_finite() {
+        let length = gradient.contract(&raised)?;
+        let squared_length = xi * length;
+        if length.is_negative() {
+            return Err(Error::NotPositiveDefinite { metric: "the base metric".to_owned() });
+        }
+        if !length.is_finite() || !squared_length.is_finite() {
             return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
         }
-        Ok(Self { base, gradient, raised, slope: embedding.slope(loss), xi, squared_length })
+        Ok(Self { base, gradient, raised, slope: embedding.slope(loss), xi, length, squared_length })
     }
 
     /// ξ⟨l, l⟩, with the length taken in γ.
@@ -144,10 +176,21 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
 
 impl<T: Tensor, G: Metric<T>> Metric<T> for PullBack<T, G> {
     /// γ⁻¹x − l♯ ξf′²⟨l, x⟩ / (1 + ξf′²⟨l, l⟩).
+    ///
+    /// With c = ⟨l, x⟩ / ⟨l, l⟩ and d = 1 / (1 + ξf′²⟨l, l⟩) it is computed as d x♯ + (1 − d)(x♯ − c l♯): nothing cancels where x
+    /// is parallel to l.
     fn raise(&self, covector: &Covector<T>) -> Result<Vector<T>, Error> {
         let mut raised = self.base.raise(covector)?;
-        let along = covector.contract(&self.raised)?;
-        raised.add_scaled(-(self.weight() * along / self.determinant_ratio()), &self.raised)?;
+        let zero = <Wide<T> as Field>::zero();
+        if self.length == zero {
+            return Ok(raised);
+        }
+        let one = <Wide<T> as Field>::one();
+        let shrinking = one / self.determinant_ratio();
+        let mut rest = Vector(raised.0.duplicate()?);
+        rest.add_scaled(-(covector.contract(&self.raised)? / self.length), &self.raised)?;
+        raised.scale(shrinking)?;
+        raised.add_scaled(one - shrinking, &rest)?;
         Ok(raised)
     }
 

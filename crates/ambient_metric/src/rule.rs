@@ -77,7 +77,7 @@ bundle! {
 /// let at = Coordinate { parameter: 1.0, state: (), gradient: -3.0 };
 /// assert_eq!(Sign.advance((), 0.5, at).parameter, 1.5);
 /// ```
-pub trait Rule {
+pub trait Rule: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// What is kept once.
@@ -144,10 +144,22 @@ pub trait Rule {
 
 bundle! {
     /// The sums of act 1: Σ l², by which a gradient that is not finite is found, beside the rule's own.
-    pub nested struct Measured<S, R> { gradient: S, rule: R }
+    pub nested struct Measured<S, R> { squared_gradient: S, rule: R }
 }
 
 /// Act 1 of a rule as a kernel, to be summed.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Carried, Coordinate, Kernel, Measure, Rule};
+///
+/// let rule = rules::euclidean(1.0, 0.0, 0.0);
+/// let corrections = rule.correct(rule.begin::<f64>());
+/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 3.0 };
+/// let measured = Measure(&rule).evaluate(corrections, at);
+/// assert_eq!((measured.squared_gradient, measured.rule.squared_length), (9.0, 9.0));
+/// ```
 #[derive(Debug)]
 pub struct Measure<'r, R>(pub &'r R);
 
@@ -158,7 +170,7 @@ impl<R: Rule> Kernel for Measure<'_, R> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> Self::Output<S> {
-        Measured { gradient: at.gradient * at.gradient, rule: self.0.measure(corrections, at) }
+        Measured { squared_gradient: at.gradient * at.gradient, rule: self.0.measure(corrections, at) }
     }
 }
 
@@ -168,6 +180,19 @@ bundle! {
 }
 
 /// Act 3 of a rule as a kernel, to be stored.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Advance, Carried, Coordinate, Inputs, Kernel, Pass, Rule};
+///
+/// let rule = rules::sgd(0.0);
+/// let memory = rule.begin::<f64>();
+/// let inputs = Inputs { loss: 1.0, learning_rate: 0.25, weight_decay: 0.0, xi: 0.0 };
+/// let pass = Pass { corrections: rule.correct(memory), multipliers: rule.damp(inputs, memory, ()).factors };
+/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 2.0 };
+/// assert_eq!(Advance(&rule).evaluate(pass, at).parameter, 0.5);
+/// ```
 #[derive(Debug)]
 pub struct Advance<'r, R>(pub &'r R);
 

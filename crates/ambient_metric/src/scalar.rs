@@ -27,7 +27,15 @@ use num_traits::Float;
 /// assert_eq!(damping(1.0_f64, 3.0), 0.25);
 /// ```
 pub trait Field:
-    Copy + Debug + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+    Copy
+    + Debug
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
 {
     /// The scalar nearest to `value`; exact where the type can hold every `f64`.
     fn constant(value: f64) -> Self;
@@ -109,7 +117,7 @@ pub trait Real: Field {
 /// let wide: f64 = 0.1_f32.widen();
 /// assert_eq!(f32::narrow(wide), 0.1_f32);
 /// ```
-pub trait Element: Real + PartialEq + Send + Sync + 'static {
+pub trait Element: Real + PartialEq + 'static {
     /// The type of sums over this one, and of the scalar act.
     type Wide: Element<Wide = Self::Wide>;
 

@@ -20,6 +20,40 @@ pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
 /// writing where they do not. `sum` adds in an order that depends on the layout alone, so that the same inputs
 /// give the same bits, and widens where it adds many partial sums. An element of a part is combined with the elements at
 /// the same index of the other tensors, whatever their arrangement in memory.
+///
+/// # Example
+///
+/// Σ a x² over a tensor, with the kernel that says so:
+///
+/// ```
+/// use ambient_metric::{Kernel, Operands, Real, Tensor, Uniforms};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// struct Square;
+///
+/// impl Kernel for Square {
+///     type Uniform<S: Real> = S;
+///     type Input<S: Real> = S;
+///     type Output<S: Real> = S;
+///
+///     fn evaluate<S: Real>(&self, a: S, x: S) -> S {
+///         a * x * x
+///     }
+/// }
+///
+/// let theta = Parameters::from(array![3.0_f64, 4.0]);
+/// let mut total = [0.0];
+/// let operands = Operands { target: &theta, companions: &[], reads: &[] };
+/// Parameters::sum(&Square, Uniforms::same(&2.0), operands, &mut total)?;
+/// assert_eq!(total, [50.0]);
+/// assert_eq!(theta.zeros_like()?.read(0)?, [0.0, 0.0]);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Layouts that differ, and [`Error::Backend`] for what the device or storage reports.
 pub trait Tensor: Sized {
     /// The numbers it stores.
     type Element: Element;
@@ -45,14 +79,14 @@ pub trait Tensor: Sized {
     ///
     /// # Errors
     ///
-    /// [`Error::Operands`] where there is no such part; [`Error::Backend`] where the device fails.
+    /// [`Error::NoSuchPart`]; [`Error::Backend`] where the device fails.
     fn read(&self, part: usize) -> Result<Vec<Self::Element>, Error>;
 
     /// Replaces the elements of a part, given in row-major order.
     ///
     /// # Errors
     ///
-    /// [`Error::Operands`] where there is no such part, [`Error::Shape`] where the number of elements differs;
+    /// [`Error::NoSuchPart`], [`Error::Shape`] where the number of elements differs;
     /// [`Error::Backend`] where the device fails.
     fn write(&mut self, part: usize, elements: &[Self::Element]) -> Result<(), Error>;
 
@@ -85,6 +119,37 @@ pub trait Tensor: Sized {
 }
 
 /// The tensors that a pass reads, in the order of the kernel's input: target, companions, then the rest.
+///
+/// # Requirements
+///
+/// As many tensors as the kernel's input has slots, all of one layout; [`check`](Self::check) says whether it is so.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Error, Kernel, Operands, Real};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// struct Product;
+///
+/// impl Kernel for Product {
+///     type Uniform<S: Real> = ();
+///     type Input<S: Real> = [S; 2];
+///     type Output<S: Real> = S;
+///
+///     fn evaluate<S: Real>(&self, (): (), [x, y]: [S; 2]) -> S {
+///         x * y
+///     }
+/// }
+///
+/// let x = Parameters::from(array![1.0_f64, 2.0]);
+/// let y = x.clone();
+/// let two = Operands { target: &x, companions: &[], reads: &[&y] };
+/// assert!(two.check::<Product>().is_ok());
+/// let one = Operands { reads: &[], ..two };
+/// assert!(matches!(one.check::<Product>(), Err(Error::Operands { expected: 2, found: 1 })));
+/// ```
 #[derive(Debug)]
 pub struct Operands<'a, T> {
     /// The tensor that an update writes.
@@ -234,4 +299,30 @@ fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
 
 fn add_scaled<T: Tensor>(target: &mut T, scale: Wide<T>, other: &T) -> Result<(), Error> {
     T::update(&AddScaled, Uniforms::same(&scale), target, &mut [], &[other])
+}
+
+/// 0 · l: zero where l is finite, and not finite where it is not.
+struct Probe;
+
+impl Kernel for Probe {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = S;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, (): (), gradient: S) -> S {
+        S::zero() * gradient
+    }
+}
+
+/// Names the first parameter whose gradient is not finite; accepts a gradient that is finite everywhere.
+pub(crate) fn find_non_finite<T: Tensor>(gradient: &T) -> Result<(), Error> {
+    let parts = gradient.layout().parts();
+    let group_of_part: Vec<usize> = (0..parts.len()).collect();
+    let mut totals = vec![<Wide<T> as Field>::zero(); parts.len()];
+    let uniforms = Uniforms { groups: &vec![(); parts.len()], group_of_part: &group_of_part };
+    T::sum(&Probe, uniforms, Operands { target: gradient, companions: &[], reads: &[] }, &mut totals)?;
+    match parts.iter().zip(&totals).find(|(_, total)| !total.is_finite()) {
+        Some((part, _)) => Err(Error::NonFiniteGradient { parameter: part.name.clone() }),
+        None => Ok(()),
+    }
 }

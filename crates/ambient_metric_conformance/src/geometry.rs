@@ -255,3 +255,41 @@ pub fn scaling_the_loss_changes_nothing<M: BaseMetric<Space>>(
         })
     })
 }
+
+/// The flow −g⁻¹∂f, lifted to the surface, is the orthogonal projection of −∂_h/√ξ onto it (P12).
+///
+/// # Mathematics
+///
+/// The surface h = √ξ f(L) stands in the parameters times a line, with the metric γ + dh². A vector v of the parameters lifts to
+/// (v, √ξ f′ l·v). What is left of (0, −1/√ξ) after the lifted flow is taken away must be orthogonal to the lift of every unit vector.
+///
+/// # Requirements
+///
+/// As [`raise_inverts_lower`]. ξ is the square of `case.xi`, so that its root is a fraction; at ξ = 0 there is no surface and no claim.
+///
+/// # Errors
+///
+/// A failed case, and whatever the metric or embedding reports.
+pub fn the_flow_is_the_projection_of_descent<M: BaseMetric<Space>>(
+    metric: &M,
+    embedding: &impl Embedding,
+    case: &Surface,
+) -> TestCaseResult {
+    let square = Surface { xi: case.xi * case.xi, ..case.clone() };
+    if case.xi == 0.0 {
+        return Ok(());
+    }
+    at_point(metric, embedding, &square, |explicit, _, surface| {
+        let root = Exact::ratio_of(case.xi);
+        let rise = root * explicit.slope;
+        let mut flow = surface.step()?;
+        flow.scale(Exact::ratio(-1, 1))?;
+        let climbed = rise * covector(&explicit.gradient).contract(&flow)?;
+        let left = -(Exact::ratio(1, 1) / root) - climbed;
+        let lowered: Vec<Exact> = explicit.gamma.times(&flow.0.elements().collect::<Vec<_>>());
+        for (lowered, &l) in lowered.into_iter().zip(&explicit.gradient) {
+            prop_assert_eq!(left * rise * l - lowered, Exact::ratio(0, 1));
+        }
+        Ok(())
+    })
+}

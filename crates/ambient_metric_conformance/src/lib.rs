@@ -1,18 +1,29 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backend_suite;
+mod chosen;
+pub mod covariance;
 mod differences;
+pub mod embedding_suite;
 mod exact;
 pub mod first_step;
 pub mod geometry;
 mod matrix;
+pub mod metric_suite;
+mod proof;
 mod reference;
 pub mod runs;
+mod stamps;
 mod strategies;
+#[doc(hidden)]
+pub mod subjects;
 mod summation;
+pub mod surface_suite;
 
 pub use differences::central_difference;
 pub use exact::Exact;
 pub use matrix::Matrix;
+pub use proof::{Proof, RECORD};
 pub use reference::Reference;
 pub use strategies::{
     Fraction, Surface, Trajectory, coefficients, components, decays, fractions, gradients, positive_diagonals,

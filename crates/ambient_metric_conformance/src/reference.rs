@@ -60,7 +60,7 @@ impl<E: Element> Reference<E> {
 
     fn part(&self, part: usize) -> Result<&Part, Error> {
         let parts = self.layout.parts();
-        parts.get(part).ok_or(Error::Operands { expected: parts.len(), found: part })
+        parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })
     }
 }
 

@@ -62,6 +62,22 @@ pub enum Error {
     /// What the library refused.
     #[error(transparent)]
     Library(#[from] ambient_metric::Error),
+    /// An option that does not go with the others.
+    #[error("the option {option} {problem}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Why not, and what to do.
+        problem: String,
+    },
+    /// A device that is not there, or that cannot do what is asked of it.
+    #[error("{0}")]
+    Device(String),
+    /// Devices are asked for, and the program was built without them.
+    #[error(
+        "this program was built without devices: build it with `cargo build --release -p ambient_metric_experiments --features wgpu`"
+    )]
+    NoDevices,
     /// A picture that could not be drawn.
     #[error("cannot draw the picture {picture}: {problem}")]
     Picture {

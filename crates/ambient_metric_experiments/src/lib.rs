@@ -1,14 +1,24 @@
 //! The studies of arXiv 2509.03594, as the program `ambient` runs them.
 
+pub mod bench;
 pub mod contours;
+#[cfg(feature = "wgpu")]
+pub mod device;
+#[cfg(not(feature = "wgpu"))]
+#[path = "no_device.rs"]
+pub mod device;
 pub mod error;
+pub mod explain;
 pub mod functions;
 pub mod lowdim;
+pub mod machine;
 pub mod optimisers;
 pub mod page;
 pub mod pictures;
+pub mod progress;
 pub mod reference;
 pub mod replay;
 pub mod starts;
 pub mod study;
+pub mod surface;
 pub mod table;

@@ -1,16 +1,15 @@
 //! The command `ambient lowdim`: the whole low-dimensional study, its pictures and its page.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::page;
 use crate::pictures::{self, Line};
+use crate::progress;
 use crate::reference::Paper;
 use crate::starts::{self, Starts};
 use crate::study::{self, Cell, Selection};
@@ -67,20 +66,11 @@ pub fn run(paper: &Paper, request: &Request) -> Result<Study, Error> {
     let begin = Instant::now();
     let selection = &request.selection;
     let runs = selection.grid_runs(paper);
-    let bar = progress(runs + selection.pairs().count() * request.starts);
+    let bar = progress::bar(runs + selection.pairs().count() * request.starts, "runs");
     let cells = study::cells(paper, selection, || bar.inc(1))?;
     let starts = starts::fare(paper, &cells, request.starts, request.seed, || bar.inc(1))?;
     bar.finish_and_clear();
     Ok(Study { runs, replays: cells.len(), seconds: begin.elapsed().as_secs_f64(), cells, starts })
-}
-
-fn progress(runs: usize) -> ProgressBar {
-    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let bar = ProgressBar::with_draw_target(Some(runs as u64), target);
-    match ProgressStyle::with_template("{bar:40} {pos} of {len} runs, {eta} left") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 /// Makes the folder and opens the page in it, so that a folder that cannot be written is known before the first run.

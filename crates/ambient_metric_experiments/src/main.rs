@@ -4,26 +4,41 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use ambient_experiments::error::Error;
+use ambient_experiments::explain::{self, Form};
 use ambient_experiments::functions::Function;
 use ambient_experiments::lowdim::{self, PAGE, Request};
-use ambient_experiments::optimisers::Named;
+use ambient_experiments::machine::{Backend, Choice, Precision};
+use ambient_experiments::optimisers::{Constants, Named};
 use ambient_experiments::reference::Paper;
-use ambient_experiments::replay::{self, OnCpu};
+use ambient_experiments::replay::{self, Cases};
 use ambient_experiments::study::Selection;
-use ambient_experiments::table;
+use ambient_experiments::{bench, device, table};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-/// The studies of arXiv 2509.03594, "The Optimiser Hidden in Plain Sight", run again.
+/// The studies of arXiv 2509.03594, "The Optimiser Hidden in Plain Sight", run again, and its optimisers looked into.
+///
+/// An optimiser is written once, as a rule in three acts: measure (sums over all gradients), damp (scalar arithmetic) and
+/// advance (parameters and state). The CPU runs a rule as it stands; a device runs kernels that are printed from it.
 ///
 /// Results go to stdout, progress and notes to stderr. Wrong input ends with exit code 2 and one line that says what to
 /// change.
 #[derive(Parser)]
-#[command(version, after_help = "Example: ambient lowdim --functions beale,rosenbrock")]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  ambient lowdim --functions beale,rosenbrock
+  ambient replay golden_steps.json
+  ambient explain rmsprop --as latex
+  ambient bench step --backend wgpu
+
+Devices (`devices`, and --backend wgpu) are there if the program was built with
+  cargo build --release -p ambient_metric_experiments --features wgpu"
+)]
 struct Ambient {
     #[command(subcommand)]
     command: Command,
@@ -33,6 +48,9 @@ struct Ambient {
 enum Command {
     Lowdim(Lowdim),
     Replay(Replay),
+    Explain(Explain),
+    Bench(Bench),
+    Devices(Devices),
 }
 
 /// Five functions of two variables, six optimisers, the paper's whole grid.
@@ -95,8 +113,12 @@ Columns:
   steps                    how many steps were compared
   largest error            over all steps and parameters
 
-Example:
-  ambient replay golden_steps.json --precision f32")]
+Small numbers are expected: about 1e-15 in f64, and 1e-6 in f32, where an induced rule
+with a large gradient may lose a digit more.
+
+Examples:
+  ambient replay golden_steps.json --precision f32
+  ambient replay golden_steps.json --backend wgpu --precision f32 --adapter llvmpipe")]
 struct Replay {
     /// The recorded trajectories, as JSON.
     file: PathBuf,
@@ -106,6 +128,166 @@ struct Replay {
     /// What runs the steps.
     #[arg(long, value_enum, default_value_t = Backend::Ndarray)]
     backend: Backend,
+    /// The device, by a part of its name [default: that of `WGPU_ADAPTER_NAME`, else the most capable one]
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+    /// How the results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// What a rule reads, writes and computes, from its own trace.
+///
+/// The rule is run once with numbers that remember what was done to them. What is printed is therefore what runs: first
+/// what each of the three acts reads and writes and how many bytes of that there are per parameter, then the acts.
+#[derive(Args)]
+#[command(after_long_help = "\
+Rules:
+  sgd            the heavy ball: m ← l + μm
+  sgd_ema        SGD with a bias-corrected moving average
+  adam           Adam with decoupled weight decay; without decay it is Adam
+  nadam          Adam with Nesterov's look-ahead (the paper's MUON)
+  euclidean      the paper's SGD_METRIC: γ = 1, f = identity
+  euclidean_log  the paper's SGD_LOG_METRIC: γ = 1, f = ln
+  rmsprop        the paper's SGD_RMS: γ = RMSprop, f = identity
+  induced:METRIC:EMBEDDING[:exact]
+                 any other surface: METRIC euclidean, rmsprop or adagrad; EMBEDDING
+                 identity, log, sqrt or log1p; :exact applies the full inverse of the
+                 metric to the momentum, where the paper damps the step as a whole
+
+Acts:
+  measure        reads every parameter once and writes nothing; what it adds up goes to damp
+  damp           scalars alone, once a step, however many parameters there are
+  advance        reads every parameter once more and stores parameter and state
+  reads once     numbers that are the same for every parameter: nothing per parameter
+
+On a device a fourth kernel, sum, adds the partial sums of measure in a fixed order.
+A constant that the rule does not have is refused.
+
+Examples:
+  ambient explain adam
+  ambient explain rmsprop --as latex --beta-rms 0.99
+  ambient explain induced:rmsprop:sqrt:exact --as wgsl --precision f64 > kernels.wgsl")]
+struct Explain {
+    /// The rule: a name, or induced:METRIC:EMBEDDING[:exact]; a longer --help lists them.
+    rule: String,
+    /// How it is written out.
+    #[arg(long = "as", value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    form: Form,
+    /// The numbers that bytes are counted in, and that kernels compute with.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// μ, the decay of the momentum; β₁ of adam and nadam [default: 0.9]
+    #[arg(long, value_name = "NUMBER")]
+    momentum: Option<f64>,
+    /// β, the decay of the average of the squared length [default: 0.8]
+    #[arg(long, value_name = "NUMBER")]
+    beta: Option<f64>,
+    /// The decay of the average of squares in the RMSprop metric; β₂ of adam and nadam [default: 0.999]
+    #[arg(long, value_name = "NUMBER")]
+    beta_rms: Option<f64>,
+    /// ξ, the metric coefficient; in a trace it is an input, so no listing shows it [default: 0.1]
+    #[arg(long, value_name = "NUMBER")]
+    xi: Option<f64>,
+    /// ε, added to the root in RMSprop and Adagrad [default: 1e-8]
+    #[arg(long, value_name = "NUMBER")]
+    eps: Option<f64>,
+}
+
+/// What steps cost, measured on this computer.
+#[derive(Args)]
+#[command(after_help = "Example: ambient bench step --parameters 1048576 --rules rmsprop,euclidean_log")]
+struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    Step(Step),
+}
+
+/// One step of every rule, beside a plain pass over memory and a fused AdamW.
+///
+/// A step is limited by memory, so it is measured against the plainest pass that the backend has: a copy from buffer to
+/// buffer on a device, y ← y + ax on the CPU. The contenders take turns, round after round, each repeated until a round
+/// takes at least 50 ms and waited for at its end; the medians over the rounds are printed. All step over one space of
+/// parameters with one gradient.
+#[derive(Args)]
+#[command(after_long_help = "\
+Columns:
+  bytes            what a step reads and writes per parameter, from the rule's own trace
+  of them measure  what act 1 of it reads
+  kernels          how many a step launches (on a device)
+  time             of one step
+  bandwidth        bytes moved in a second
+  of the baseline  that over the bandwidth of the first row, the plain pass
+  over adamw       time over that of adamw
+
+adamw is AdamW as it is usually written: act 3 of adam alone, in one pass, with nothing
+summed before it, so it neither notices a gradient that is not finite nor skips a step.
+It is always measured.
+
+Names in JSON: backend, adapter, parameters, threads, precision, copy_seconds and
+copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU), and for
+each of rules: name, seconds, bytes_per_parameter, measure_bytes, advance_bytes,
+dispatches, bandwidth_ratio, over_adamw.
+
+Examples:
+  ambient bench step
+  ambient bench step --backend wgpu --rules adam,rmsprop,induced:rmsprop:log:exact
+  ambient bench step --backend wgpu --precision f64 --format json | jq '.rules[].over_adamw'")]
+struct Step {
+    /// What runs the steps.
+    #[arg(long, value_enum, default_value_t = Backend::Ndarray)]
+    backend: Backend,
+    #[arg(
+        long,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u64).range(1..=1 << 40),
+        help = "How many parameters [default: 16777216 = 2^24 on the CPU, 67108864 = 2^26 on a device, 1048576 = 2^20 on a device that is software]"
+    )]
+    parameters: Option<u64>,
+    /// The numbers that parameters, gradients and state are stored in.
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        help = "Rules, separated by commas, as `ambient explain --help` lists them [default: all with a name of their own]"
+    )]
+    rules: Vec<String>,
+    /// How many rounds the medians are taken over.
+    #[arg(long, value_name = "COUNT", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: u32,
+    /// The device, by a part of its name [default: that of `WGPU_ADAPTER_NAME`, else the most capable one]
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+    /// How many threads of the CPU there are for a step to use [default: 1]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: Option<u32>,
+    /// How the results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// The devices that --backend wgpu can run on.
+///
+/// Without --adapter the one is taken whose name contains `WGPU_ADAPTER_NAME`, and where that is not set the most capable:
+/// a discrete GPU before an integrated one, and both before software.
+#[derive(Args)]
+#[command(after_long_help = "\
+Columns:
+  name              what --adapter asks for; a part of it is enough, in any case
+  backend           the interface: Vulkan, Metal or DirectX 12
+  kind              DiscreteGpu, IntegratedGpu, VirtualGpu, or Cpu for software
+  driver            the driver and its version
+  double precision  whether --precision f64 runs on it
+
+Example:
+  ambient devices --format json | jq -r '.[].name'")]
+struct Devices {
     /// How the results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -117,18 +299,6 @@ enum Format {
     Table,
     /// For programs.
     Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Precision {
-    F32,
-    F64,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Backend {
-    /// The CPU.
-    Ndarray,
 }
 
 fn main() -> ExitCode {
@@ -178,6 +348,9 @@ impl Command {
         let text = match self {
             Self::Lowdim(lowdim) => lowdim.run(),
             Self::Replay(replay) => replay.run(),
+            Self::Explain(explain) => explain.run(),
+            Self::Bench(Bench { what: What::Step(step) }) => step.run(),
+            Self::Devices(devices) => devices.run(),
         };
         // Whatever a message holds, it stays on one line.
         text.map_err(|error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
@@ -188,39 +361,79 @@ impl Lowdim {
     fn run(self) -> Result<String, Error> {
         let paper = Paper::compiled_in()?;
         let selection = Selection {
-            functions: parse(&self.functions, &Function::ALL)?,
-            optimisers: parse(&self.optimisers, &Named::STUDIED)?,
+            functions: parse(&self.functions, &Function::ALL, str::parse)?,
+            optimisers: parse(&self.optimisers, &Named::STUDIED, Named::studied)?,
         };
         let request = Request { selection, out: self.out, starts: self.starts as usize, seed: self.seed };
         let study = lowdim::perform(&paper, &request)?;
         let _ = writeln!(io::stderr(), "Pictures and page: {}", request.out.join(PAGE).display());
-        match self.format {
-            Format::Table => Ok(table::study(&paper, &study, &request.selection.functions)),
-            Format::Json => json(&study),
-        }
+        self.format.of(&study, |study| table::study(&paper, study, &request.selection.functions))
     }
 }
 
 impl Replay {
     fn run(self) -> Result<String, Error> {
         let cases = replay::read(&self.file)?;
-        let replayed = match (self.backend, self.precision) {
-            (Backend::Ndarray, Precision::F64) => replay::replay(&cases, &OnCpu::f64()),
-            (Backend::Ndarray, Precision::F32) => replay::replay(&cases, &OnCpu::f32()),
+        let Self { backend, adapter, precision, .. } = self;
+        let choice = Choice { backend, adapter, precision, threads: None };
+        let place = self.file.display().to_string();
+        let replayed = choice.with(Cases { cases: &cases, place: &place })?;
+        self.format.of(&replayed, table::replay)
+    }
+}
+
+impl Explain {
+    fn run(self) -> Result<String, Error> {
+        let Self { momentum, beta, beta_rms, xi, eps, .. } = self;
+        explain::explain(&explain::Request {
+            named: self.rule.parse()?,
+            constants: Constants { momentum, beta, beta_rms, xi, eps },
+            form: self.form,
+            precision: self.precision,
+        })
+    }
+}
+
+impl Step {
+    fn run(self) -> Result<String, Error> {
+        let request = bench::Request {
+            parameters: self.parameters.and_then(|count| usize::try_from(count).ok()),
+            rules: parse(&self.rules, &Named::ALL, str::parse)?,
+            rounds: self.rounds as usize,
         };
-        let replayed = replayed.map_err(|error| Error::at(error, self.file.display().to_string()))?;
-        match self.format {
-            Format::Table => Ok(table::replay(&replayed)),
-            Format::Json => json(&replayed),
+        let Self { backend, adapter, precision, .. } = self;
+        // On the CPU one thread, unless more are asked for.
+        let threads = self.threads.map(|threads| threads as usize).or((backend == Backend::Ndarray).then_some(1));
+        let choice = Choice { backend, adapter, precision, threads };
+        self.format.of(&choice.with(&request)?, table::measured)
+    }
+}
+
+impl Devices {
+    fn run(self) -> Result<String, Error> {
+        self.format.of(&device::adapters()?, |adapters| table::adapters(adapters))
+    }
+}
+
+impl Format {
+    /// A result in this form, with what makes a table of it.
+    fn of<T: Serialize>(self, result: &T, table: impl FnOnce(&T) -> String) -> Result<String, Error> {
+        match self {
+            Self::Table => Ok(table(result)),
+            Self::Json => json(result),
         }
     }
 }
 
 /// The names given, each once; all where none is given.
-fn parse<T: FromStr<Err = Error> + Copy + PartialEq>(names: &[String], all: &[T]) -> Result<Vec<T>, Error> {
+fn parse<T: Copy + PartialEq>(
+    names: &[String],
+    all: &[T],
+    read: impl Fn(&str) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
     let mut chosen = Vec::new();
     for name in names {
-        let parsed = name.trim().parse()?;
+        let parsed = read(name.trim())?;
         if !chosen.contains(&parsed) {
             chosen.push(parsed);
         }

@@ -35,12 +35,12 @@ const INK: RGBColor = RGBColor(16, 20, 28);
 #[must_use]
 pub fn colour(optimiser: Named) -> RGBColor {
     match optimiser {
-        Named::Sgd => RGBColor(120, 120, 130),
+        Named::Sgd | Named::SgdEma => RGBColor(120, 120, 130),
         Named::Adam => RGBColor(0, 114, 178),
         Named::Nadam => RGBColor(86, 180, 233),
         Named::Euclidean => RGBColor(213, 94, 0),
         Named::EuclideanLog => RGBColor(204, 60, 140),
-        Named::Rmsprop | Named::RmspropLog => RGBColor(0, 148, 105),
+        Named::Rmsprop | Named::Induced(_) => RGBColor(0, 148, 105),
     }
 }
 

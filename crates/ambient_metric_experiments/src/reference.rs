@@ -151,26 +151,19 @@ impl Paper {
     #[must_use]
     pub fn configurations(&self, optimiser: Named) -> Vec<Hyperparameters> {
         let grid = &self.grid;
-        let axes: Vec<Axis<'_>> = match optimiser {
-            Named::Sgd => vec![(&grid.momentum, |h, value| h.momentum = value)],
-            Named::Adam | Named::Nadam => vec![
-                (&grid.b1, |h, value| h.b1 = value),
-                (&grid.b2, |h, value| h.b2 = value),
-                (&grid.eps, |h, value| h.eps = value),
-            ],
-            Named::Euclidean | Named::EuclideanLog | Named::Rmsprop | Named::RmspropLog => {
-                let mut axes: Vec<Axis<'_>> = vec![
-                    (&grid.momentum, |h, value| h.momentum = value),
-                    (&grid.xi, |h, value| h.xi = value),
-                    (&grid.beta, |h, value| h.beta = value),
-                ];
-                if matches!(optimiser, Named::Rmsprop | Named::RmspropLog) {
-                    axes.push((&grid.beta_rms, |h, value| h.beta_rms = value));
-                    axes.push((&grid.eps, |h, value| h.eps = value));
-                }
-                axes
+        let axis = |name: &&str| -> Option<Axis<'_>> {
+            match *name {
+                "momentum" => Some((&grid.momentum, |h, value| h.momentum = value)),
+                "b1" => Some((&grid.b1, |h, value| h.b1 = value)),
+                "b2" => Some((&grid.b2, |h, value| h.b2 = value)),
+                "xi" => Some((&grid.xi, |h, value| h.xi = value)),
+                "beta" => Some((&grid.beta, |h, value| h.beta = value)),
+                "beta_rms" => Some((&grid.beta_rms, |h, value| h.beta_rms = value)),
+                "eps" => Some((&grid.eps, |h, value| h.eps = value)),
+                _ => None,
             }
         };
+        let axes = optimiser.hyperparameters().iter().filter_map(axis);
         let rates = grid.learning_rate.iter();
         let mut points: Vec<_> =
             rates.map(|&learning_rate| Hyperparameters { learning_rate, ..Hyperparameters::default() }).collect();

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::marker::PhantomData;
 use std::path::Path;
 
-use ambient_metric::{Configuration, Covector, Element, Field, Rule, Tensor, Wide};
-use ambient_metric_ndarray::Parameters;
-use ndarray::ArrayD;
+use ambient_metric::{Configuration, Covector, Element, Field, Rule, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::machine::{Machine, OnMachine};
 use crate::optimisers::{Hyperparameters, Named, WithRule};
+use crate::surface::Surface;
 
 /// One recorded trajectory.
 #[derive(Clone, Debug, Deserialize)]
@@ -47,6 +46,8 @@ type Point = BTreeMap<String, Vec<f64>>;
 pub struct Replay {
     /// What ran it.
     pub backend: &'static str,
+    /// The device, where there is one.
+    pub adapter: Option<String>,
     /// The numbers it ran in.
     pub precision: &'static str,
     /// The largest error of all cases.
@@ -68,64 +69,6 @@ pub struct Replayed {
     pub steps: usize,
     /// max |θ − ref| / (1 + max |ref|) over steps and parameters.
     pub max_error: f64,
-}
-
-/// Where tensors come from: all that a further backend has to supply.
-pub trait Factory {
-    /// Its tensors.
-    type Tensor: Tensor;
-
-    /// The name of the backend.
-    fn backend(&self) -> &'static str;
-
-    /// The name of the precision.
-    fn precision(&self) -> &'static str;
-
-    /// A tensor of zeros with these parts.
-    ///
-    /// # Errors
-    ///
-    /// Where the backend fails.
-    fn zeros(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Result<Self::Tensor, ambient_metric::Error>;
-}
-
-/// Tensors on the CPU with elements of type `E`.
-#[derive(Clone, Copy, Debug)]
-pub struct OnCpu<E> {
-    precision: &'static str,
-    element: PhantomData<E>,
-}
-
-impl OnCpu<f64> {
-    /// In double precision.
-    #[must_use]
-    pub fn f64() -> Self {
-        Self { precision: "f64", element: PhantomData }
-    }
-}
-
-impl OnCpu<f32> {
-    /// In single precision.
-    #[must_use]
-    pub fn f32() -> Self {
-        Self { precision: "f32", element: PhantomData }
-    }
-}
-
-impl<E: Element> Factory for OnCpu<E> {
-    type Tensor = Parameters<E>;
-
-    fn backend(&self) -> &'static str {
-        "ndarray"
-    }
-
-    fn precision(&self) -> &'static str {
-        self.precision
-    }
-
-    fn zeros(&self, shapes: &BTreeMap<String, Vec<usize>>) -> Result<Parameters<E>, ambient_metric::Error> {
-        Parameters::new(shapes.iter().map(|(name, shape)| (name, ArrayD::from_elem(shape.clone(), E::zero()))))
-    }
 }
 
 /// Reads recorded trajectories and checks that every one is complete.
@@ -176,14 +119,7 @@ impl Case {
                 let problem = format!("the rule `{}` has no metric or embedding", self.rule);
                 Err(Error::Record { place: "rule".to_owned(), problem })
             }
-            (None, (Some(metric), Some(embedding))) => match (metric, embedding) {
-                ("euclidean", "identity") => Ok(Named::Euclidean),
-                ("euclidean", "log") => Ok(Named::EuclideanLog),
-                ("rmsprop", "identity") => Ok(Named::Rmsprop),
-                ("rmsprop", "log") => Ok(Named::RmspropLog),
-                ("euclidean" | "rmsprop", other) => unknown("embedding", other, &["identity", "log"]),
-                (other, _) => unknown("metric", other, &["euclidean", "rmsprop"]),
-            },
+            (None, (Some(metric), Some(embedding))) => Ok(Named::Induced(Surface::damped(metric, embedding)?)),
             (None, _) => {
                 let problem = "an induced rule needs a metric and an embedding".to_owned();
                 Err(Error::Record { place: "rule".to_owned(), problem })
@@ -238,16 +174,33 @@ fn elements(shape: &[usize]) -> Option<usize> {
     countable.map(|_| shape.iter().product())
 }
 
+/// Cases that wait for a machine; `place` names where they come from in errors.
+#[derive(Clone, Copy, Debug)]
+pub struct Cases<'a> {
+    /// The cases.
+    pub cases: &'a [Case],
+    /// Where they come from.
+    pub place: &'a str,
+}
+
+impl OnMachine for Cases<'_> {
+    type Output = Replay;
+
+    fn on<M: Machine>(self, machine: &M) -> Result<Replay, Error> {
+        replay(self.cases, machine).map_err(|error| error.at(self.place))
+    }
+}
+
 /// Takes every recorded trajectory again.
 ///
 /// # Errors
 ///
 /// [`Error::Record`] with the case and step at which the library refuses to go on.
-pub fn replay<F: Factory>(cases: &[Case], factory: &F) -> Result<Replay, Error> {
+pub fn replay<M: Machine>(cases: &[Case], machine: &M) -> Result<Replay, Error> {
     let mut replayed = Vec::new();
     for (index, case) in cases.iter().enumerate() {
         let place = format!("case {}", index + 1);
-        let task = Retaking { case, factory, place: &place };
+        let task = Retaking { case, machine, place: &place };
         let max_error = case.named()?.rule(&case.hyperparameters, task).map_err(|error| match error {
             Error::Record { .. } => error,
             other => other.at(&place),
@@ -261,36 +214,41 @@ pub fn replay<F: Factory>(cases: &[Case], factory: &F) -> Result<Replay, Error> 
         });
     }
     let max_error = replayed.iter().map(|case| case.max_error).fold(0.0, f64::max);
-    Ok(Replay { backend: factory.backend(), precision: factory.precision(), max_error, cases: replayed })
+    Ok(Replay {
+        backend: machine.backend(),
+        adapter: machine.adapter().map(str::to_owned),
+        precision: machine.precision().name(),
+        max_error,
+        cases: replayed,
+    })
 }
 
 /// A case that waits for its rule.
-struct Retaking<'a, F> {
+struct Retaking<'a, M> {
     case: &'a Case,
-    factory: &'a F,
+    machine: &'a M,
     place: &'a str,
 }
 
-impl<F: Factory> WithRule for Retaking<'_, F> {
+impl<M: Machine> WithRule for Retaking<'_, M> {
     type Output = f64;
 
-    fn with<R: Rule>(self, rule: R) -> Result<f64, Error> {
-        let Self { case, factory, place } = self;
-        let mut theta = factory.zeros(&case.shapes)?;
+    fn with<R: Rule + 'static>(self, rule: R) -> Result<f64, Error> {
+        let Self { case, machine, place } = self;
+        let mut theta = machine.zeros(&case.shapes)?;
         let mut gradient = Covector(theta.duplicate()?);
         fill(&mut theta, &case.theta0)?;
         let decay = case.hyperparameters.weight_decay.unwrap_or(0.0);
-        let mut optimiser =
-            Configuration::new(rule, case.hyperparameters.learning_rate).weight_decay(decay).build(&theta)?;
+        let configuration = Configuration::new(rule, case.hyperparameters.learning_rate).weight_decay(decay);
+        let mut optimiser = machine.optimiser(configuration, &theta)?;
 
         let mut largest = 0.0_f64;
         for (step, ((loss, slopes), reference)) in case.losses.iter().zip(&case.gradients).zip(&case.thetas).enumerate()
         {
             let here = || format!("{place}, step {}", step + 1);
             fill(&mut gradient.0, slopes)?;
-            optimiser
-                .step(&mut theta, &gradient, Wide::<F::Tensor>::constant(*loss))
-                .map_err(|error| Error::from(error).at(here()))?;
+            let stepped = machine.step(&mut optimiser, &mut theta, &gradient, *loss);
+            stepped.and_then(|()| machine.check(&optimiser)).map_err(|error| error.at(here()))?;
             let error = error(&theta, reference)?;
             if !error.is_finite() {
                 return Err(Error::Record { place: here(), problem: "a parameter is NaN or infinite".to_owned() });

@@ -89,7 +89,7 @@ struct Descending<'a, V> {
 impl<V: FnMut([f64; 2], f64)> WithRule for Descending<'_, V> {
     type Output = Outcome;
 
-    fn with<R: Rule>(mut self, rule: R) -> Result<Outcome, Error> {
+    fn with<R: Rule + 'static>(mut self, rule: R) -> Result<Outcome, Error> {
         let Run { function, start, tolerance, max_iterations, config, .. } = *self.run;
         let mut theta = Parameters::from(arr1(&start));
         let mut gradient = Covector(theta.clone());

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
+use crate::bench::Measured;
 use crate::functions::Function;
 use crate::lowdim::Study;
+use crate::machine::Adapter;
 use crate::reference::Paper;
 use crate::replay::Replay;
 use crate::study::Outcome;
@@ -134,10 +136,77 @@ pub fn replay(replay: &Replay) -> String {
     format!(
         "{table}\n{} cases on {} in {}: largest error {:.1e}\n",
         replay.cases.len(),
-        replay.backend,
+        replay.adapter.as_ref().map_or(replay.backend.to_owned(), |adapter| format!("{} ({adapter})", replay.backend)),
         replay.precision,
         replay.max_error
     )
+}
+
+/// The adapters of this computer.
+#[must_use]
+pub fn adapters(adapters: &[Adapter]) -> String {
+    if adapters.is_empty() {
+        return "There is no adapter: install a Vulkan, Metal or DirectX 12 driver, or Mesa's software driver.\n"
+            .to_owned();
+    }
+    let mut table = new_table(&["name", "backend", "kind", "driver", "double precision"]);
+    for adapter in adapters {
+        table.add_row([
+            adapter.name.clone(),
+            adapter.backend.clone(),
+            adapter.kind.clone(),
+            adapter.driver.clone(),
+            if adapter.double_precision { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+/// What steps cost.
+#[must_use]
+pub fn measured(measured: &Measured) -> String {
+    let mut table =
+        new_table(&["", "bytes", "of them measure", "kernels", "time", "bandwidth", "of the baseline", "over adamw"]);
+    let speed =
+        |bytes: usize, seconds: f64| format!("{:.2} GB/s", bytes as f64 * measured.parameters as f64 / seconds / 1e9);
+    let (seconds, bytes) = (measured.baseline_seconds, measured.baseline_bytes_per_parameter);
+    let name = measured.baseline.to_owned();
+    let (time, none) = (duration(seconds), String::new);
+    table.add_row([name, bytes.to_string(), none(), none(), time, speed(bytes, seconds), "1.00".to_owned(), none()]);
+    for rule in &measured.rules {
+        table.add_row([
+            rule.name.clone(),
+            rule.bytes_per_parameter.to_string(),
+            rule.measure_bytes.to_string(),
+            rule.dispatches.map_or_else(String::new, |count| count.to_string()),
+            duration(rule.seconds),
+            speed(rule.bytes_per_parameter, rule.seconds),
+            format!("{:.2}", rule.bandwidth_ratio),
+            format!("{:.2}", rule.over_adamw),
+        ]);
+    }
+    align(&mut table, &[1, 2, 3, 4, 5, 6, 7]);
+    let place = match (&measured.adapter, measured.threads) {
+        (Some(adapter), _) => format!("on {adapter} ({})", measured.backend),
+        (None, Some(1)) => format!("on one thread of the CPU ({})", measured.backend),
+        (None, Some(threads)) => format!("on {threads} threads of the CPU ({})", measured.backend),
+        (None, None) => format!("on {}", measured.backend),
+    };
+    format!("One step of {} parameters in {} {place}\n{table}\n", measured.parameters, measured.precision)
+}
+
+/// A time to three digits.
+fn duration(seconds: f64) -> String {
+    let digits = |value: f64, unit: &str| match value {
+        value if value >= 100.0 => format!("{value:.0} {unit}"),
+        value if value >= 10.0 => format!("{value:.1} {unit}"),
+        value => format!("{value:.2} {unit}"),
+    };
+    match seconds {
+        seconds if seconds >= 1.0 => digits(seconds, "s"),
+        seconds if seconds >= 1e-3 => digits(seconds * 1e3, "ms"),
+        seconds => digits(seconds * 1e6, "µs"),
+    }
 }
 
 fn new_table(header: &[&str]) -> Table {

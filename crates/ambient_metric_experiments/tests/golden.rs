@@ -1,7 +1,8 @@
 //! Recorded trajectories of other implementations, taken again.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use ambient_experiments::replay::{self, OnCpu};
+use ambient_experiments::machine::OnCpu;
+use ambient_experiments::replay;
 use serde_json::{Value, json};
 
 const GOLDEN: &str = include_str!("../reference/golden_steps.json");

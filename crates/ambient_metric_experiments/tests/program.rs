@@ -187,9 +187,104 @@ fn a_reader_that_goes_away_is_no_panic() {
 
 #[test]
 fn help_has_an_example_and_the_columns() {
-    for command in ["lowdim", "replay"] {
-        let text = String::from_utf8(ambient(&[command, "--help"]).stdout).unwrap();
+    for command in [&["lowdim"][..], &["replay"], &["bench", "step"], &["devices"]] {
+        let text = String::from_utf8(ambient(&[command, &["--help"]].concat()).stdout).unwrap();
         assert!(text.contains("Example") && text.contains("Columns"), "{text}");
-        assert!(text.contains(&format!("ambient {command}")));
+        assert!(text.contains(&format!("ambient {}", command.join(" "))));
+    }
+}
+
+#[test]
+fn explain_writes_a_rule_out_and_its_help_lists_the_rules() {
+    for (form, update) in [("text", "parameter ← "), ("latex", r"\theta &\leftarrow "), ("wgsl", "parameter_elements[")]
+    {
+        let output =
+            ambient(&["explain", "induced:RMSPROP:SQRT:exact", "--as", form, "--xi", "0.5", "--precision", "f64"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains(update) && text.contains("xi 0.5"), "{text}");
+    }
+    let help = String::from_utf8(ambient(&["explain", "--help"]).stdout).unwrap();
+    for known in ["sgd_ema", "nadam", "euclidean_log", "log1p", "adagrad", "Example"] {
+        assert!(help.contains(known), "{help}");
+    }
+}
+
+#[test]
+fn unknown_rules_are_refused_with_those_that_are_known() {
+    let said = refused(&["explain", "muon"]);
+    assert!(said.contains("`muon`") && said.contains("sgd_ema") && said.contains("induced:METRIC:EMBEDDING"), "{said}");
+    let said = refused(&["explain", "induced:fisher:log"]);
+    assert!(said.contains("`fisher`") && said.contains("adagrad"), "{said}");
+    let said = refused(&["explain", "induced:rmsprop"]);
+    assert!(said.contains("embedding") && said.contains("log1p"), "{said}");
+    assert!(refused(&["explain", "induced:rmsprop:log:full"]).contains("exact"));
+    assert!(refused(&["explain", "induced:rmsprop:log:exact:exact"]).contains("after the placement"));
+    assert!(refused(&["explain", "sgd", "--xi", "0.1"]).contains("`xi`"));
+    assert!(refused(&["explain", "sgd", "--momentum", "1.5"]).contains("momentum"));
+    assert!(refused(&["explain", "sgd", "--as", "prose"]).contains("latex"));
+    assert!(refused(&["bench", "step", "--rules", "lion"]).contains("euclidean_log"));
+}
+
+#[test]
+fn bench_on_the_cpu_prints_the_promised_names() {
+    let arguments = ["bench", "step", "--parameters", "1000", "--rounds", "2", "--format", "json"];
+    for (precision, size) in [("f32", 4), ("f64", 8)] {
+        let more = ["--rules", "adam,induced:euclidean:log:exact", "--precision", precision];
+        let result = stdout_json(&ambient(&[&arguments[..], &more].concat()));
+        assert_eq!((&result["backend"], &result["precision"]), (&"ndarray".into(), &precision.into()));
+        assert_eq!((&result["parameters"], &result["threads"]), (&1000.into(), &1.into()));
+        assert!(result["adapter"].is_null() && result["axpy_seconds"].as_f64().unwrap() > 0.0);
+        assert_eq!(result["axpy_bytes_per_parameter"], 3 * size);
+        let rules = result["rules"].as_array().unwrap();
+        let names: Vec<&str> = rules.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["adamw", "adam", "induced:euclidean:log:exact"]);
+        // adamw moves θ, m, ρ twice and l once; adam looks at l once more before; the exact rule at l and m.
+        for (rule, [measure, advance]) in rules.iter().zip([[0, 7], [1, 7], [2, 5]]) {
+            assert_eq!(
+                (&rule["measure_bytes"], &rule["advance_bytes"]),
+                (&(measure * size).into(), &(advance * size).into())
+            );
+            assert_eq!(rule["bytes_per_parameter"], (measure + advance) * size);
+            assert!(rule["dispatches"].is_null());
+            assert!(
+                ["seconds", "bandwidth_ratio", "over_adamw"].iter().all(|name| rule[*name].as_f64().unwrap() > 0.0)
+            );
+        }
+        assert_eq!(rules[0]["over_adamw"].as_f64(), Some(1.0));
+    }
+}
+
+#[test]
+fn bench_prints_a_table_by_default() {
+    let output = ambient(&["bench", "step", "--parameters", "64", "--rounds", "1", "--rules", "sgd"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    for said in ["64 parameters in f32 on one thread of the CPU", "axpy", "adamw", "over adamw", "GB/s"] {
+        assert!(text.contains(said), "{text}");
+    }
+    assert!(refused(&["bench", "step", "--parameters", "0"]).contains("--parameters"));
+    assert!(refused(&["bench", "step", "--rounds", "0"]).contains("--rounds"));
+}
+
+#[test]
+fn adapters_go_with_devices_and_threads_with_the_cpu() {
+    assert!(refused(&["bench", "step", "--backend", "wgpu", "--threads", "2"]).contains("--backend ndarray"));
+    assert!(refused(&["bench", "step", "--threads", "0"]).contains("--threads"));
+    let arguments = ["bench", "step", "--parameters", "9", "--rounds", "1", "--rules", "sgd", "--format", "json"];
+    assert_eq!(stdout_json(&ambient(&[&arguments[..], &["--threads", "2"]].concat()))["threads"], 2);
+    assert!(refused(&["replay", GOLDEN, "--adapter", "some"]).contains("--backend wgpu"));
+    assert!(refused(&["bench", "step", "--adapter", "some"]).contains("--backend wgpu"));
+}
+
+#[cfg(not(feature = "wgpu"))]
+#[test]
+fn without_devices_every_request_for_one_says_how_to_build_them_in() {
+    for arguments in [
+        &["devices"][..],
+        &["devices", "--format", "json"],
+        &["replay", GOLDEN, "--backend", "wgpu"],
+        &["bench", "step", "--backend", "wgpu"],
+    ] {
+        assert!(refused(arguments).contains("--features wgpu"));
     }
 }

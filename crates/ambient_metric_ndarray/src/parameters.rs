@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Tensor, Uniforms, Wide};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
-use crate::pass::{self, MAX_OPERANDS, Stretch};
+use crate::pass::{self, MAX_OPERANDS, MAX_SUMS, Stretch};
 
 /// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
 ///
@@ -68,7 +68,7 @@ impl Space {
 
     fn part(&self, index: usize) -> Result<&Part, Error> {
         let parts = self.layout.parts();
-        parts.get(index).ok_or(Error::Operands { expected: parts.len(), found: index })
+        parts.get(index).ok_or(Error::NoSuchPart { part: index, parts: parts.len() })
     }
 
     /// The part of this name, and where it lies.
@@ -277,6 +277,10 @@ impl<E: Element> Tensor for Parameters<E> {
     ) -> Result<(), Error> {
         operands.check::<K>()?;
         check_operands(1 + operands.companions.len() + operands.reads.len())?;
+        let sums = <K::Output<E> as Bundle<E>>::LEN;
+        if sums > MAX_SUMS {
+            return Err(Error::TooMany { what: "sums", found: sums, limit: MAX_SUMS });
+        }
         totals.fill(Bundle::<Wide<Self>>::zero());
         for (group, range) in operands.target.space.stretches(uniforms) {
             let tensors = core::iter::once(operands.target)
@@ -312,7 +316,7 @@ impl<E: Element> Tensor for Parameters<E> {
             }
             let tensors = reads.iter().map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
             let reads = Stretch::new(tensors, range.len());
-            pass::update(kernel, *uniform, &mut targets, written, &reads);
+            pass::update(kernel, *uniform, targets, written, reads);
         }
         Ok(())
     }
@@ -320,5 +324,5 @@ impl<E: Element> Tensor for Parameters<E> {
 
 /// Accepts as many operands as a pass can hold.
 fn check_operands(found: usize) -> Result<(), Error> {
-    if found <= MAX_OPERANDS { Ok(()) } else { Err(Error::Operands { expected: MAX_OPERANDS, found }) }
+    if found <= MAX_OPERANDS { Ok(()) } else { Err(Error::TooMany { what: "tensors", found, limit: MAX_OPERANDS }) }
 }

@@ -304,8 +304,12 @@ fn latex_name(name: &str) -> String {
         "report.squared_length" => "s",
         "report.averaged" => r"\hat v",
         "report.slope" => "f'",
-        "multipliers.preconditioner" | "report.damping" => "r",
-        other => return format!(r"\mathrm{{{}}}", other.replace('_', r"\_")),
+        "multipliers.preconditioner" | "multipliers.preconditioner.0" | "report.damping" => "r",
+        "rule.placement" | "sums.placement" => r"\textstyle\sum l\,\gamma^{-1}\hat m",
+        "squared_gradient" => r"\textstyle\sum l^2",
+        "multipliers.preconditioner.1" => "f'-r",
+        "multipliers.preconditioner.2" => "c",
+        other => return format!(r"\mathrm{{{}}}", other.replace('_', r"\_").replace('.', r"\ ")),
     };
     known.to_owned()
 }
@@ -318,7 +322,9 @@ impl Style for Latex {
         latex_name(name)
     }
     fn constant(&self, value: f64) -> String {
-        let text = format!("{value:?}");
+        // Seven digits are what a reader takes in; the exact constant is in the text.
+        #[allow(clippy::cast_possible_truncation, reason = "the constant is shown, not used")]
+        let text = format!("{:?}", value as f32);
         match text.split_once('e') {
             Some(("1" | "1.0", exponent)) => format!("10^{{{exponent}}}"),
             Some((digits, exponent)) => format!(r"{digits}\cdot 10^{{{exponent}}}"),
@@ -342,7 +348,7 @@ impl Style for Latex {
         format!(r"\{}\left({x}, {y}\right)", if maximum { "max" } else { "min" })
     }
     fn product(&self, x: &str, y: &str) -> String {
-        if x == y { format!("{x}^2") } else { format!(r"{x}\,{y}") }
+        if x == y { format!("{{{x}}}^2") } else { format!(r"{x}\,{y}") }
     }
     fn quotient(&self, x: &Term, y: &Term) -> (String, Binding) {
         (format!(r"\frac{{{}}}{{{}}}", x.text, y.text), Binding::Atom)

@@ -58,23 +58,24 @@ pub struct PassShader {
     pub writable: Vec<bool>,
 }
 
-fn reduction(scalar: &str) -> String {
+/// The variables and the function that add up `slots` numbers of every invocation, with one barrier per level of the tree.
+fn reduction(scalar: &str, slots: usize) -> String {
     let half = WORKGROUP / 2;
+    let slots = slots.max(1);
     format!(
-        "var<workgroup> shared_sums: array<{scalar}, {WORKGROUP}>;
+        "var<workgroup> tree: array<array<{scalar}, {slots}>, {WORKGROUP}>;
 
-fn reduce(lane: u32, value: {scalar}) -> {scalar} {{
-    shared_sums[lane] = value;
+fn reduce(lane: u32, values: array<{scalar}, {slots}>) {{
+    tree[lane] = values;
     workgroupBarrier();
     for (var stride = {half}u; stride > 0u; stride = stride / 2u) {{
         if (lane < stride) {{
-            shared_sums[lane] = shared_sums[lane] + shared_sums[lane + stride];
+            for (var slot = 0u; slot < {slots}u; slot = slot + 1u) {{
+                tree[lane][slot] = tree[lane][slot] + tree[lane + stride][slot];
+            }}
         }}
         workgroupBarrier();
     }}
-    let total = shared_sums[0];
-    workgroupBarrier();
-    return total;
 }}
 "
     )
@@ -184,7 +185,7 @@ impl<'a> Draft<'a> {
         if let Purpose::Sum { watched } = self.purpose {
             let binding = self.bound.len() + 2;
             lines.push(format!("@group(0) @binding({binding}) var<storage, read_write> partials: array<{scalar}>;\n"));
-            lines.push(reduction(scalar));
+            lines.push(reduction(scalar, self.body.outputs.len() + 1));
             lines.extend(watched.map(|_| finiteness(self.wgsl)));
         } else {
             lines.push(String::new());
@@ -291,11 +292,9 @@ fn main(
         lines.push(format!("    }}\n    let place = (blocks[1] + block) * {}u;", slots + 1));
         let sums = (0..slots).map(|slot| components(&format!("sum_{slot}"), width).join(" + "));
         let sums: Vec<String> = sums.chain(["not_finite".to_owned()]).collect();
-        for (slot, sum) in sums.iter().enumerate() {
-            lines.push(format!("    let total_{slot} = reduce(lane, {sum});"));
-        }
+        lines.push(format!("    reduce(lane, array<{}, {}>({}));", self.wgsl.scalar(), slots + 1, sums.join(", ")));
         lines.push("    if (lane == 0u) {".to_owned());
-        lines.extend((0..=slots).map(|slot| format!("        partials[place + {slot}u] = total_{slot};")));
+        lines.extend((0..=slots).map(|slot| format!("        partials[place + {slot}u] = tree[0][{slot}];")));
         lines.push("    }".to_owned());
         lines
     }
@@ -311,7 +310,6 @@ pub const DAMP_WRITABLE: [bool; 5] = [false, false, false, true, true];
 #[must_use]
 pub fn totals(wgsl: Wgsl, slots: usize) -> String {
     let scalar = wgsl.scalar();
-    let zero = wgsl.literal(0.0);
     format!(
         "// How many partial sums, how many groups, and the group of every partial sum.
 @group(0) @binding(0) var<storage, read> groups: array<u32>;
@@ -322,22 +320,25 @@ pub fn totals(wgsl: Wgsl, slots: usize) -> String {
 @compute @workgroup_size({WORKGROUP})
 fn main(@builtin(local_invocation_index) lane: u32) {{
     for (var group = 0u; group < groups[1]; group = group + 1u) {{
-        for (var slot = 0u; slot < {slots}u; slot = slot + 1u) {{
-            var sum = {zero};
-            for (var i = lane; i < groups[0]; i = i + {WORKGROUP}u) {{
-                if (groups[2u + i] == group) {{
-                    sum = sum + partials[i * {slots}u + slot];
+        var sums: array<{scalar}, {slots}>;
+        for (var i = lane; i < groups[0]; i = i + {WORKGROUP}u) {{
+            if (groups[2u + i] == group) {{
+                for (var slot = 0u; slot < {slots}u; slot = slot + 1u) {{
+                    sums[slot] = sums[slot] + partials[i * {slots}u + slot];
                 }}
             }}
-            let total = reduce(lane, sum);
-            if (lane == 0u) {{
-                totals[group * {slots}u + slot] = total;
+        }}
+        reduce(lane, sums);
+        if (lane == 0u) {{
+            for (var slot = 0u; slot < {slots}u; slot = slot + 1u) {{
+                totals[group * {slots}u + slot] = tree[0][slot];
             }}
         }}
+        workgroupBarrier();
     }}
 }}
 ",
-        reduction(scalar)
+        reduction(scalar, slots)
     )
 }
 

@@ -100,7 +100,7 @@ impl<E: DeviceElement> Tensor for DeviceTensor<E> {
 impl<E: DeviceElement> DeviceTensor<E> {
     fn check_part(&self, part: usize) -> Result<&ambient_metric::Part, Error> {
         let parts = self.space().layout.parts();
-        parts.get(part).ok_or(Error::Operands { expected: parts.len(), found: part })
+        parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })
     }
 }
 

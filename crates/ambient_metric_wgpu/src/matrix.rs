@@ -20,7 +20,7 @@ const DEPTH: usize = 16;
 const MICRO: usize = TILE / 16;
 
 /// Workgroups that add squares, and invocations in each.
-const SUMMANDS: usize = 256;
+const SUMMANDS: u32 = 256;
 
 /// A matrix on a device, its rows one after the other.
 ///
@@ -219,16 +219,16 @@ impl<E: DeviceElement> DeviceMatrix<E> {
     fn normalised(&self) -> Result<Self, Error> {
         let context = &self.context;
         let result = Self::zeros(context, self.rows, self.columns)?;
-        let partials = context.buffer("partial sums", SUMMANDS as u64 * E::SIZE)?;
+        let partials = context.buffer("partial sums", u64::from(SUMMANDS) * E::SIZE)?;
         let sizes = uniforms(context, &[short(self.rows * self.columns)?, short(self.start)?])?;
         let squares = context.pipeline(&squares_shader(E::DOUBLE), &[false, false, true])?;
         let scale = context.pipeline(&scale_shader(E::DOUBLE), &[false, false, false, true])?;
         context.guarded("a normalisation", || {
             let sizes = || sizes.as_entire_binding();
             let resources = vec![sizes(), binding(&self.chunk), partials.as_entire_binding()];
-            dispatch(context, &squares, resources, (SUMMANDS as u32, 1));
+            dispatch(context, &squares, resources, (SUMMANDS, 1));
             let resources = vec![sizes(), binding(&self.chunk), partials.as_entire_binding(), binding(&result.chunk)];
-            dispatch(context, &scale, resources, (SUMMANDS as u32, 1));
+            dispatch(context, &scale, resources, (SUMMANDS, 1));
         })?;
         Ok(result)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ambient_metric::{
     Advance, Bundle, Checkpoint, Configuration, Covector, Element, Error, Groups, Layout, Report, Rule, Tensor,
+    stands_zero,
 };
 use ambient_metric_trace::shader::{
     DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, REPORT, ScalarLayout, damp, reason,
@@ -161,6 +162,14 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let slots = <R::State<E> as Bundle<E>>::LEN;
         let state = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         let rule = &configuration.rule;
+        if !stands_zero::<R, E>(rule) {
+            return Err(DeviceError::Unsupported {
+                adapter: context.adapter_name().to_owned(),
+                feature: "step for a metric whose inverse is infinite after a gradient of zero",
+                advice: "add a small constant to the metric",
+            }
+            .into());
+        }
 
         let alignment = context.device().limits().min_storage_buffer_offset_alignment.max(16) as usize;
         let layout = ScalarLayout::of::<R>(groups.rates.len(), alignment);

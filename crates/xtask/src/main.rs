@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask test`, `lint`, `math` and `doc`.
+//! Developer commands: `cargo xtask test`, `lint`, `prove`, `math` and `doc`.
 
 mod failure;
 mod lint;
 mod math;
+mod prove;
 mod scratch;
 mod steps;
 mod system_packages;
@@ -29,6 +30,12 @@ enum Command {
     Test,
     /// Check formatting, lints, documentation, packages and dependencies.
     Lint,
+    /// Run the property suites on many cases in the release profile, and print how near each came to its bound.
+    Prove {
+        /// Cases of each property.
+        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        cases: u32,
+    },
     /// Render the formulas of the documentation from their LaTeX sources.
     Math,
     /// Build the documentation.
@@ -50,6 +57,7 @@ fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Test => test::run(&steps)?,
         Command::Lint => lint::run(&steps)?,
+        Command::Prove { cases } => prove::run(&steps, *cases)?,
         Command::Math => math::render(&steps)?,
         Command::Doc => steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?,
     }

@@ -1,0 +1,18 @@
+//! What most programs need, in one line: `use ambient_metric::prelude::*;`.
+//!
+//! Left out are the traits whose methods share names with those of the metrics ([`Preconditioner`](crate::Preconditioner),
+//! [`Rule`](crate::Rule), [`Bundle`](crate::Bundle)); import them where you implement them.
+//!
+//! ```
+//! use ambient_metric::prelude::*;
+//!
+//! let rule = Descent::new(Induced::new(RmsProp::default(), Log, 0.1), Ema(0.9));
+//! let configuration = Configuration::new(rule, 0.01);
+//! assert_eq!(configuration.weight_decay, 0.0);
+//! ```
+
+pub use crate::{
+    Adagrad, BaseMetric, Checkpoint, Configuration, Covector, Descent, DiagonalMetric, Ema, Embedding, Error,
+    Euclidean, Field, Group, HeavyBall, Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, Optimiser, Power,
+    PullBack, Real, Report, RmsProp, Sqrt, Tensor, Vector, rules,
+};

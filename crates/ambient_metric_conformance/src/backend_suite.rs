@@ -1,0 +1,232 @@
+//! The properties of a backend: what the [`Tensor`] trait asks, and P15 and P16. [`conformance_backend!`](crate::conformance_backend) makes a
+//! test of each.
+//!
+//! A backend enters as a function that makes its tensors from named parts. Numbers are whole and small wherever the claim is an
+//! equation, so that every order of adding them is exact in every type.
+
+use ambient_metric::{
+    Bundle, Configuration, Element, Error, Field, Kernel, Operands, Part, Real, RmsProp, Tensor, Uniforms, Wide, rules,
+};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use crate::exact::Exact;
+use crate::proof::Proof;
+use crate::runs::{self, Make, Truth, elements};
+use crate::strategies::{Trajectory, decays, trajectories};
+
+/// How many cases of each property where nothing else is asked for.
+const CASES: u32 = 24;
+
+/// Sizes of parts: most of them small, some of several blocks and a rest.
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    let size = prop_oneof![8 => 1..40_usize, 1 => 1..3000_usize];
+    prop_oneof![7 => prop::collection::vec(size, 1..5), 1 => (9000..14_000_usize).prop_map(|size| vec![size, 3])]
+}
+
+/// Whole numbers from −4 to 4 that differ between seeds.
+fn whole<E: Element>(sizes: &[usize], seed: usize) -> Vec<(Part, Vec<E>)> {
+    let number = |part: usize, index: usize| {
+        let mixed = (index + 31 * part + 7 * seed + 1).wrapping_mul(2_654_435_761) >> 7;
+        E::constant((mixed % 9) as f64 - 4.0)
+    };
+    let part = |(part, &size): (usize, &usize)| {
+        let layout = Part { name: format!("part{part:03}"), shape: vec![size] };
+        (layout, (0..size).map(|index| number(part, index)).collect())
+    };
+    sizes.iter().enumerate().map(part).collect()
+}
+
+fn numbers<E: Element>(sizes: &[usize], seed: usize) -> Vec<E> {
+    whole(sizes, seed).into_iter().flat_map(|(_, elements)| elements).collect()
+}
+
+fn equal<E: Element>(found: &[E], expected: &[E]) -> TestCaseResult {
+    prop_assert!(found.len() == expected.len(), "{} elements in place of {}", found.len(), expected.len());
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        prop_assert!(found == expected, "element {}: {:?} in place of {:?}", index, found, expected);
+    }
+    Ok(())
+}
+
+/// Four operands with a weight each: target and companion are written.
+struct Weighted;
+
+impl Kernel for Weighted {
+    type Uniform<S: Real> = [S; 2];
+    type Input<S: Real> = [S; 4];
+    type Output<S: Real> = [S; 2];
+
+    fn evaluate<S: Real>(&self, [a, b]: [S; 2], [x, y, z, w]: [S; 4]) -> [S; 2] {
+        let [ten, hundred, thousand] = [10.0, 100.0, 1000.0].map(S::constant);
+        [a * x + ten * y + hundred * z + thousand * w, b * y + ten * z + hundred * w + thousand * x]
+    }
+}
+
+/// Tries a claim in a scope of its own, as the numbers may be exact ones.
+fn prove<S: Strategy>(strategy: &S, claim: impl Fn(S::Value) -> TestCaseResult) -> Proof {
+    Proof::of(CASES, strategy, |case| Exact::scope(|| claim(case)).map(|()| 0.0))
+}
+
+/// What was put in comes out, part by part and also after it was replaced; zeros are zero and copies are apart.
+pub fn what_is_written_is_read<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&sizes(), |sizes| {
+        let mut tensor = make(whole(&sizes, 1))?;
+        prop_assert_eq!(tensor.layout().elements(), sizes.iter().sum::<usize>());
+        let copy = tensor.duplicate()?;
+        equal(&elements(&tensor)?, &numbers(&sizes, 1))?;
+        equal(&elements(&tensor.zeros_like()?)?, &vec![Field::zero(); tensor.layout().elements()])?;
+        for (part, (_, new)) in whole(&sizes, 2).into_iter().enumerate() {
+            tensor.write(part, &new)?;
+            equal(&tensor.read(part)?, &new)?;
+        }
+        equal(&elements(&tensor)?, &numbers(&sizes, 2))?;
+        equal(&elements(&copy)?, &numbers(&sizes, 1))
+    })
+}
+
+/// What does not fit is refused with the error that says so, and nothing is written.
+pub fn what_does_not_fit_is_refused_and_nothing_is_written<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&sizes(), |sizes| {
+        let mut tensor = make(whole(&sizes, 1))?;
+        let too_many = vec![Field::one(); sizes[0] + 1];
+        prop_assert!(matches!(tensor.write(0, &too_many), Err(Error::Shape { .. })), "one element too many");
+        prop_assert!(matches!(tensor.write(sizes.len(), &[]), Err(Error::NoSuchPart { .. })), "writing no part");
+        prop_assert!(matches!(tensor.read(sizes.len()), Err(Error::NoSuchPart { .. })), "reading no part");
+
+        let mut larger = sizes.clone();
+        larger[0] += 1;
+        let (other, mut companions) = (make(whole(&larger, 2))?, [make(whole(&sizes, 3))?]);
+        let good = make(whole(&sizes, 4))?;
+        let one = [<Wide<T> as Field>::one(); 2];
+        let wrong = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut companions, &[&good, &other]);
+        prop_assert!(matches!(wrong, Err(Error::Shape { .. })), "another shape");
+        let few = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut companions, &[&good]);
+        prop_assert!(matches!(few, Err(Error::Operands { expected: 4, found: 3 })), "an operand too few");
+        let mut totals = [<[Wide<T>; 2] as Bundle<Wide<T>>>::zero()];
+        let operands = Operands { target: &tensor, companions: &companions, reads: &[&good, &other] };
+        let summed = T::sum(&Weighted, Uniforms::same(&one), operands, &mut totals);
+        prop_assert!(matches!(summed, Err(Error::Shape { .. })), "a sum over another shape");
+        equal(&elements(&tensor)?, &numbers(&sizes, 1))?;
+        equal(&elements(&companions[0])?, &numbers(&sizes, 3))
+    })
+}
+
+/// A kernel sees target, companions and reads in this order, with the uniform of the part's group, and its outputs go to target and companions.
+pub fn kernels_see_their_operands_in_order<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&sizes(), |sizes| {
+        let mut target = make(whole(&sizes, 1))?;
+        let mut companions = [make(whole(&sizes, 2))?];
+        let (z, w) = (make(whole(&sizes, 3))?, make(whole(&sizes, 4))?);
+        let groups = [[1.0, 2.0], [3.0, 4.0]].map(|group| group.map(<Wide<T> as Field>::constant));
+        let group_of_part: Vec<usize> = (0..sizes.len()).map(|part| part % 2).collect();
+        let uniforms = Uniforms { groups: &groups, group_of_part: &group_of_part };
+        T::update(&Weighted, uniforms, &mut target, &mut companions, &[&z, &w])?;
+        let inputs = [1, 2, 3, 4].map(|seed| numbers::<T::Element>(&sizes, seed));
+        let groups = sizes.iter().enumerate().flat_map(|(part, &size)| core::iter::repeat_n(part % 2, size));
+        let outputs: Vec<[T::Element; 2]> = groups
+            .enumerate()
+            .map(|(index, group)| {
+                let uniform = [[1.0, 2.0], [3.0, 4.0]][group].map(T::Element::constant);
+                Weighted.evaluate(uniform, [0, 1, 2, 3].map(|operand: usize| inputs[operand][index]))
+            })
+            .collect();
+        equal(&elements(&target)?, &outputs.iter().map(|output| output[0]).collect::<Vec<_>>())?;
+        equal(&elements(&companions[0])?, &outputs.iter().map(|output| output[1]).collect::<Vec<_>>())?;
+        equal(&elements(&z)?, &inputs[2])?;
+        equal(&elements(&w)?, &inputs[3])
+    })
+}
+
+/// x y and x, to be summed.
+struct Moments;
+
+impl Kernel for Moments {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = [S; 2];
+
+    fn evaluate<S: Real>(&self, scale: S, [x, y]: [S; 2]) -> [S; 2] {
+        [scale * x * y, x]
+    }
+}
+
+/// Every element is summed once, into the total of its group; what stood in the totals is gone.
+pub fn sums_are_complete_and_per_group<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&sizes(), |sizes| {
+        let (x, y) = (make(whole(&sizes, 1))?, make(whole(&sizes, 2))?);
+        let groups = [1.0, 3.0].map(<Wide<T> as Field>::constant);
+        let group_of_part: Vec<usize> = (0..sizes.len()).map(|part| part % 2).collect();
+        let operands = Operands { target: &x, companions: &[], reads: &[&y] };
+        let mut totals = [[<Wide<T> as Field>::constant(5.0); 2]; 2];
+        T::sum(&Moments, Uniforms { groups: &groups, group_of_part: &group_of_part }, operands, &mut totals)?;
+        let mut expected = [[0.0_f64; 2]; 2];
+        for (part, ((_, x), (_, y))) in whole::<f64>(&sizes, 1).iter().zip(&whole::<f64>(&sizes, 2)).enumerate() {
+            for (x, y) in x.iter().zip(y) {
+                expected[part % 2][0] += [1.0, 3.0][part % 2] * x * y;
+                expected[part % 2][1] += x;
+            }
+        }
+        for (total, expected) in totals.iter().zip(&expected) {
+            equal(total, &expected.map(<Wide<T> as Field>::constant))?;
+        }
+        Ok(())
+    })
+}
+
+/// The same sum of the same numbers has the same bits.
+pub fn sums_repeat_bit_for_bit<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&sizes(), |sizes| {
+        let thirds = || {
+            let parts = whole::<T::Element>(&sizes, 1).into_iter();
+            let third = |elements: Vec<T::Element>| elements.into_iter().map(|x| x / Field::constant(3.0)).collect();
+            make(parts.map(|(part, elements)| (part, third(elements))).collect())
+        };
+        let sum = |x: &T, y: &T| {
+            let mut totals = [[<Wide<T> as Field>::zero(); 2]];
+            let operands = Operands { target: x, companions: &[], reads: &[y] };
+            T::sum(&Moments, Uniforms::same(&<Wide<T> as Field>::one()), operands, &mut totals).map(|()| totals[0])
+        };
+        let (first, second) = (sum(&thirds()?, &thirds()?)?, sum(&thirds()?, &thirds()?)?);
+        equal(&first, &second)
+    })
+}
+
+/// Runs of the induced rule with the logarithm, which has no roots, end where those of the reference in `f64` do, up to rounding.
+pub fn p16_runs_agree_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proof {
+    let cases = (trajectories(70, 4, 0.5..5.0, -3..4), 0.0..2.0_f64, decays(), decays());
+    prove(&cases, |(run, xi, momentum, beta)| {
+        let configured = |xi| Configuration::new(rules::euclidean_log(xi, momentum, beta), 0.1).weight_decay(0.01);
+        runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double)
+    })
+}
+
+/// One step of the induced rule over RMSprop with constants at which its root is a fraction agrees with the reference, up to rounding.
+pub fn p16_a_step_over_rmsprop_agrees_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&(trajectories(70, 1, 0.5..5.0, -3..4), 0.0..2.0_f64), |(run, xi)| {
+        let metric = RmsProp { beta: 0.75, epsilon: 0.5 };
+        let configured = |xi| Configuration::new(rules::rmsprop(xi, 0.75, 0.5, metric), 0.125);
+        runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double)
+    })
+}
+
+/// Cutting the parameters into parts changes a run by no more than twice the rounding of either.
+pub fn p15_splitting_changes_nothing_but_rounding<T: Tensor>(make: &impl Make<T>) -> Proof {
+    let cases = (trajectories(70, 3, 0.5..5.0, -3..4), 0.0..2.0_f64);
+    Proof::of(CASES, &cases, |(run, xi)| {
+        Exact::scope(|| {
+            let configured = |xi| Configuration::new(rules::euclidean_log(xi, 0.75, 0.5), 0.125).weight_decay(0.25);
+            let run: Trajectory = run.rounded::<T::Element>();
+            let bounds = runs::rounding_bounds::<_, T::Element>(&configured(xi), &configured(0.0), &run)?;
+            let cut = runs::run(&configured(xi), &run, make)?;
+            let whole = runs::run(&configured(xi), &run.whole(), make)?;
+            let mut worst = 0.0_f64;
+            for ((cut, whole), bound) in cut.iter().zip(&whole).zip(&bounds) {
+                let difference = (*cut - *whole).to_f64().abs();
+                prop_assert!(difference <= 2.0 * bound, "{:?} beside {:?}", cut, whole);
+                worst = worst.max(if difference > 0.0 { difference / (2.0 * bound) } else { 0.0 });
+            }
+            Ok(worst)
+        })
+    })
+}

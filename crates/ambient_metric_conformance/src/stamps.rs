@@ -1,0 +1,166 @@
+//! The macros that make named tests of the suites for a subject.
+
+/// Makes a test of every named property of a suite; the subjects are references in parentheses.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_proofs {
+    ($suite:ident, $subjects:tt, $($property:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $property() {
+                $crate::$suite::$property $subjects .require(stringify!($property), module_path!());
+            }
+        )+
+    };
+}
+
+/// A module of named tests for a [`DiagonalMetric`](ambient_metric::DiagonalMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// together: P1 to P4, P7 to P9 and P12, see [`surface_suite`](crate::surface_suite).
+///
+/// ```
+/// ambient_metric_conformance::conformance_surface!(euclidean_log, ambient_metric::Euclidean, ambient_metric::Log);
+/// ```
+#[macro_export]
+macro_rules! conformance_surface {
+    ($name:ident, $metric:expr, $embedding:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                surface_suite,
+                (&$metric, &$embedding),
+                p1_raise_inverts_lower,
+                p1_raise_is_the_inverse_of_the_explicit_matrix,
+                p2_the_step_solves_the_explicit_system,
+                p3_the_determinant_lemma_holds,
+                p4_vectors_grow_and_covectors_shrink,
+                p7_the_step_is_bounded,
+                p8_the_step_is_parallel_to_the_raised_gradient,
+                p9_the_step_descends,
+                p12_the_flow_is_the_projection_of_descent,
+            );
+        }
+    };
+}
+
+/// A module of named tests for an [`Embedding`](ambient_metric::Embedding): its own properties ([`embedding_suite`](crate::embedding_suite)),
+/// and the surface over every built-in base metric ([`conformance_surface!`](crate::conformance_surface)).
+///
+/// Losses are looked for in the embedding's domain, if there are some between −12 and 144; proofs are exact where the slope is a fraction.
+///
+/// ```
+/// ambient_metric_conformance::conformance_embedding!(log, ambient_metric::Log);
+/// ```
+#[macro_export]
+macro_rules! conformance_embedding {
+    ($name:ident, $embedding:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                embedding_suite,
+                (&$embedding),
+                the_slope_is_the_derivative_of_the_height,
+                accepted_losses_have_a_height_and_a_positive_slope,
+                the_domain_is_not_empty,
+                the_height_increases_with_the_loss,
+                every_scalar_has_the_same_height,
+                p5_the_spectrum_over_the_flat_metric,
+            );
+            $crate::conformance_surface!(over_euclidean, $crate::subjects::Euclidean, $embedding);
+            $crate::conformance_surface!(over_rmsprop, $crate::subjects::RMSPROP, $embedding);
+            $crate::conformance_surface!(over_adagrad, $crate::subjects::ADAGRAD, $embedding);
+        }
+    };
+}
+
+/// A module of named tests for a [`DiagonalMetric`](ambient_metric::DiagonalMetric): its own properties ([`metric_suite`](crate::metric_suite):
+/// positivity, P1 in `f64`, P6, P11, P15), and the surface with every built-in embedding
+/// ([`conformance_surface!`](crate::conformance_surface)), through every momentum and placement.
+///
+/// # Requirements
+///
+/// A metric without roots is proved exactly at every point. One with roots is proved exactly where they are fractions: with a square root of
+/// an average of squares that is so after one gradient if 1 − β is exact in `f64` (β = 0 or β ≥ ½). Elsewhere its γ⁻¹ is taken as computed in `f64`: the
+/// geometry is then proved exactly for that γ⁻¹, and the optimiser's step compared with the exact solution up to the rounding
+/// derived at [`surface_suite`](crate::surface_suite). For that γ⁻¹ must not be so small or large that products with it leave the range of `f64`.
+///
+/// ```
+/// ambient_metric_conformance::conformance_metric!(rmsprop, ambient_metric::RmsProp { beta: 0.75, epsilon: 0.5 });
+/// ```
+#[macro_export]
+macro_rules! conformance_metric {
+    ($name:ident, $metric:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                metric_suite,
+                (&$metric),
+                the_constants_are_valid,
+                the_inverse_is_positive,
+                p1_raising_undoes_lowering,
+                p6_at_xi_zero_every_bit_is_that_of_the_base_optimiser,
+                p11_scaling_the_loss_leaves_the_step_of_log_unchanged,
+                p15_splitting_changes_nothing,
+            );
+            $crate::conformance_surface!(identity, $metric, $crate::subjects::Identity);
+            $crate::conformance_surface!(log, $metric, $crate::subjects::Log);
+            $crate::conformance_surface!(sqrt, $metric, $crate::subjects::Sqrt);
+            $crate::conformance_surface!(power_two, $metric, $crate::subjects::Power(2.0));
+            $crate::conformance_surface!(power_three_halves, $metric, $crate::subjects::Power(1.5));
+            $crate::conformance_surface!(log1p, $metric, $crate::subjects::Log1p);
+        }
+    };
+}
+
+/// A module of named tests for a backend: what [`Tensor`](ambient_metric::Tensor) asks, P15 and P16, see
+/// [`backend_suite`](crate::backend_suite).
+///
+/// `ELEMENT` is the type of its numbers, and `MAKE` a function that makes a tensor from named parts, as
+/// [`runs::Make`](crate::runs::Make) has it. After `when`, a condition says whether the backend can run here; where it cannot, the
+/// tests pass without a claim, so the condition should say so.
+///
+/// ```
+/// use ambient_metric_conformance::Reference;
+///
+/// ambient_metric_conformance::conformance_backend!(reference, f64, Reference::<f64>::new);
+/// ```
+#[macro_export]
+macro_rules! conformance_backend {
+    ($name:ident, $element:ty, $make:expr) => {
+        $crate::conformance_backend!($name, $element, $make, when true);
+    };
+    ($name:ident, $element:ty, $make:expr, when $condition:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_backend!(
+                @tests $element, $make, $condition,
+                what_is_written_is_read,
+                what_does_not_fit_is_refused_and_nothing_is_written,
+                kernels_see_their_operands_in_order,
+                sums_are_complete_and_per_group,
+                sums_repeat_bit_for_bit,
+                p15_splitting_changes_nothing_but_rounding,
+                p16_runs_agree_with_the_reference,
+                p16_a_step_over_rmsprop_agrees_with_the_reference,
+            );
+        }
+    };
+    (@tests $element:ty, $make:expr, $condition:expr, $($property:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $property() {
+                if $condition {
+                    let make = |parts: Vec<($crate::subjects::Part, Vec<$element>)>| $make(parts);
+                    $crate::backend_suite::$property(&make).require(stringify!($property), module_path!());
+                }
+            }
+        )+
+    };
+}

@@ -1,0 +1,369 @@
+//! The command `ambient bench step`: what a step of every rule costs, beside a plain pass over memory and a fused AdamW.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Instant;
+
+use ambient_metric::{
+    Advance, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule, Tensor,
+    Uniforms, Wide, rules,
+};
+use ambient_metric_trace::Recording;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use crate::error::Error;
+use crate::machine::{Baseline, Machine, OnMachine};
+use crate::optimisers::{Constants, Named, WithRule};
+use crate::progress;
+
+/// How long every contender runs in a round at least, in seconds.
+const ROUND: f64 = 0.05;
+/// The most repetitions in a round.
+const MOST: u32 = 100_000;
+/// The learning rate, small enough that a thousand steps leave the parameters where numbers are ordinary.
+const LEARNING_RATE: f64 = 1e-6;
+/// λ.
+const DECAY: f64 = 0.01;
+/// The loss, inside the domain of every embedding.
+const LOSS: f64 = 1.5;
+/// The name of the parameters.
+const THETA: &str = "theta";
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// How many parameters; the machine decides where this is absent.
+    pub parameters: Option<usize>,
+    /// The rules, in order; AdamW always comes before them.
+    pub rules: Vec<Named>,
+    /// How many rounds the medians are taken over.
+    pub rounds: usize,
+}
+
+/// What steps cost.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// What ran them.
+    pub backend: &'static str,
+    /// The device, where there is one.
+    pub adapter: Option<String>,
+    /// How many parameters a step has.
+    pub parameters: usize,
+    /// How many threads step, where that can be told.
+    pub threads: Option<usize>,
+    /// The numbers they are stored in.
+    pub precision: &'static str,
+    /// The name of the plain pass.
+    pub baseline: &'static str,
+    /// How long that takes.
+    pub baseline_seconds: f64,
+    /// What that moves.
+    pub baseline_bytes_per_parameter: usize,
+    /// AdamW, then the rules asked for.
+    pub rules: Vec<Cost>,
+}
+
+/// What a step of one rule costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cost {
+    /// The rule.
+    pub name: String,
+    /// How long a step takes, in seconds.
+    pub seconds: f64,
+    /// What it reads and writes.
+    pub bytes_per_parameter: usize,
+    /// Of these, what act 1 reads.
+    pub measure_bytes: usize,
+    /// Of these, what act 3 reads and writes.
+    pub advance_bytes: usize,
+    /// How many kernels it launches, where it launches any.
+    pub dispatches: Option<u64>,
+    /// Its bytes per second over those of the plain pass.
+    pub bandwidth_ratio: f64,
+    /// Its time over that of AdamW.
+    pub over_adamw: f64,
+}
+
+impl Serialize for Measured {
+    /// The plain pass is known by its name: `copy_seconds` on a device.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("backend", self.backend)?;
+        map.serialize_entry("adapter", &self.adapter)?;
+        map.serialize_entry("parameters", &self.parameters)?;
+        map.serialize_entry("threads", &self.threads)?;
+        map.serialize_entry("precision", self.precision)?;
+        map.serialize_entry(&format!("{}_seconds", self.baseline), &self.baseline_seconds)?;
+        map.serialize_entry(&format!("{}_bytes_per_parameter", self.baseline), &self.baseline_bytes_per_parameter)?;
+        map.serialize_entry("rules", &self.rules)?;
+        map.end()
+    }
+}
+
+/// Something that is timed.
+trait Contender {
+    /// Does it once; it may not be done when this returns.
+    fn run(&mut self) -> Result<(), Error>;
+
+    /// Accepts what was done.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+impl Contender for Baseline {
+    fn run(&mut self) -> Result<(), Error> {
+        (self.run)()
+    }
+}
+
+/// A contender at the start, with what it moves.
+struct Entry<'a> {
+    name: String,
+    measure_bytes: usize,
+    advance_bytes: usize,
+    contender: Box<dyn Contender + 'a>,
+}
+
+/// An entry with its times so far.
+struct Timed<'a> {
+    entry: Entry<'a>,
+    dispatches: Option<u64>,
+    repetitions: u32,
+    seconds: Vec<f64>,
+}
+
+impl Request {
+    /// One space of parameters and one gradient, shared by all: only their state is the rules' own.
+    fn space<M: Machine>(machine: &M, parameters: usize) -> Result<Space<M>, Error> {
+        let shapes = BTreeMap::from([(THETA.to_owned(), vec![parameters])]);
+        let (mut theta, mut gradient) = (machine.zeros(&shapes)?, machine.zeros(&shapes)?);
+        for (tensor, seed) in [(&mut theta, 1), (&mut gradient, 2)] {
+            tensor.write(0, &numbers(seed, parameters))?;
+        }
+        Ok(Space { theta: Rc::new(RefCell::new(theta)), gradient: Rc::new(Covector(gradient)) })
+    }
+}
+
+/// Numbers in ±1 that repeat for a seed; none is zero.
+fn numbers<E: Element>(seed: u64, count: usize) -> Vec<E> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        E::constant((state >> 40) as f64 / f64::from(1_u32 << 23) - 1.0 + 1e-7)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// The parameters and the gradient that all contenders share.
+struct Space<M: Machine> {
+    theta: Rc<RefCell<M::Tensor>>,
+    gradient: Rc<Covector<M::Tensor>>,
+}
+
+impl OnMachine for &Request {
+    type Output = Measured;
+
+    fn on<M: Machine>(self, machine: &M) -> Result<Measured, Error> {
+        let parameters = self.parameters.unwrap_or_else(|| machine.many());
+        let space = Request::space(machine, parameters)?;
+        let baseline = machine.baseline(parameters)?;
+        let (name, bytes) = (baseline.name, baseline.bytes_per_parameter);
+
+        let plain =
+            Entry { name: name.to_owned(), measure_bytes: 0, advance_bytes: bytes, contender: Box::new(baseline) };
+        let mut entries = vec![plain, Fused::entry(machine, &space)?];
+        for named in &self.rules {
+            let entering = Entering { machine, space: &space, name: named.to_string() };
+            entries.push(named.rule(&named.with(&Constants::default()), entering)?);
+        }
+        let bar = progress::bar(entries.len() * (self.rounds + 1), "measurements");
+        let mut field = Vec::new();
+        for entry in entries {
+            field.push(Timed::warm(machine, entry)?);
+            bar.inc(1);
+        }
+        for _ in 0..self.rounds {
+            for timed in &mut field {
+                timed.measure(machine)?;
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+
+        let mut seconds = Vec::new();
+        for timed in &mut field {
+            timed.entry.contender.check()?;
+            seconds.push(median(&mut timed.seconds));
+        }
+        let at = |index: usize| seconds.get(index).copied().unwrap_or(f64::NAN);
+        let (baseline_seconds, adamw) = (at(0), at(1));
+        let cost = |(timed, &seconds): (Timed<'_>, &f64)| {
+            let Entry { name, measure_bytes, advance_bytes, .. } = timed.entry;
+            let bytes_per_parameter = measure_bytes + advance_bytes;
+            Cost {
+                name,
+                seconds,
+                bytes_per_parameter,
+                measure_bytes,
+                advance_bytes,
+                dispatches: timed.dispatches,
+                bandwidth_ratio: (bytes_per_parameter as f64 / seconds) / (bytes as f64 / baseline_seconds),
+                over_adamw: seconds / adamw,
+            }
+        };
+        Ok(Measured {
+            backend: machine.backend(),
+            adapter: machine.adapter().map(str::to_owned),
+            parameters,
+            threads: machine.threads(),
+            precision: machine.precision().name(),
+            baseline: name,
+            baseline_seconds,
+            baseline_bytes_per_parameter: bytes,
+            rules: field.into_iter().zip(&seconds).skip(1).map(cost).collect(),
+        })
+    }
+}
+
+impl<'a> Timed<'a> {
+    /// Runs an entry until kernels are compiled and caches are filled, and finds out how often it has to run in a round.
+    fn warm<M: Machine>(machine: &M, entry: Entry<'a>) -> Result<Self, Error> {
+        let mut timed = Self { entry, dispatches: None, repetitions: 1, seconds: Vec::new() };
+        timed.time(machine)?;
+        let before = machine.dispatches();
+        timed.time(machine)?;
+        timed.dispatches = machine.dispatches().zip(before).map(|(after, before)| after - before);
+        loop {
+            let seconds = timed.time(machine)?;
+            if seconds >= ROUND || timed.repetitions >= MOST {
+                return Ok(timed);
+            }
+            // Short times are not to be trusted, so one that is far too short is followed by another trial.
+            let factor = (1.2 * ROUND / seconds).clamp(2.0, 16.0);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 2 and 1,600,000")]
+            let repetitions = (f64::from(timed.repetitions) * factor).ceil() as u32;
+            timed.repetitions = repetitions.min(MOST);
+        }
+    }
+
+    /// One round, in seconds.
+    fn time<M: Machine>(&mut self, machine: &M) -> Result<f64, Error> {
+        let begin = Instant::now();
+        for _ in 0..self.repetitions {
+            self.entry.contender.run()?;
+        }
+        machine.wait()?;
+        Ok(begin.elapsed().as_secs_f64())
+    }
+
+    fn measure<M: Machine>(&mut self, machine: &M) -> Result<(), Error> {
+        let seconds = self.time(machine)? / f64::from(self.repetitions);
+        self.seconds.push(seconds);
+        Ok(())
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+fn median(seconds: &mut [f64]) -> f64 {
+    seconds.sort_unstable_by(f64::total_cmp);
+    let middle = seconds.len() / 2;
+    let at = |index: usize| seconds.get(index).copied().unwrap_or(f64::NAN);
+    if seconds.len().is_multiple_of(2) { f64::midpoint(at(middle.wrapping_sub(1)), at(middle)) } else { at(middle) }
+}
+
+/// A place in the field that waits for its rule.
+struct Entering<'a, M: Machine> {
+    machine: &'a M,
+    space: &'a Space<M>,
+    name: String,
+}
+
+impl<'a, M: Machine> WithRule for Entering<'a, M> {
+    type Output = Entry<'a>;
+
+    fn with<R: Rule + 'static>(self, rule: R) -> Result<Entry<'a>, Error> {
+        let size = self.machine.precision().size();
+        let measure_bytes = Recording::measure(&rule).bytes(size);
+        let advance_bytes = Recording::update(&Advance(&rule)).bytes(size);
+        let configuration = Configuration::new(rule, LEARNING_RATE).weight_decay(DECAY);
+        let theta = Rc::clone(&self.space.theta);
+        let optimiser = self.machine.optimiser(configuration, &theta.borrow())?;
+        let gradient = Rc::clone(&self.space.gradient);
+        let contender = Stepping::<M, R> { machine: self.machine, optimiser, theta, gradient };
+        Ok(Entry { name: self.name, measure_bytes, advance_bytes, contender: Box::new(contender) })
+    }
+}
+
+/// A rule that steps.
+struct Stepping<'a, M: Machine, R: Rule + 'static> {
+    machine: &'a M,
+    optimiser: M::Optimiser<R>,
+    theta: Rc<RefCell<M::Tensor>>,
+    gradient: Rc<Covector<M::Tensor>>,
+}
+
+impl<M: Machine, R: Rule + 'static> Contender for Stepping<'_, M, R> {
+    fn run(&mut self) -> Result<(), Error> {
+        self.machine.step(&mut self.optimiser, &mut self.theta.borrow_mut(), &self.gradient, LOSS)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.machine.check(&self.optimiser)
+    }
+}
+
+/// AdamW as others have it: act 3 alone, one pass over memory with nothing summed before it.
+struct Fused<M: Machine> {
+    rule: rules::AdamW,
+    memory: <rules::AdamW as Rule>::Memory<Wide<M::Tensor>>,
+    state: Vec<M::Tensor>,
+    theta: Rc<RefCell<M::Tensor>>,
+    gradient: Rc<Covector<M::Tensor>>,
+}
+
+impl<M: Machine> Fused<M> {
+    fn entry<'a>(machine: &'a M, space: &Space<M>) -> Result<Entry<'a>, Error> {
+        let rule = Descent::new(RmsProp::default(), Ema(0.9));
+        let theta = Rc::clone(&space.theta);
+        let state = vec![theta.borrow().zeros_like()?, theta.borrow().zeros_like()?];
+        let advance_bytes = Recording::update(&Advance(&rule)).bytes(machine.precision().size());
+        let gradient = Rc::clone(&space.gradient);
+        let contender = Self { rule, memory: rule.begin(), state, theta, gradient };
+        Ok(Entry { name: "adamw".to_owned(), measure_bytes: 0, advance_bytes, contender: Box::new(contender) })
+    }
+}
+
+impl<M: Machine> Contender for Fused<M> {
+    fn run(&mut self) -> Result<(), Error> {
+        let number = Wide::<M::Tensor>::constant;
+        let inputs = Inputs {
+            loss: number(LOSS),
+            learning_rate: number(LEARNING_RATE),
+            weight_decay: number(DECAY),
+            xi: number(0.0),
+        };
+        let corrections = self.rule.correct(self.memory);
+        let Outcome { factors: multipliers, memory, .. } = self.rule.damp(inputs, self.memory, ());
+        self.memory = memory;
+        let pass = Pass { corrections, multipliers };
+        let (theta, state) = (&mut *self.theta.borrow_mut(), &mut self.state);
+        Ok(Tensor::update(&Advance(&self.rule), Uniforms::same(&pass), theta, state, &[&self.gradient.0])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(median(&mut [4.0, 1.0, 2.0, 3.0]).to_bits(), 2.5_f64.to_bits());
+        assert!(median(&mut []).is_nan());
+    }
+}

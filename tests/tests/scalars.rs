@@ -1,0 +1,161 @@
+//! One rule, many scalars: the acts of every metric × embedding × placement × momentum give the same numbers in `f64`, as the values of
+//! dual numbers, by walking the traced graph, and, where there are no roots, in exact fractions.
+
+use ambient_metric::{
+    Adagrad, Advance, Bundle, Coordinate, Descent, DiagonalMetric, Dual, Element, Ema, Embedding, Euclidean, HeavyBall,
+    Identity, Induced, Inputs, Kernel, Log, Log1p, Measure, Nesterov, NoMomentum, Pass, Placement, Power, Real,
+    RmsProp, Rule, Sqrt,
+};
+use ambient_metric_conformance::Exact;
+use ambient_metric_tests::{Asinh, Quadratic, cases};
+use ambient_metric_trace::Recording;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+/// What one coordinate sees: gradients and losses of a few steps.
+#[derive(Clone, Debug)]
+struct Run {
+    theta: f64,
+    gradients: Vec<f64>,
+    losses: Vec<f64>,
+}
+
+const RATES: [f64; 3] = [0.125, 0.25, 0.5];
+
+/// Every number that the three acts give in a run of one coordinate.
+fn acts<S: Real, R: Rule>(rule: &R, run: &Run) -> Vec<S> {
+    let [learning_rate, weight_decay, xi] = RATES.map(S::constant);
+    let (mut parameter, mut state) = (S::constant(run.theta), <R::State<S> as Bundle<S>>::zero());
+    let mut memory = rule.begin::<S>();
+    let mut numbers = Vec::new();
+    for (&gradient, &loss) in run.gradients.iter().zip(&run.losses) {
+        let at = Coordinate { parameter, state, gradient: S::constant(gradient) };
+        let corrections = rule.correct(memory);
+        let measured = Measure(rule).evaluate(corrections, at);
+        let inputs = Inputs { loss: S::constant(loss), learning_rate, weight_decay, xi };
+        let outcome = rule.damp(inputs, memory, measured.rule);
+        let advanced = Advance(rule).evaluate(Pass { corrections, multipliers: outcome.factors }, at);
+        numbers.extend(measured.iter());
+        numbers.extend(corrections.iter().chain(outcome.factors.iter()));
+        numbers.extend(outcome.memory.iter().chain(outcome.report.iter()));
+        numbers.extend(advanced.iter());
+        (parameter, state, memory) = (advanced.parameter, advanced.state, outcome.memory);
+    }
+    numbers
+}
+
+/// The same numbers from recordings of the acts.
+fn traced<R: Rule>(rule: &R, run: &Run) -> Vec<f64> {
+    let (measure, damp, advance) = (Recording::measure(rule), Recording::damp(rule), Recording::update(&Advance(rule)));
+    let state = <R::State<f64> as Bundle<f64>>::LEN;
+    let mut coordinate = vec![0.0; state + 1];
+    coordinate[0] = run.theta;
+    let mut memory: Vec<f64> = rule.begin::<f64>().iter().collect();
+    let passed = <R::Corrections<f64> as Bundle<f64>>::LEN + <R::Multipliers<f64> as Bundle<f64>>::LEN;
+    let mut numbers = Vec::new();
+    for (&gradient, &loss) in run.gradients.iter().zip(&run.losses) {
+        let at = [&coordinate[..], &[gradient]].concat();
+        let measured = measure.evaluate(&memory, &at);
+        // Σ l² is the optimiser's own; the rule's sums come after it.
+        let inputs = [&[loss], &RATES[..], &memory, &measured[1..]].concat();
+        let damped = damp.evaluate(&inputs, &[]);
+        let advanced = advance.evaluate(&damped[..passed], &at);
+        memory = damped[passed..passed + memory.len()].to_vec();
+        numbers.extend(measured.iter().chain(&damped).chain(&advanced));
+        coordinate = advanced;
+    }
+    numbers
+}
+
+fn identical(what: &str, found: &[f64], expected: &[f64]) -> TestCaseResult {
+    prop_assert!(found.len() == expected.len(), "{}: {} numbers beside {}", what, found.len(), expected.len());
+    for (index, (a, b)) in found.iter().zip(expected).enumerate() {
+        prop_assert!(a.to_bits() == b.to_bits(), "{}: number {} is {} and not {}", what, index, a, b);
+    }
+    Ok(())
+}
+
+/// How far `f64` may be from the exact numbers: a number of t steps is made by at most 20t + 60 operations, and the terms of the full
+/// inverse and of the step onto θ may cancel, so relative to the largest number of the run.
+fn near(found: &[f64], exact: &[Exact]) -> TestCaseResult {
+    let largest = found.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
+    for (index, (found, exact)) in found.iter().zip(exact).enumerate() {
+        prop_assert!(exact.is_defined(), "number {} has no exact value", index);
+        let difference = (found - exact.to_f64()).abs();
+        prop_assert!(difference <= 200.0 * f64::EPSILON * largest, "number {}: {} beside {:?}", index, found, exact);
+    }
+    Ok(())
+}
+
+fn same_numbers<R: Rule>(rule: &R, run: &Run, rational: bool) -> TestCaseResult {
+    let plain = acts::<f64, R>(rule, run);
+    let duals: Vec<f64> = acts::<Dual<f64>, R>(rule, run).iter().map(|dual| dual.value).collect();
+    identical("duals", &duals, &plain)?;
+    identical("trace", &traced(rule, run), &plain)?;
+    if rational { Exact::scope(|| near(&plain, &acts::<Exact, R>(rule, run))) } else { Ok(()) }
+}
+
+fn every_momentum<M: DiagonalMetric + Clone, E: Embedding + Clone, P: Placement + Clone>(
+    induced: &Induced<M, E, P>,
+    run: &Run,
+    rational: bool,
+) -> TestCaseResult {
+    same_numbers(&Descent::new(induced.clone(), NoMomentum), run, rational)?;
+    same_numbers(&Descent::new(induced.clone(), Ema(0.75)), run, rational)?;
+    same_numbers(&Descent::new(induced.clone(), HeavyBall(0.75)), run, rational)?;
+    same_numbers(&Descent::new(induced.clone(), Nesterov(0.75)), run, rational)
+}
+
+fn every_placement<M: DiagonalMetric + Clone, E: Embedding + Clone>(
+    metric: &M,
+    embedding: &E,
+    run: &Run,
+    rational: bool,
+) -> TestCaseResult {
+    let induced = Induced::new(metric.clone(), embedding.clone(), RATES[2]).beta(0.5);
+    every_momentum(&induced, run, rational)?;
+    every_momentum(&induced.exact(), run, rational)
+}
+
+/// Numbers with few digits, so that fractions of a few steps stay short; none is zero, whose sign a graph need not keep.
+fn runs() -> impl Strategy<Value = Run> {
+    let number = || (1..60_i32, any::<bool>()).prop_map(|(x, up)| f64::from(if up { x } else { -x }) / 8.0);
+    let step = (number(), 1..40_i32).prop_map(|(gradient, loss)| (gradient, f64::from(loss) / 4.0));
+    (number(), prop::collection::vec(step, 1..4)).prop_map(|(theta, steps)| {
+        let (gradients, losses) = steps.into_iter().unzip();
+        Run { theta, gradients, losses }
+    })
+}
+
+/// One test per metric and embedding; `true` where neither has a root.
+macro_rules! the_same_numbers {
+    ($($metric_name:ident: $metric:expr, $metric_is_rational:expr);+ $(;)?) => {
+        $(
+            mod $metric_name {
+                use super::*;
+                proptest! {
+                    #![proptest_config(cases(24))]
+                    #[test]
+                    fn identity(run in runs()) { every_placement(&$metric, &Identity, &run, $metric_is_rational)?; }
+                    #[test]
+                    fn power_two(run in runs()) { every_placement(&$metric, &Power(2.0), &run, $metric_is_rational)?; }
+                    #[test]
+                    fn log(run in runs()) { every_placement(&$metric, &Log, &run, $metric_is_rational)?; }
+                    #[test]
+                    fn log1p(run in runs()) { every_placement(&$metric, &Log1p, &run, $metric_is_rational)?; }
+                    #[test]
+                    fn sqrt(run in runs()) { every_placement(&$metric, &Sqrt, &run, false)?; }
+                    #[test]
+                    fn asinh_of_a_user(run in runs()) { every_placement(&$metric, &Asinh, &run, false)?; }
+                }
+            }
+        )+
+    };
+}
+
+the_same_numbers!(
+    euclidean: Euclidean, true;
+    rmsprop: RmsProp { beta: 0.75, epsilon: 0.5 }, false;
+    adagrad: Adagrad { epsilon: 0.25 }, false;
+    quadratic_of_a_user: Quadratic, true;
+);
