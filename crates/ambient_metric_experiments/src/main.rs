@@ -76,7 +76,7 @@ Columns:
 Examples:
   ambient lowdim
   ambient lowdim --functions beale,himmelblau --optimisers adam,euclidean_log --starts 1000
-  ambient lowdim --format json | jq '.cells[] | select(.matches | not)'")]
+  ambient lowdim --format json | jq '.cells[] | select(.paper.reproducibility != \"chaotic\" and (.matches | not))'")]
 struct Lowdim {
     /// Functions, separated by commas [default: all]: beale, rosenbrock, himmelblau, ackley, rastrigin
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -169,7 +169,7 @@ Examples:
   ambient explain rmsprop --as latex --beta-rms 0.99
   ambient explain induced:rmsprop:sqrt:exact --as wgsl --precision f64 > kernels.wgsl")]
 struct Explain {
-    /// The rule: a name, or induced:METRIC:EMBEDDING[:exact]; a longer --help lists them.
+    /// The rule: a name, or induced:METRIC:EMBEDDING with or without :exact; a longer --help lists them.
     rule: String,
     /// How it is written out.
     #[arg(long = "as", value_enum, value_name = "FORM", default_value_t = Form::Text)]
