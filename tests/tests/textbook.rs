@@ -77,14 +77,16 @@ fn textbook(run: &Trajectory, gamma: Gamma, follow: Follow, height: Height) -> V
             })
             .collect();
         let Height { xi, beta, slope, full } = height;
-        let s = xi * compensated_sum(l.iter().zip(&inverse).map(|(l, inverse)| l * inverse * l));
+        let length = compensated_sum(l.iter().zip(&inverse).map(|(l, inverse)| l * inverse * l));
+        let s = xi * length;
         v = beta * v + (1.0 - beta) * s;
         let slope = slope(loss);
         let stretch = 1.0 + slope * slope * v / (1.0 - beta.powi(t));
         let along = compensated_sum(l.iter().zip(&inverse).zip(&followed).map(|((l, inverse), m)| l * inverse * m));
         for (index, theta) in theta.iter_mut().enumerate() {
             let step = if full {
-                slope * inverse[index] * (followed[index] - xi * slope * slope * along / stretch * l[index])
+                let parallel = if length > 0.0 { along / length * l[index] } else { 0.0 };
+                slope * inverse[index] * (followed[index] - parallel + parallel / stretch)
             } else {
                 slope / stretch * inverse[index] * followed[index]
             };

@@ -149,14 +149,34 @@ impl Graph {
     }
 
     pub(crate) fn power(&mut self, x: Id, exponent: f64) -> Id {
-        if exponent.to_bits() == 1.0_f64.to_bits() {
-            x
-        } else if exponent.to_bits() == 2.0_f64.to_bits() {
-            self.binary(Binary::Multiply, x, x)
+        /// Integer exponents up to this are written as products, which are defined below zero too.
+        const LARGEST: f64 = 64.0;
+        if exponent.fract() == 0.0 && exponent.abs() <= LARGEST {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an integer up to 64")]
+            let product = self.product(x, exponent.abs() as u32);
+            if exponent >= 0.0 {
+                product
+            } else {
+                let one = self.constant(1.0);
+                self.binary(Binary::Divide, one, product)
+            }
         } else if exponent.to_bits() == 0.5_f64.to_bits() {
             self.unary(Unary::Sqrt, x)
         } else {
             self.add(Node::Power(x, exponent.to_bits()))
+        }
+    }
+
+    /// xⁿ by squaring.
+    fn product(&mut self, x: Id, times: u32) -> Id {
+        match times {
+            0 => self.constant(1.0),
+            1 => x,
+            _ => {
+                let half = self.product(x, times / 2);
+                let square = self.binary(Binary::Multiply, half, half);
+                if times.is_multiple_of(2) { square } else { self.binary(Binary::Multiply, square, x) }
+            }
         }
     }
 

@@ -396,7 +396,9 @@ impl Wgsl {
     #[must_use]
     pub fn variable(name: &str) -> String {
         const OWN: [&str; 6] = ["parameter", "gradient", "loss", "learning_rate", "weight_decay", "xi"];
-        if name.contains('.') || OWN.contains(&name) { name.replace('.', "_") } else { format!("slot_{name}") }
+        // A Rust name that is a keyword there is written with `r#`.
+        let name = name.replace("r#", "");
+        if name.contains('.') || OWN.contains(&name.as_str()) { name.replace('.', "_") } else { format!("slot_{name}") }
     }
 
     /// A literal of the scalar type.

@@ -170,6 +170,35 @@ impl Recording {
         (self.reads().count() + self.writes().count()) * size
     }
 
+    /// Functions beyond arithmetic and roots that the outputs need, by name. Shading languages have them in single precision alone.
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Rule};
+    /// use ambient_metric_trace::Recording;
+    ///
+    /// // The step needs the slope of the logarithm, which is a quotient, and not the logarithm.
+    /// assert_eq!(Recording::damp(&rules::euclidean_log(0.1, 0.9, 0.8)).functions(), Vec::<&str>::new());
+    /// ```
+    #[must_use]
+    pub fn functions(&self) -> Vec<&'static str> {
+        let needed = self.graph.needed(&self.output_ids());
+        let nodes = self.graph.nodes().iter().zip(needed).filter(|(_, needed)| *needed);
+        let mut names: Vec<&str> = nodes
+            .filter_map(|(node, _)| match node {
+                Node::Unary(Unary::Exp, _) => Some("exp"),
+                Node::Unary(Unary::Ln, _) => Some("ln"),
+                Node::Unary(Unary::Ln1p, _) => Some("ln_1p"),
+                Node::Unary(Unary::Sin, _) => Some("sin"),
+                Node::Unary(Unary::Cos, _) => Some("cos"),
+                Node::Power(..) => Some("power"),
+                _ => None,
+            })
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// How many operations are carried out per element and once, inputs and constants not counted.
     #[must_use]
     pub fn operations(&self) -> usize {

@@ -179,7 +179,7 @@ impl<'a> Draft<'a> {
             let access = if self.is_writable(input) { "read_write" } else { "read" };
             let (binding, name) = (place + 2, self.name(input));
             lines.push(format!(
-                "@group(0) @binding({binding}) var<storage, {access}> {name}_elements: array<{vector}>;"
+                "@group(0) @binding({binding}) var<storage, {access}> elements_of_{name}: array<{vector}>;"
             ));
         }
         if let Purpose::Sum { watched } = self.purpose {
@@ -214,7 +214,7 @@ fn main(
     let uniform_start = blocks[entry + 1u] * {stride}u;"
         )];
         for (place, &input) in self.bound.iter().enumerate() {
-            lines.push(format!("    let {}_start = blocks[entry + {}u];", self.name(input), ENTRY_HEADER + place));
+            lines.push(format!("    let start_of_{} = blocks[entry + {}u];", self.name(input), ENTRY_HEADER + place));
         }
         if gate == 1 {
             let closed = self.wgsl.literal(0.0);
@@ -239,7 +239,7 @@ fn main(
         ];
         for &input in self.bound.iter().filter(|&&input| self.loaded[input]) {
             let name = self.name(input);
-            lines.push(format!("        let {name} = {name}_elements[{name}_start + i];"));
+            lines.push(format!("        let {name} = elements_of_{name}[start_of_{name} + i];"));
         }
         lines.extend(self.body.per_element.iter().map(|statement| format!("        {statement}")));
         lines
@@ -251,7 +251,7 @@ fn main(
         for (input, output) in self.body.outputs.iter().enumerate() {
             if self.written.get(input).copied().unwrap_or(false) {
                 let (name, vector) = (self.name(input), self.wgsl.vector());
-                lines.push(format!("        {name}_elements[{name}_start + i] = {vector}({output});"));
+                lines.push(format!("        elements_of_{name}[start_of_{name} + i] = {vector}({output});"));
             }
         }
         lines.push("    }".to_owned());

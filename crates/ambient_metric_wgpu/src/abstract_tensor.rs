@@ -6,7 +6,7 @@ use ambient_metric_trace::{Recording, Traced};
 
 use crate::context::Context;
 use crate::error::DeviceError;
-use crate::pass::{BLOCK, Cut, Plan, Totals, check_together, share_buffers};
+use crate::pass::{Cut, Plan, Totals, check_functions, check_together, share_buffers};
 use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Space};
 
 impl<E: DeviceElement> Tensor for DeviceTensor<E> {
@@ -137,13 +137,14 @@ impl<'a> Run<'a> {
         recording: &Recording,
         purpose: Purpose,
     ) -> Result<Self, DeviceError> {
+        check_functions::<E>("the kernel", recording)?;
         let numbers: Vec<E> =
             uniforms.groups.iter().flat_map(|group| group.iter().map(E::narrow).collect::<Vec<_>>()).collect();
         let buffer = context.buffer("uniforms", numbers.len() as u64 * E::SIZE)?;
         context.write(&buffer, 0, bytemuck::cast_slice(&numbers))?;
         let chunks: Vec<&[Chunk]> = tensors.iter().map(|tensor| tensor.chunks()).collect();
         let spaces: Vec<&Space> = tensors.iter().map(|tensor| tensor.space().as_ref()).collect();
-        let cut = Cut { block: BLOCK, shared: share_buffers(&chunks) };
+        let cut = Cut { block: context.block(), shared: share_buffers(&chunks) };
         let group = |part| uniforms.group(part);
         let plan = Plan::new::<E>(context, &spaces, &group, cut, &|wgsl, shared| {
             PassShader::new(recording, wgsl, purpose, shared)

@@ -78,6 +78,14 @@ pub enum DeviceError {
         /// How many can be bound.
         allowed: usize,
     },
+    /// A rule or kernel that this backend cannot run.
+    #[error("`{rule}` cannot run on this device: {problem}")]
+    Rule {
+        /// The rule or kernel.
+        rule: String,
+        /// Why not.
+        problem: String,
+    },
     /// A group index is beyond the uniforms, or a checkpoint does not fit; a defect of the caller.
     #[error("{0}")]
     Misuse(String),

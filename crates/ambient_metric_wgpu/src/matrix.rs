@@ -207,6 +207,11 @@ impl<E: DeviceElement> DeviceMatrix<E> {
         let factors = [E::constant(alpha), E::constant(addend.map_or(0.0, |(beta, _)| beta))];
         let (size_buffer, factor_buffer) = (uniforms(context, &sizes)?, uniforms(context, &factors)?);
         let groups = (short(columns.div_ceil(TILE))?, short(rows.div_ceil(TILE))?);
+        let allowed = context.device().limits().max_compute_workgroups_per_dimension;
+        if groups.0.max(groups.1) > allowed {
+            let problem = format!("a side of {} is more than the device has workgroups for", rows.max(columns));
+            return Err(DeviceError::Rule { rule: "a matrix product".to_owned(), problem }.into());
+        }
         context.guarded("a matrix product", || {
             let mut resources = vec![size_buffer.as_entire_binding(), factor_buffer.as_entire_binding()];
             resources.extend(chunks.iter().map(|chunk| binding(chunk)));

@@ -13,7 +13,7 @@ use ambient_metric_trace::{Recording, Wgsl};
 
 use crate::context::Context;
 use crate::error::DeviceError;
-use crate::pass::{BLOCK, Cut, Plan, Totals, bind_group, check_together, share_buffers, short};
+use crate::pass::{Cut, Plan, Totals, bind_group, check_functions, check_together, share_buffers, short};
 use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Space};
 
 /// The loss whose gradient a step follows.
@@ -163,12 +163,16 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let state = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         let rule = &configuration.rule;
         if !stands_zero::<R, E>(rule) {
-            return Err(DeviceError::Unsupported {
-                adapter: context.adapter_name().to_owned(),
-                feature: "step for a metric whose inverse is infinite after a gradient of zero",
-                advice: "add a small constant to the metric",
-            }
-            .into());
+            let problem = "in this precision it does not stay finite where gradient and state are zero: give the metric a larger ε, or a \
+                           moving average a smaller decay";
+            return Err(DeviceError::Rule { rule: rule.name(), problem: problem.to_owned() }.into());
+        }
+        for recording in [Recording::measure(rule), Recording::damp(rule), Recording::update(&Advance(rule))] {
+            check_functions::<E>(&rule.name(), &recording)?;
+        }
+        let allowed = context.device().limits().max_storage_buffers_per_shader_stage as usize;
+        if allowed < DAMP_WRITABLE.len() {
+            return Err(DeviceError::TooManyBuffers { needed: DAMP_WRITABLE.len(), allowed }.into());
         }
 
         let alignment = context.device().limits().min_storage_buffer_offset_alignment.max(16) as usize;
@@ -190,7 +194,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
             measure: Recording::measure(rule).bytes(size_of::<E>()),
             advance: Recording::update(&Advance(rule)).bytes(size_of::<E>()),
         };
-        let xi = rule.xi();
+        let (xi, block) = (rule.xi(), context.block());
         let mut optimiser = Self {
             configuration,
             context,
@@ -202,7 +206,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
             traffic,
             scalar_act,
             passes: None,
-            block: BLOCK,
+            block,
         };
         let begin = optimiser.configuration.rule.begin::<f64>();
         let memory: Vec<f64> = begin.iter().collect();
@@ -231,7 +235,9 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         self.context.check_same(parameters.context())?;
         check_together(&[&*parameters, gradient])?;
         if let Loss::Host(loss) = loss {
+            // The device computes with the loss in the precision of the parameters.
             self.configuration.rule.check_loss(loss)?;
+            self.configuration.rule.check_loss(E::narrow(loss).to_f64())?;
         }
         let inputs = self.inputs(&loss);
         self.plan(parameters, gradient)?;

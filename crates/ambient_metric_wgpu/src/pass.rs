@@ -7,9 +7,6 @@ use crate::context::Context;
 use crate::error::DeviceError;
 use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Segment, Space};
 
-/// Elements that one workgroup handles.
-pub(crate) const BLOCK: usize = 4096;
-
 /// The most workgroups along one axis of a dispatch.
 const AXIS: usize = 65_535;
 
@@ -249,6 +246,20 @@ impl Totals {
         pass.dispatch_workgroups(1, 1, 1);
         context.count_dispatch();
     }
+}
+
+/// Accepts a recording whose functions the device has in this precision: beyond arithmetic and roots, drivers compute in single
+/// precision alone, also where a kernel in double precision validates.
+pub(crate) fn check_functions<E: DeviceElement>(
+    rule: &str,
+    recording: &ambient_metric_trace::Recording,
+) -> Result<(), DeviceError> {
+    let functions = recording.functions();
+    if !E::DOUBLE || functions.is_empty() {
+        return Ok(());
+    }
+    let problem = format!("it needs {} in double precision, which no driver computes: use f32", functions.join(", "));
+    Err(DeviceError::Rule { rule: rule.to_owned(), problem })
 }
 
 /// A number as WGSL counts.

@@ -147,7 +147,7 @@ impl<E: DeviceElement> DeviceTensor<E> {
             arrays.into_iter().map(|(name, shape, elements)| (name.into(), shape, elements)).collect();
         named.sort_by(|a, b| a.0.cmp(&b.0));
         for (name, shape, elements) in &named {
-            if shape.iter().product::<usize>() != elements.len() {
+            if (Part { name: name.clone(), shape: shape.clone() }).elements() != elements.len() {
                 return Err(Error::Shape { name: name.clone(), expected: shape.clone(), found: vec![elements.len()] });
             }
         }
@@ -173,6 +173,12 @@ impl<E: DeviceElement> DeviceTensor<E> {
             }
             .into());
         }
+        // More than any machine holds is refused before it is arranged.
+        let bytes = layout.elements() as u64;
+        let bytes = bytes.saturating_mul(E::SIZE);
+        if bytes > 1 << 43 {
+            return Err(DeviceError::OutOfMemory { bytes, purpose: "a tensor" }.into());
+        }
         let (sizes, segments) = arrange(&layout, E::SIZE, capacity(context));
         let chunks = sizes.into_iter().map(|bytes| {
             let bytes = bytes.max(16);
@@ -197,8 +203,22 @@ impl<E: DeviceElement> DeviceTensor<E> {
         check_ranges::<E>(&parts)?;
         let alignment = u64::from(context.device().limits().min_storage_buffer_offset_alignment).max(16);
         let capacity = capacity(context) / alignment * alignment;
-        let (mut chunks, mut segments) = (Vec::new(), Vec::new());
+        let (mut chunks, mut segments): (Vec<Chunk>, Vec<Segment>) = (Vec::new(), Vec::new());
+        let spans = spans::<E>(&parts, &layout, alignment, capacity);
         for (index, part) in parts.iter().enumerate() {
+            let elements = layout.parts().get(index).map_or(0, Part::elements);
+            if let Some(span) = spans.iter().find(|span| span.buffer == part.buffer) {
+                // Parts of one buffer that fit into one binding share it.
+                let chunk = chunks.iter().position(|chunk| chunk == span).unwrap_or_else(|| {
+                    chunks.push(span.clone());
+                    chunks.len() - 1
+                });
+                if elements > 0 {
+                    let start = part.offset - span.offset;
+                    segments.push(Segment { part: index, chunk, start, elements, padded: false });
+                }
+                continue;
+            }
             let mut at = part.offset;
             let end = part.offset + layout.parts().get(index).map_or(0, Part::elements) as u64 * E::SIZE;
             while at < end {
@@ -338,6 +358,25 @@ fn overlaps(a: &[Segment], b: &[Segment]) -> Vec<(Segment, Segment, usize, u64, 
 fn capacity(context: &Context) -> u64 {
     let limits = context.device().limits();
     (limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 256 * 256).max(256)
+}
+
+/// For every buffer whose parts one binding can hold, the range from the first of them to the end of the last.
+fn spans<E: DeviceElement>(parts: &[BufferPart], layout: &Layout, alignment: u64, capacity: u64) -> Vec<Chunk> {
+    let mut spans: Vec<Chunk> = Vec::new();
+    for (part, description) in parts.iter().zip(layout.parts()) {
+        let offset = part.offset / alignment * alignment;
+        let end = part.offset + description.elements() as u64 * E::SIZE;
+        match spans.iter_mut().find(|span| span.buffer == part.buffer) {
+            Some(span) => {
+                let last = end.max(span.offset + span.bytes);
+                span.offset = span.offset.min(offset);
+                span.bytes = last - span.offset;
+            }
+            None => spans.push(Chunk { buffer: part.buffer.clone(), offset, bytes: end - offset }),
+        }
+    }
+    spans.retain(|span| span.bytes > 0 && span.bytes <= capacity);
+    spans
 }
 
 fn check_ranges<E: DeviceElement>(parts: &[BufferPart]) -> Result<(), Error> {

@@ -184,11 +184,11 @@ fn a_hundred_steps_read_nothing_back_and_wait_for_nothing() {
     let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
     let configuration = Configuration::new(rule, 0.01).group(Group::new("even", ["p??0", "p??2"]).weight_decay(0.1));
     let mut optimiser = DeviceOptimiser::new(configuration, &theta).unwrap();
-    let (readbacks, dispatches) = (context.readbacks(), context.dispatches());
+    let (readbacks, waits, dispatches) = (context.readbacks(), context.waits(), context.dispatches());
     for _ in 0..100 {
         optimiser.step(&mut theta, &gradient, 1.0).unwrap();
     }
-    assert_eq!(context.readbacks(), readbacks);
+    assert_eq!((context.readbacks(), context.waits()), (readbacks, waits));
     // 200 tensors: one dispatch to measure, one to add, one to damp, one to advance.
     assert_eq!(context.dispatches() - dispatches, 400);
     assert_eq!(optimiser.report().unwrap().steps, 100);
@@ -386,6 +386,106 @@ fn buffers_of_the_user_are_stepped_in_place() {
     let before = bits(&copy);
     optimiser.step(&mut theta, &l, 1.0).unwrap();
     assert_eq!(before, bits(&copy));
+}
+
+#[test]
+fn many_parts_in_one_buffer_of_the_user_take_a_handful_of_dispatches() {
+    // A context of its own, since dispatches are counted per context.
+    if context().is_none() {
+        return;
+    }
+    let context = Context::new(None).unwrap();
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 2 * 200 * 20,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let tensor = |from: u64| {
+        let part = |index: u64| BufferPart {
+            name: format!("{index:03}"),
+            shape: vec![5],
+            buffer: buffer.clone(),
+            offset: from + 20 * index,
+        };
+        DeviceTensor::<f32>::from_buffers(&context, (0..200).map(part)).unwrap()
+    };
+    let (mut theta, gradient) = (tensor(0), Covector(tensor(4000)));
+    assert_eq!(theta.buffers(), 1);
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rules::sgd(0.9), 0.1), &theta).unwrap();
+    let dispatches = context.dispatches();
+    optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    assert!(context.dispatches() - dispatches <= 6, "{}", context.dispatches() - dispatches);
+}
+
+/// s ← 0.9 s + l³, which is negative where the gradient is, and γ⁻¹ = (1 + s²)⁻¹.
+#[derive(Clone)]
+struct Cubic;
+
+impl ambient_metric::DiagonalMetric for Cubic {
+    type State<S: Real> = S;
+    fn observe<S: Real>(&self, seen: S, gradient: S) -> S {
+        S::constant(0.9) * seen + gradient.power(3.0)
+    }
+    fn inverse<S: Real>(&self, seen: S) -> S {
+        (S::one() + seen * seen).power(-1.0)
+    }
+}
+
+#[test]
+fn integer_powers_of_negative_numbers_agree_with_the_cpu() {
+    let Some(context) = context() else { return };
+    agrees::<f32, _>(&context, &Descent::new(Cubic, Ema(0.9)), &[300, 5]);
+}
+
+#[test]
+fn functions_that_a_driver_has_not_in_double_precision_are_refused() {
+    let Some(context) = context_for::<f64>() else { return };
+    let theta = on_device(&context, &parts::<f64>(1, &[8]));
+    let rule = |power| Descent::new(Induced::new(Euclidean, Power(power), 0.1), Ema(0.9));
+    let error = device_error(DeviceOptimiser::new(Configuration::new(rule(1.7), 0.1), &theta).map(|_| ()));
+    assert!(matches!(&error, DeviceError::Rule { problem, .. } if problem.contains("power")), "{error}");
+    // Integer powers are products.
+    assert!(DeviceOptimiser::new(Configuration::new(rule(3.0), 0.1), &theta).is_ok());
+}
+
+#[test]
+fn layouts_that_no_machine_holds_are_refused_at_once() {
+    let Some(context) = context() else { return };
+    for shape in [vec![1 << 55], vec![1 << 61], vec![usize::MAX, 2]] {
+        let layout = ambient_metric::Layout::single("theta", shape.clone());
+        let error = device_error(DeviceTensor::<f32>::zeros(&context, layout));
+        assert!(matches!(error, DeviceError::OutOfMemory { bytes, .. } if bytes > 1 << 50), "{error}");
+        let refused = DeviceTensor::<f32>::new(&context, [("theta", shape, vec![])]);
+        assert!(matches!(refused, Err(Error::Shape { .. })));
+    }
+}
+
+#[test]
+fn buffers_of_another_device_are_refused() {
+    if context().is_none() {
+        return;
+    }
+    let (context, other) = (Context::new(None).unwrap(), Context::new(None).unwrap());
+    let foreign = other.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    });
+    let mut theta = on_device(&context, &parts::<f32>(1, &[8]));
+    let gradient = Covector(on_device(&context, &parts::<f32>(2, &[8])));
+    let before = bits(&theta);
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rules::sgd(0.9), 0.1), &theta).unwrap();
+    let loss = Loss::Device { buffer: &foreign, offset: 0 };
+    let error = device_error(optimiser.step(&mut theta, &gradient, loss));
+    assert!(matches!(error, DeviceError::Validation { .. }), "{error}");
+    assert_eq!(before, bits(&theta));
+
+    let part = BufferPart { name: "p000".to_owned(), shape: vec![8], buffer: foreign, offset: 0 };
+    let mut stranger = DeviceTensor::<f32>::from_buffers(&context, [part]).unwrap();
+    let error = device_error(optimiser.step(&mut stranger, &gradient, 1.0));
+    assert!(matches!(error, DeviceError::Validation { .. }), "{error}");
 }
 
 #[test]

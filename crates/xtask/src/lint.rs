@@ -103,7 +103,12 @@ fn dependencies(steps: &Steps) -> Result<(), Failure> {
 fn web_assembly(steps: &Steps) -> Result<(), Failure> {
     let sysroot =
         ask(Command::new("rustc").args(["--print", "target-libdir", "--target", WASM]).current_dir(steps.root()));
-    if !sysroot.is_some_and(|folder| Path::new(folder.trim()).is_dir()) {
+    let is_there = || sysroot.as_ref().is_some_and(|folder| Path::new(folder.trim()).is_dir());
+    if !is_there() {
+        // Where there is no rustup the step is skipped below.
+        let _ = ask(Command::new("rustup").args(["target", "add", WASM]));
+    }
+    if !sysroot.as_ref().is_some_and(|folder| Path::new(folder.trim()).is_dir()) {
         steps.skip("WebAssembly", &format!("the target is not installed (rustup target add {WASM})"));
         return Ok(());
     }
