@@ -72,16 +72,22 @@ fn missing_metadata(package: &Value) -> Option<&'static str> {
     })
 }
 
-/// Packs the publishable crates and builds them from what was packed, against each other.
+/// Packs the publishable crates; on a clean checkout also builds them from what was packed, against each other.
 fn package(steps: &Steps, names: &[String]) -> Result<(), Failure> {
     let mut arguments = vec!["package", "--quiet"];
     for name in names {
         arguments.extend(["--package", name]);
     }
     if !steps.continuous_integration() {
-        arguments.push("--allow-dirty");
+        return steps.cargo("packages", &[&arguments[..], &["--allow-dirty", "--no-verify"]].concat());
     }
-    steps.cargo("packages", &arguments)
+    // A build that is kept would be taken for that of any later package of the same version.
+    let folder = steps.root().join("target/packages");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(Failure::file(&folder))?;
+    }
+    let folder = folder.to_string_lossy();
+    steps.cargo("packages", &[&arguments[..], &["--target-dir", &folder]].concat())
 }
 
 /// Licences, sources and duplicates of dependencies; known vulnerabilities where their list can be reached.
