@@ -110,8 +110,7 @@ impl Explaining {
         };
         let uniforms: Vec<&Slot> = recording.uniforms().iter().filter(|slot| recording.needs(slot)).collect();
         let outputs: Vec<&Slot> = recording.outputs().iter().collect();
-        // Σ l², by which a gradient that is not finite is found, has the name of what it is made from.
-        let summed = names(outputs.clone()).replacen("gradient", "gradient²", 1);
+        let summed = names(outputs.clone());
         let (what, reads, writes) = match act {
             "measure" => ("every parameter once, summed", recording.reads().collect(), ("adds up", summed)),
             "damp" => ("scalars, once a step", Vec::new(), ("writes", names(outputs))),

@@ -24,7 +24,7 @@ fn every_rule_in_every_form_updates_the_parameters() {
             for (form, update, comment) in [
                 (Form::Text, "parameter ← ", "#"),
                 (Form::Latex, r"\theta &\leftarrow ", "%"),
-                (Form::Wgsl, "parameter_elements[parameter_start + i] = ", "//"),
+                (Form::Wgsl, "elements_of_parameter[start_of_parameter + i] = ", "//"),
             ] {
                 let text = written(named, form, precision);
                 assert!(text.contains(update), "{named} {form:?}: {text}");

@@ -196,7 +196,8 @@ fn help_has_an_example_and_the_columns() {
 
 #[test]
 fn explain_writes_a_rule_out_and_its_help_lists_the_rules() {
-    for (form, update) in [("text", "parameter ← "), ("latex", r"\theta &\leftarrow "), ("wgsl", "parameter_elements[")]
+    for (form, update) in
+        [("text", "parameter ← "), ("latex", r"\theta &\leftarrow "), ("wgsl", "elements_of_parameter[")]
     {
         let output =
             ambient(&["explain", "induced:RMSPROP:SQRT:exact", "--as", form, "--xi", "0.5", "--precision", "f64"]);
