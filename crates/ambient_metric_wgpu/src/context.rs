@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wgpu::{Adapter, BackendOptions, BufferUsages, ComputePipeline, Device, ErrorFilter, Features, Instance, Queue};
 
 use crate::error::DeviceError;
+use crate::tensor::DeviceElement;
 
 /// A device with its queue and compiled kernels; cheap to clone.
 ///
@@ -207,6 +208,18 @@ impl Context {
     #[must_use]
     pub fn double_precision(&self) -> bool {
         self.0.device.features().contains(Features::SHADER_F64 | Features::SHADER_INT64)
+    }
+
+    /// Accepts a type that kernels can compute in here.
+    pub(crate) fn check_precision<E: DeviceElement>(&self) -> Result<(), DeviceError> {
+        if !E::DOUBLE || self.double_precision() {
+            return Ok(());
+        }
+        Err(DeviceError::Unsupported {
+            adapter: self.adapter_name().to_owned(),
+            feature: "double precision in kernels (SHADER_F64 and SHADER_INT64)",
+            advice: "use f32, or another adapter",
+        })
     }
 
     /// How many times the host has waited for the device to finish, for numbers or without.

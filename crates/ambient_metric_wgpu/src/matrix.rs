@@ -89,14 +89,7 @@ impl<E: DeviceElement> DeviceMatrix<E> {
     }
 
     fn zeros(context: &Context, rows: usize, columns: usize) -> Result<Self, Error> {
-        if E::DOUBLE && !context.double_precision() {
-            return Err(DeviceError::Unsupported {
-                adapter: context.adapter_name().to_owned(),
-                feature: "double precision in kernels (SHADER_F64 and SHADER_INT64)",
-                advice: "use f32, or another adapter",
-            }
-            .into());
-        }
+        context.check_precision::<E>()?;
         if rows == 0 || columns == 0 {
             return Err(Error::Empty);
         }

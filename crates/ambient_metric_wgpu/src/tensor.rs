@@ -165,14 +165,7 @@ impl<E: DeviceElement> DeviceTensor<E> {
     ///
     /// [`Error::Backend`] with a [`DeviceError`] where the device has no memory or no double precision.
     pub fn zeros(context: &Context, layout: Layout) -> Result<Self, Error> {
-        if E::DOUBLE && !context.double_precision() {
-            return Err(DeviceError::Unsupported {
-                adapter: context.adapter_name().to_owned(),
-                feature: "double precision in kernels (SHADER_F64 and SHADER_INT64)",
-                advice: "use f32, or another adapter",
-            }
-            .into());
-        }
+        context.check_precision::<E>()?;
         // More than any machine holds is refused before it is arranged.
         let bytes = layout.elements() as u64;
         let bytes = bytes.saturating_mul(E::SIZE);
