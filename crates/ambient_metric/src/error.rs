@@ -74,6 +74,14 @@ pub enum Error {
         /// How many there were.
         found: usize,
     },
+    /// A rule was given another number of losses or gradients than it is for.
+    #[error("the rule is for {expected} losses and was given {found}: give one gradient and one loss for each")]
+    Losses {
+        /// How many it is for.
+        expected: usize,
+        /// How many there were.
+        found: usize,
+    },
     /// A gradient has an element that is NaN or infinite.
     #[error(
         "the gradient of parameter `{parameter}` has an element that is NaN or infinite: skip this step or lower the learning rate"
@@ -89,6 +97,24 @@ pub enum Error {
     NotPositiveDefinite {
         /// Which metric.
         metric: String,
+    },
+    /// An ambient metric with this coupling is not Riemannian.
+    #[error(
+        "the coupling has ⟨c, c⟩ = {squared_length} in the base metric, which must be below 1: make κ smaller, or ask for the coupling to be scaled back"
+    )]
+    Coupling {
+        /// ⟨c, c⟩.
+        squared_length: f64,
+    },
+    /// A metric is not positive definite: its determinant is not above zero.
+    #[error(
+        "the metric of {rule} has det g / det γ = {determinant_ratio}, which must be above zero: lower ξ or the coupling"
+    )]
+    Determinant {
+        /// The rule.
+        rule: String,
+        /// det g / det γ.
+        determinant_ratio: f64,
     },
     /// A tensor has no such part.
     #[error("there is no part {part}: the tensor has {parts}")]
@@ -141,6 +167,14 @@ pub enum Error {
     UnknownGroup {
         /// The name asked for.
         group: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The state of a rule has no slot of this name.
+    #[error("the rule keeps no state `{slot}`; it keeps {}", list(known))]
+    UnknownState {
+        /// The name asked for.
+        slot: String,
         /// The names that exist.
         known: Vec<String>,
     },

@@ -6,14 +6,17 @@ mod named_unit;
 mod base_metrics;
 mod bundle;
 mod checkpoint;
+mod clipping;
 mod configuration;
 mod coupling;
 mod descent;
 mod dual;
 mod embedding;
 mod error;
+mod induced;
 mod kernel;
 mod layout;
+mod learned;
 mod losses;
 mod metric;
 mod momentum;
@@ -31,21 +34,25 @@ pub use base_metrics::{Adagrad, Euclidean, RmsProp};
 pub use bundle::nested_names;
 pub use bundle::{Bundle, convert};
 pub use checkpoint::{Checkpoint, SavedParameter};
+pub use clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
 pub use configuration::{Configuration, Group, Groups, Rates};
-pub use coupling::{CoupledStep, CouplingProducts, coupled_step};
+pub use coupling::{
+    AlongGradient, AlongMomentum, AlongParameters, Bilinear, Coupled, CoupledState, CoupledStep, CoupledSums, Coupling,
+    CouplingProducts, Given, Guard, OffDiagonal, Uncoupled, coupled_step,
+};
 pub use descent::{Carried, Corrections, Descent, Memory, Multipliers, Powers};
 pub use dual::Dual;
 pub use embedding::{Embedding, Identity, Log, Log1p, Power, Sqrt};
 pub use error::Error;
+pub use induced::{Average, Damped, Exact, Induced, InducedSums, Placement, SurfaceFactors, SurfaceMemory};
 pub use kernel::{Kernel, Uniforms};
 pub use layout::{Layout, Part};
-pub use losses::{Gram, Joint, joint_damping};
-pub use metric::{At, BaseMetric, DiagonalMetric, DiagonalState, Metric};
+pub use learned::{DiagonalCorrection, DiagonalLesson, Drive, LearnedDiagonal, LearnedScalar};
+pub use losses::{Gram, Height, Heights, Joint, JointAverage, JointDamping, JointSums, joint_damping};
+pub use metric::{At, BaseMetric, DiagonalMetric, DiagonalState, Metric, PointwiseMetric};
 pub use momentum::{Ema, HeavyBall, Momentum, Nesterov, NoMomentum};
 pub use optimiser::{Optimiser, Report, stands_zero};
-pub use preconditioner::{
-    Average, Damped, Damping, Exact, Induced, InducedSums, Inputs, Outcome, Placement, Preconditioner,
-};
+pub use preconditioner::{Damping, Inputs, Local, Outcome, Preconditioner, Totals};
 pub use pull_back::{PullBack, damping, determinant_ratio};
 pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use scalar::{Element, Field, Real};

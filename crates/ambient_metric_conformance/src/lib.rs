@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ambient_suite;
 pub mod backend_suite;
 mod chosen;
 pub mod covariance;
