@@ -4,10 +4,14 @@ pub mod backend_suite;
 mod chosen;
 pub mod covariance;
 mod differences;
+pub mod dense;
+mod elimination;
 pub mod embedding_suite;
 mod exact;
 pub mod first_step;
 pub mod geometry;
+#[cfg(feature = "lapack")]
+pub mod lapack;
 mod matrix;
 pub mod metric_suite;
 mod proof;
@@ -21,8 +25,9 @@ mod summation;
 pub mod surface_suite;
 
 pub use differences::central_difference;
+pub use elimination::{Solution, solve_integers};
 pub use exact::Exact;
-pub use matrix::Matrix;
+pub use matrix::{Matrix, MatrixMetric};
 pub use proof::{Proof, RECORD};
 pub use reference::Reference;
 pub use strategies::{

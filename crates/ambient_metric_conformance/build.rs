@@ -1,0 +1,12 @@
+//! Links the system's OpenBLAS where the feature `lapack` asks for it.
+
+#[cfg(feature = "lapack")]
+fn main() -> Result<(), String> {
+    match pkg_config::probe_library("openblas") {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the feature `lapack` needs OpenBLAS: on Debian, install libopenblas-dev\n{error}")),
+    }
+}
+
+#[cfg(not(feature = "lapack"))]
+fn main() {}
