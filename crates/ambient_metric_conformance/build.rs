@@ -4,7 +4,9 @@
 fn main() -> Result<(), String> {
     match pkg_config::probe_library("openblas") {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("the feature `lapack` needs OpenBLAS: on Debian, install libopenblas-dev\n{error}")),
+        Err(error) => Err(format!(
+            "the feature `lapack` needs OpenBLAS: install it (Debian: libopenblas-dev, Homebrew: openblas) with pkg-config\n{error}"
+        )),
     }
 }
 

@@ -225,12 +225,18 @@ mod tests {
 
     #[test]
     fn ranges_end_where_they_say() {
-        assert!(require_decay("x", 0.0).is_ok() && require_decay("x", 1.0).is_err() && require_decay("x", -0.1).is_err());
+        assert!(
+            require_decay("x", 0.0).is_ok() && require_decay("x", 1.0).is_err() && require_decay("x", -0.1).is_err()
+        );
         let [least, below] = [f64::MIN_POSITIVE, -f64::MIN_POSITIVE];
         assert!(require_non_negative("x", 0.0).is_ok() && require_non_negative("x", below).is_err());
         assert!(require_positive("x", least).is_ok() && require_positive("x", 0.0).is_err());
         for bad in [f64::NAN, f64::INFINITY] {
-            assert!(require_decay("x", bad).is_err() && require_non_negative("x", bad).is_err() && require_positive("x", bad).is_err());
+            assert!(
+                require_decay("x", bad).is_err()
+                    && require_non_negative("x", bad).is_err()
+                    && require_positive("x", bad).is_err()
+            );
         }
     }
 }

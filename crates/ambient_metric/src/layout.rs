@@ -164,7 +164,9 @@ mod tests {
         let expected = layout(&[part("a", &[2]), part("b", &[3])]);
         assert!(expected.check(&expected.clone()).is_ok());
         let found = |parts: &[Part]| expected.check(&layout(parts));
-        assert!(matches!(found(&[part("a", &[2])]), Err(Error::MissingParameter { name, shape }) if name == "b" && shape == [3]));
+        assert!(
+            matches!(found(&[part("a", &[2])]), Err(Error::MissingParameter { name, shape }) if name == "b" && shape == [3])
+        );
         assert!(matches!(found(&[part("b", &[3])]), Err(Error::MissingParameter { name, .. }) if name == "a"));
         assert!(matches!(
             found(&[part("a", &[2]), part("b", &[4])]),

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, BaseMetric, Covector, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack, RmsProp, Tensor, Vector,
-    damping, determinant_ratio,
+    Adagrad, BaseMetric, Covector, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack, RmsProp, Tensor,
+    Vector, damping, determinant_ratio,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;

@@ -88,7 +88,8 @@ fn reflect(rows: &mut [Vec<f64>], v: &[f64]) {
     if squared == 0.0 {
         return;
     }
-    let image: Vec<f64> = rows.iter().map(|row| 2.0 / squared * row.iter().zip(v).map(|(a, x)| a * x).sum::<f64>()).collect();
+    let image: Vec<f64> =
+        rows.iter().map(|row| 2.0 / squared * row.iter().zip(v).map(|(a, x)| a * x).sum::<f64>()).collect();
     let along = image.iter().zip(v).map(|(a, x)| a * x).sum::<f64>() / squared;
     for ((row, &p), &x) in rows.iter_mut().zip(&image).zip(v) {
         for ((entry, &q), &y) in row.iter_mut().zip(&image).zip(v) {
@@ -145,7 +146,8 @@ fn product(x: &[f64], y: &[f64]) -> f64 {
 /// right − A x, every component in twice the precision of `f64`.
 fn residual(rows: &[Vec<f64>], x: &[f64], right: &[f64]) -> Vec<f64> {
     let minus: Vec<f64> = x.iter().map(|x| -x).chain([1.0]).collect();
-    let line = |(row, &right): (&Vec<f64>, &f64)| product(&row.iter().copied().chain([right]).collect::<Vec<_>>(), &minus);
+    let line =
+        |(row, &right): (&Vec<f64>, &f64)| product(&row.iter().copied().chain([right]).collect::<Vec<_>>(), &minus);
     rows.iter().zip(right).map(line).collect()
 }
 
@@ -165,7 +167,8 @@ impl DensePoint {
     fn step(&self) -> Result<Vec<f64>, TestCaseError> {
         let [a, b, c] = self.units;
         let two = |power: i32| 2.0_f64.powi(power);
-        let scaled = |values: &[i64], power: i32| floats(values).into_iter().map(|x| x * two(power)).collect::<Vec<_>>();
+        let scaled =
+            |values: &[i64], power: i32| floats(values).into_iter().map(|x| x * two(power)).collect::<Vec<_>>();
         let gamma = Matrix::from_columns(&self.gamma.iter().map(|row| scaled(row, a)).collect::<Vec<_>>());
         let gradient = Covector(Reference::vector(scaled(&self.gradient, b)));
         let xi = floats(&[self.weight])[0] * two(a - 2 * b - 2 * c);
@@ -225,7 +228,8 @@ pub fn p2_the_closed_form_is_what_elimination_finds() -> Proof {
         }
         let off = |(found, exact): (&f64, &BigInt)| {
             let found = BigRational::from_float(*found)?;
-            BigRational::new_raw(found.numer() * &determinant - exact * found.denom(), found.denom() * &determinant).to_f64()
+            BigRational::new_raw(found.numer() * &determinant - exact * found.denom(), found.denom() * &determinant)
+                .to_f64()
         };
         let Some(difference) = step.iter().zip(&numerators).map(off).collect::<Option<Vec<_>>>() else {
             return Err(TestCaseError::fail("the step is not finite"));

@@ -3,8 +3,8 @@
 pub mod backend_suite;
 mod chosen;
 pub mod covariance;
-mod differences;
 pub mod dense;
+mod differences;
 mod elimination;
 pub mod embedding_suite;
 mod exact;

@@ -59,7 +59,10 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Lint => lint::run(&steps)?,
         Command::Prove { cases } => prove::run(&steps, *cases)?,
         Command::Math => math::render(&steps)?,
-        Command::Doc => steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?,
+        Command::Doc => {
+            system_packages::install(&steps)?;
+            steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?;
+        }
     }
     steps.finish();
     Ok(())
