@@ -63,12 +63,12 @@ const NOT_ASKED: [(&[u32], &str, &str); 7] = [
 const UNRECORDED: &str =
     "not recorded by these suites: the rule that it is about has tests of its own, or is not in the library";
 
-/// Runs the suites in the release profile and prints what they recorded.
+/// Runs the suites, optimised, and prints what they recorded.
 pub fn run(steps: &Steps, cases: u32) -> Result<(), Failure> {
     system_packages::install(steps)?;
     let folder = tempfile::tempdir().map_err(Failure::file(std::env::temp_dir()))?;
     let record = folder.path().join("proofs");
-    let package = ["test", "--quiet", "--release", "--package", "ambient_metric_tests", "--features", "lapack"];
+    let package = ["test", "--quiet", "--profile", "prove", "--package", "ambient_metric_tests", "--features", "lapack"];
     let mut build = package.to_vec();
     for (suite, _) in SUITES {
         build.extend(["--test", suite]);
