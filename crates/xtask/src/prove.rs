@@ -68,7 +68,8 @@ pub fn run(steps: &Steps, cases: u32) -> Result<(), Failure> {
     system_packages::install(steps)?;
     let folder = tempfile::tempdir().map_err(Failure::file(std::env::temp_dir()))?;
     let record = folder.path().join("proofs");
-    let package = ["test", "--quiet", "--profile", "prove", "--package", "ambient_metric_tests", "--features", "lapack"];
+    let package =
+        ["test", "--quiet", "--profile", "prove", "--package", "ambient_metric_tests", "--features", "lapack"];
     let mut build = package.to_vec();
     for (suite, _) in SUITES {
         build.extend(["--test", suite]);
