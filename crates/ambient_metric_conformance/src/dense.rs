@@ -130,7 +130,7 @@ pub fn dense_points() -> impl Strategy<Value = DensePoint> {
     })
 }
 
-#[allow(clippy::cast_precision_loss, reason = "entries stay below 2⁵³")]
+/// As floats: entries stay below 2⁵³.
 fn floats(values: &[i64]) -> Vec<f64> {
     values.iter().map(|&value| value as f64).collect()
 }
@@ -171,7 +171,7 @@ impl DensePoint {
             |values: &[i64], power: i32| floats(values).into_iter().map(|x| x * two(power)).collect::<Vec<_>>();
         let gamma = Matrix::from_columns(&self.gamma.iter().map(|row| scaled(row, a)).collect::<Vec<_>>());
         let gradient = Covector(Reference::vector(scaled(&self.gradient, b)));
-        let xi = floats(&[self.weight])[0] * two(a - 2 * b - 2 * c);
+        let xi = self.weight as f64 * two(a - 2 * b - 2 * c);
         // f = ln has the slope 2ᶜ at the loss 2⁻ᶜ, and g⁻¹∂f = f′ g⁻¹l is in units of 2ᵇ⁺ᶜ⁻ᵃ.
         let surface = PullBack::new(MatrixMetric(gamma), gradient, two(-c), &Log, xi)?;
         Ok(surface.step()?.0.elements().map(|x| x * two(a - b - c)).collect())
@@ -185,7 +185,7 @@ impl DensePoint {
         let Some(x) = Matrix::from_columns(&gamma).solve(&l) else {
             return Err(TestCaseError::fail("γ is singular"));
         };
-        let size = floats(&[self.gradient.len() as i64])[0];
+        let size = self.gradient.len() as f64;
         let length = product(&l, &x);
         if length == 0.0 {
             return Ok(0.0);
@@ -264,8 +264,8 @@ pub fn p2_the_closed_form_is_the_inverse_of_lapack() -> Proof {
             return Ok(0.0);
         }
         let left = norm(&residual(&g, &by_lapack, &l));
-        let size = floats(&[point.gradient.len() as i64])[0];
-        let largest = point.largest + floats(&[point.weight])[0] * norm(&l).powi(2);
+        let size = point.gradient.len() as f64;
+        let largest = point.largest + point.weight as f64 * norm(&l).powi(2);
         let stable = 8.0 * size * UNIT * largest / point.smallest * norm(&l);
         prop_assert!(left <= stable, "LAPACK leaves {} where {} is allowed", left, stable);
         let difference: Vec<f64> = step.iter().zip(&by_lapack).map(|(a, b)| a - b).collect();
