@@ -292,7 +292,8 @@ mod tests {
             let sums: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
             prop_assert_eq!(a.plus(b).iter().collect::<Vec<_>>(), sums);
             prop_assert_eq!(a.map(|x| 2.0 * x), a.plus(a));
-            prop_assert_eq!(convert::<_, f32, _, [f32; 8]>(a, &mut |x| x as f32), x.map(|x| x as f32));
+            let flat: [f64; 8] = convert(a, &mut |x: f64| -x);
+            prop_assert_eq!(flat.to_vec(), x.iter().map(|x| -x).collect::<Vec<_>>());
         }
     }
 
