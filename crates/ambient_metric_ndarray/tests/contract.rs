@@ -1,5 +1,6 @@
 //! Passes over memory of every length do what a plain loop does: with vectors and without, in one block, in many, and on several threads.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
+#![allow(clippy::float_cmp, reason = "whole numbers are exact")]
 
 use ambient_metric::{Bundle, Error, Kernel, Operands, Real, Tensor, Uniforms};
 use ambient_metric_ndarray::Parameters;
