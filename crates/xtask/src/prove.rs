@@ -47,8 +47,8 @@ const NOT_ASKED: [(&[u32], &str, &str); 7] = [
     (&[6], "embeddings but the identity", "at ξ = 0 the slope f′ still scales the step"),
     (
         &[10],
-        "RMSprop, and Adagrad after its first step",
-        "√l² transforms as no metric does, and sums of squares have no exact roots",
+        "metrics in general",
+        "γ must transform as a metric does: √l² does not, and takes part in permutations alone, where its roots are fractions",
     ),
     (&[11], "embeddings but the logarithm", "no other f has f′(cL) = f′(L)/c, up to a constant factor"),
     (&[15], "embeddings", "an embedding sees the loss, which no cutting changes"),
