@@ -240,3 +240,37 @@ pub(crate) fn require_non_negative(name: &'static str, value: f64) -> Result<(),
 pub(crate) fn require_positive(name: &'static str, value: f64) -> Result<(), Error> {
     require(value.is_finite() && value > 0.0, name, value, "it must be finite and above zero")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_are_listed_and_long_lists_are_cut() {
+        let message = |count: usize| {
+            let known = (1..=count).map(|index| format!("w{index}")).collect();
+            Error::UnknownGroup { group: "x".to_owned(), known }.to_string()
+        };
+        assert_eq!(message(0), "there is no group `x`; there are none");
+        assert_eq!(message(2), "there is no group `x`; there are `w1`, `w2`");
+        assert!(message(8).ends_with("`w7`, `w8`"));
+        assert!(message(11).ends_with("`w7`, `w8` and 3 more"));
+    }
+
+    #[test]
+    fn ranges_end_where_they_say() {
+        assert!(
+            require_decay("x", 0.0).is_ok() && require_decay("x", 1.0).is_err() && require_decay("x", -0.1).is_err()
+        );
+        let [least, below] = [f64::MIN_POSITIVE, -f64::MIN_POSITIVE];
+        assert!(require_non_negative("x", 0.0).is_ok() && require_non_negative("x", below).is_err());
+        assert!(require_positive("x", least).is_ok() && require_positive("x", 0.0).is_err());
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(
+                require_decay("x", bad).is_err()
+                    && require_non_negative("x", bad).is_err()
+                    && require_positive("x", bad).is_err()
+            );
+        }
+    }
+}
