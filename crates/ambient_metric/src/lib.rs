@@ -24,6 +24,7 @@ mod pull_back;
 mod rule;
 pub mod rules;
 mod scalar;
+mod schedule;
 mod tensor;
 
 pub use base_metrics::{Adagrad, Euclidean, RmsProp};
@@ -49,4 +50,5 @@ pub use preconditioner::{
 pub use pull_back::{PullBack, damping, determinant_ratio};
 pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use scalar::{Element, Field, Real};
+pub use schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
 pub use tensor::{Covector, Operands, Tensor, Vector, Wide};
