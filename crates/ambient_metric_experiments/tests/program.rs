@@ -249,7 +249,7 @@ fn surface_draws_every_function_with_every_colour_and_embedding() {
         let svg = fs::read_to_string(folder.path().join(format!("{function}-surface.svg"))).unwrap();
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{function}");
         // Every cell is drawn: in at least one path a row.
-        assert!(svg.matches("<path color=").count() >= 78, "{function}");
+        assert!(svg.matches("<path color=").count() >= 96, "{function}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::functions::Function;
 use crate::pictures::{clip, title};
 
 /// How many cells the grid has along each side.
-const CELLS: usize = 78;
+const CELLS: usize = 96;
 /// The picture, and the part of it that the surface may take.
 const SIZE: [f64; 2] = [1120.0, 800.0];
 const PLOT: [[f64; 2]; 2] = [[92.0, 778.0], [76.0, 740.0]];
