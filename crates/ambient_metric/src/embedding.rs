@@ -45,6 +45,11 @@ pub trait Embedding: Sync {
         self.height(Dual::variable(loss)).derivative
     }
 
+    /// f″(L), the derivative of the slope, by dual numbers once more. Curvature needs it; a step does not.
+    fn second_slope<S: Real>(&self, loss: S) -> S {
+        self.slope(Dual::variable(loss)).derivative
+    }
+
     /// Accepts a loss inside the domain: f finite, f′ finite and above zero.
     ///
     /// # Errors

@@ -202,6 +202,43 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A product with the Hessian has an element that is NaN or infinite.
+    #[error(
+        "the product of the Hessian with a vector has an element that is NaN or infinite in parameter `{parameter}`: take another point, or scale the vector"
+    )]
+    NonFiniteHessian {
+        /// The parameter.
+        parameter: String,
+    },
+    /// A matrix that should be symmetric is not, beyond rounding.
+    #[error("the {matrix} is not symmetric: its entries ({row}, {column}) and ({column}, {row}) differ")]
+    NotSymmetric {
+        /// Which matrix.
+        matrix: &'static str,
+        /// The row of one of the entries, counted from zero.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// A quantity exists in another number of dimensions.
+    #[error("the {quantity} needs {needed} parameters and there are {found}")]
+    Dimension {
+        /// Which quantity.
+        quantity: &'static str,
+        /// How many elements it needs.
+        needed: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A vector of length zero has no direction.
+    #[error("a vector of length zero has no direction: there is no {quantity}")]
+    NoDirection {
+        /// What was asked for.
+        quantity: &'static str,
+    },
+    /// Two vectors are parallel, so they span no plane.
+    #[error("the two vectors are parallel and span no plane: give two that point in different directions")]
+    NoPlane,
     /// What a backend reports about its device or storage.
     #[error("the backend failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),

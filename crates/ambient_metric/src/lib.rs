@@ -9,10 +9,12 @@ mod checkpoint;
 mod clipping;
 mod configuration;
 mod coupling;
+mod curvature;
 mod descent;
 mod dual;
 mod embedding;
 mod error;
+mod hessian;
 mod induced;
 mod kernel;
 mod layout;
@@ -27,6 +29,7 @@ mod pull_back;
 mod rule;
 pub mod rules;
 mod scalar;
+mod schedule;
 mod tensor;
 
 pub use base_metrics::{Adagrad, Euclidean, RmsProp};
@@ -40,10 +43,12 @@ pub use coupling::{
     AlongGradient, AlongMomentum, AlongParameters, Bilinear, Coupled, CoupledState, CoupledStep, CoupledSums, Coupling,
     CouplingProducts, Given, Guard, OffDiagonal, Uncoupled, coupled_step,
 };
+pub use curvature::{Christoffel, Curvature};
 pub use descent::{Carried, Corrections, Descent, Memory, Multipliers, Powers};
 pub use dual::Dual;
 pub use embedding::{Embedding, Identity, Log, Log1p, Power, Sqrt};
 pub use error::Error;
+pub use hessian::DenseHessian;
 pub use induced::{Average, Damped, Exact, Induced, InducedSums, Placement, SurfaceFactors, SurfaceMemory};
 pub use kernel::{Kernel, Uniforms};
 pub use layout::{Layout, Part};
@@ -56,4 +61,5 @@ pub use preconditioner::{Damping, Inputs, Local, Outcome, Preconditioner, Totals
 pub use pull_back::{PullBack, damping, determinant_ratio};
 pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use scalar::{Element, Field, Real};
+pub use schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
 pub use tensor::{Covector, Operands, Tensor, Vector, Wide};

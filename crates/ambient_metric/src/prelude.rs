@@ -12,7 +12,7 @@
 //! ```
 
 pub use crate::{
-    Adagrad, BaseMetric, Checkpoint, Configuration, Covector, Descent, DiagonalMetric, Ema, Embedding, Error,
-    Euclidean, Field, Group, HeavyBall, Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, Optimiser, Power,
-    PullBack, Real, Report, RmsProp, Sqrt, Tensor, Vector, rules,
+    Adagrad, BaseMetric, Checkpoint, Configuration, Cosine, Covector, Curvature, DenseHessian, Descent, DiagonalMetric,
+    Ema, Embedding, Error, Euclidean, Field, Group, HeavyBall, Identity, Induced, Linear, Log, Log1p, Metric, Nesterov,
+    NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Schedule, Sqrt, Tensor, Vector, rules,
 };

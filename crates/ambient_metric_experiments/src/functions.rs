@@ -96,6 +96,21 @@ impl Function {
         let along_y = self.at(Dual::fixed(x), Dual::variable(y));
         (along_x.value, [along_x.derivative, along_y.derivative])
     }
+
+    /// The second derivatives at a point, by dual numbers of dual numbers.
+    #[must_use]
+    pub fn hessian(self, point: [f64; 2]) -> [[f64; 2]; 2] {
+        let mixed = |inner: usize, outer: usize| {
+            let coordinate = |axis: usize| {
+                let value = point.get(axis).copied().unwrap_or(0.0);
+                let value = if axis == inner { Dual::variable(value) } else { Dual::fixed(value) };
+                if axis == outer { Dual::variable(value) } else { Dual::fixed(value) }
+            };
+            self.at(coordinate(0), coordinate(1)).derivative.derivative
+        };
+        let across = mixed(0, 1);
+        [[mixed(0, 0), across], [across, mixed(1, 1)]]
+    }
 }
 
 impl FromStr for Function {
@@ -139,6 +154,25 @@ mod tests {
         let (value, [x, y]) = Function::Rastrigin.value_and_gradient([2.0, 2.0]);
         // 2x + 20π sin 2πx, whose last term is the rounding of sin: 20π · 2ε·2π at most.
         assert!((value - 8.0).abs() < 1e-12 && (x - 4.0).abs() < 1e-12 && (y - 4.0).abs() < 1e-12);
+    }
+
+    /// Central differences of the gradient with h = 1e-5: truncation h²/6·|f⁗| ≤ 2e-11·1e5, rounding ε|∂f|/h ≤ 2e-11·1e4.
+    #[test]
+    fn hessians_agree_with_central_differences_of_gradients() {
+        let h = 1e-5;
+        for function in Function::ALL {
+            for [x, y] in [[0.3, -0.7], [1.9, 1.1], [-1.3, 0.4]] {
+                let slope = |point| function.value_and_gradient(point).1;
+                let (right, left) = (slope([x + h, y]), slope([x - h, y]));
+                let (up, down) = (slope([x, y + h]), slope([x, y - h]));
+                for (axis, row) in function.hessian([x, y]).into_iter().enumerate() {
+                    let numeric = [(right[axis] - left[axis]) / (2.0 * h), (up[axis] - down[axis]) / (2.0 * h)];
+                    for (exact, numeric) in row.into_iter().zip(numeric) {
+                        assert!((exact - numeric).abs() < 1e-5 * (1.0 + exact.abs()), "{function:?} {exact} {numeric}");
+                    }
+                }
+            }
+        }
     }
 
     /// Central differences with h = 1e-5: truncation h²/6·|f‴| ≤ 2e-11·1e4, rounding ε|f|/h ≤ 2e-11·1e3.
