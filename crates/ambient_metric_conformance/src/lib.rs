@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod backend_suite;
+pub mod base_metric_suite;
 mod chosen;
 pub mod covariance;
 mod differences;
@@ -12,6 +13,7 @@ mod matrix;
 pub mod metric_suite;
 mod proof;
 mod reference;
+mod reference_matrix;
 pub mod runs;
 mod stamps;
 mod strategies;
@@ -25,6 +27,7 @@ pub use exact::Exact;
 pub use matrix::Matrix;
 pub use proof::{Proof, RECORD};
 pub use reference::Reference;
+pub use reference_matrix::ReferenceMatrix;
 pub use strategies::{
     Fraction, Surface, Trajectory, coefficients, components, decays, fractions, gradients, positive_diagonals,
     positive_fractions, splits, surfaces, trajectories,
