@@ -74,6 +74,14 @@ pub enum Error {
         /// How many there were.
         found: usize,
     },
+    /// A rule was given another number of losses or gradients than it is for.
+    #[error("the rule is for {expected} losses and was given {found}: give one gradient and one loss for each")]
+    Losses {
+        /// How many it is for.
+        expected: usize,
+        /// How many there were.
+        found: usize,
+    },
     /// A gradient has an element that is NaN or infinite.
     #[error(
         "the gradient of parameter `{parameter}` has an element that is NaN or infinite: skip this step or lower the learning rate"
@@ -89,6 +97,22 @@ pub enum Error {
     NotPositiveDefinite {
         /// Which metric.
         metric: String,
+    },
+    /// An ambient metric with this coupling is not Riemannian.
+    #[error(
+        "the coupling has ⟨c, c⟩ = {squared_length} in the base metric, which must be below 1: make κ smaller, or ask for the coupling to be scaled back"
+    )]
+    Coupling {
+        /// ⟨c, c⟩.
+        squared_length: f64,
+    },
+    /// A metric is not positive definite: its determinant is not above zero.
+    #[error("the metric of {rule} has det g / det γ = {determinant_ratio}, which must be above zero: lower ξ or the coupling")]
+    Determinant {
+        /// The rule.
+        rule: String,
+        /// det g / det γ.
+        determinant_ratio: f64,
     },
     /// A matrix that a metric is made of is not positive definite.
     #[error(
@@ -117,6 +141,12 @@ pub enum Error {
         parameter: String,
         /// Its shape.
         shape: Vec<usize>,
+    },
+    /// A group asks for a metric of its own where one metric is over all tensors.
+    #[error("group `{group}` asks for its own metric: a metric over whole tensors is one for all groups; route the parameters of the group to a metric instead")]
+    OwnMetric {
+        /// The group.
+        group: String,
     },
     /// A metric exists as its inverse alone: it cannot lower an index or have a determinant.
     #[error(
