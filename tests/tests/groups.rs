@@ -1,7 +1,7 @@
 //! Groups of parameters, and the numbers that a step reports.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
-use ambient_metric::{Configuration, Covector, Group, Report, RmsProp, rules};
+use ambient_metric::{Bundle as _, Configuration, Covector, Group, Report, RmsProp, rules};
 use ambient_metric_conformance::compensated_sum;
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
@@ -46,10 +46,9 @@ fn rates_go_by_name_and_the_last_matching_group_wins() {
     assert_eq!(bits(&part(&theta, "b.bias")), [f64::to_bits(before.sum() - 0.25)]);
 }
 
-/// s, v̂, f′, r, ηr and ‖l‖ in that order.
-fn quantities(report: Report<f64>) -> [f64; 6] {
-    let Report { squared_length, averaged, slope, damping, effective_learning_rate, gradient_norm } = report;
-    [squared_length, averaged, slope, damping, effective_learning_rate, gradient_norm]
+/// The numbers of a report, in order.
+fn bits_of(report: Report<f64>) -> Vec<u64> {
+    report.scalars().map(f64::to_bits).collect()
 }
 
 proptest! {
@@ -82,9 +81,9 @@ proptest! {
         for name in ["b1", "b2"] {
             prop_assert_eq!(bits(&part(&together, name)), bits(&part(&alone, name)));
         }
-        let reports: Vec<_> = of_together.reports().map(|(name, report)| (name, quantities(report).map(f64::to_bits))).collect();
-        let own: Vec<_> = of_alone.reports().map(|(_, report)| quantities(report).map(f64::to_bits)).collect();
-        prop_assert_eq!(reports[1], ("own", own[0]));
+        let reports: Vec<_> = of_together.reports().map(|(name, report)| (name, bits_of(report))).collect();
+        let own: Vec<_> = of_alone.reports().map(|(_, report)| bits_of(report)).collect();
+        prop_assert_eq!(&reports[1], &("own", own[0].clone()));
     }
 
     /// s loses at most n + 4 roundings, its average and the correction 2t + 4 amplified by 1/(1 − β) ≤ 5, r and the norm six more.
@@ -106,8 +105,12 @@ proptest! {
             let averaged = v / (1.0 - beta.powi(i32::try_from(step + 1).unwrap()));
             let slope = 1.0 / loss;
             let damping = loss / (loss * loss + averaged);
-            let expected = [s, averaged, slope, damping, 0.1 * damping, squares.sqrt()];
-            for (found, expected) in quantities(report).into_iter().zip(expected) {
+            let determinant_ratio = 1.0 + slope * slope * averaged;
+            // Without coupling, ⟨c, c⟩ is zero and nothing is scaled back.
+            let expected =
+                [s, averaged, slope, damping, determinant_ratio, 0.0, 1.0, 0.1 * damping, squares.sqrt()];
+            prop_assert_eq!(report.scalars().count(), expected.len());
+            for (found, expected) in report.scalars().zip(expected) {
                 let allowed = 2.0 * f64::EPSILON / 2.0 * (17.0 + 4.0 + 5.0 * 14.0 + 6.0) * expected.abs();
                 prop_assert!((found - expected).abs() <= allowed, "{} beside {}", found, expected);
             }

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Configuration, Coupling, Covector, Damped, Dense, Descent,
-    DiagonalMetric, Ema, Embedding, Error, Euclidean, Exact as FullInverse, Given, Group, HeavyBall, Height, Identity, Induced, Kronecker,
-    Log, MetricConfiguration, MetricDescent, Momentum, Muon, Nesterov, NoMomentum, Part, Placement, RmsProp, Sqrt, Tensor, Vector,
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Configuration, Coupling, Covector, Damped,
+    Dense, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, Exact as FullInverse, Given, Group, HeavyBall,
+    Height, Identity, Induced, Kronecker, Log, MetricConfiguration, MetricDescent, Momentum, Muon, Nesterov,
+    NoMomentum, Part, Placement, RmsProp, Sqrt, Vector,
 };
-use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, Trajectory, compensated_sum, fractions, positive_fractions, trajectories};
+use ambient_metric_conformance::{
+    Exact, Fraction, Matrix, Reference, Trajectory, compensated_sum, fractions, positive_fractions, trajectories,
+};
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::{Quadratic, cases};
 use ndarray::{Array1, array};
@@ -445,7 +448,10 @@ where
             let before = theta.clone();
             refused = step(&mut optimiser, &mut theta, bad).err();
             assert!(refused.is_some(), "the bad step was taken");
-            assert_eq!(theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>(), before.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>());
+            assert_eq!(
+                theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+                before.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+            );
             assert_eq!(optimiser.steps(), 1);
         }
         step(&mut optimiser, &mut theta, good).unwrap();
@@ -482,7 +488,8 @@ fn bad_gradients_and_losses_are_refused_and_leave_no_trace() {
 fn a_coupling_that_is_too_strong_is_refused_or_scaled_back_and_the_report_says_so() {
     let start = vector(&[1.0, 2.0]);
     let (good, long) = ([vector(&[0.3, 0.4])], [vector(&[3.0, 4.0])]);
-    let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0]).unwrap(), Identity, 0.25, NoMomentum).coupled(AlongGradient(1.0));
+    let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0]).unwrap(), Identity, 0.25, NoMomentum)
+        .coupled(AlongGradient(1.0));
     let error = leaves_no_trace(&rule, &start, (&good, [1.0]), (&long, [1.0]));
     assert!(matches!(error, Error::Coupling { squared_length } if (squared_length - 25.0).abs() < 1e-13), "{error}");
 
@@ -515,20 +522,30 @@ fn matrices_that_are_no_metric_are_refused_when_they_are_given() {
     assert!(matches!(Dense::new(vec![vec![1.0, 2.0], vec![2.0, 1.0]]), Err(Error::IndefiniteMatrix { order: 2 })));
     assert!(matches!(Dense::new(vec![vec![0.0]]), Err(Error::IndefiniteMatrix { order: 1 })));
     assert!(matches!(Dense::new(vec![vec![f64::NAN]]), Err(Error::IndefiniteMatrix { order: 1 })));
-    assert!(matches!(Dense::new(vec![vec![1.0, 2.0], vec![1.0, 8.0]]), Err(Error::AsymmetricMatrix { row: 1, column: 0 })));
+    assert!(matches!(
+        Dense::new(vec![vec![1.0, 2.0], vec![1.0, 8.0]]),
+        Err(Error::AsymmetricMatrix { row: 1, column: 0 })
+    ));
     assert!(matches!(Dense::new(vec![vec![1.0, 2.0], vec![2.0]]), Err(Error::Shape { .. })));
     let metric = Dense::diagonal(&[1.0, 2.0]).unwrap();
     let refused = metric.begin(&vector(&[1.0, 2.0, 3.0]));
-    assert!(matches!(refused, Err(Error::Shape { expected, found, .. }) if (expected.as_slice(), found.as_slice()) == (&[2], &[3])));
+    assert!(
+        matches!(refused, Err(Error::Shape { expected, found, .. }) if (expected.as_slice(), found.as_slice()) == (&[2], &[3]))
+    );
 }
 
 #[test]
 fn a_vector_is_refused_by_metrics_of_matrices_and_named() {
     let theta = Parameters::new([("w", array![[1.0, 2.0]].into_dyn()), ("x.bias", array![1.0].into_dyn())]).unwrap();
-    let muon = MetricConfiguration::new(MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
-    let kronecker = MetricConfiguration::new(MetricDescent::new(Kronecker::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
+    let muon =
+        MetricConfiguration::new(MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
+    let kronecker = MetricConfiguration::new(MetricDescent::new(Kronecker::default(), Identity, 0.0, NoMomentum), 0.1)
+        .build(&theta);
     for error in [muon.err().unwrap(), kronecker.err().unwrap()] {
-        assert!(matches!(&error, Error::NotAMatrix { parameter, shape, .. } if parameter == "x.bias" && *shape == [1]), "{error}");
+        assert!(
+            matches!(&error, Error::NotAMatrix { parameter, shape, .. } if parameter == "x.bias" && *shape == [1]),
+            "{error}"
+        );
     }
 }
 
@@ -538,7 +555,9 @@ fn what_only_one_loss_can_have_is_refused_for_several() {
     let gradients = [Covector(theta.clone()), Covector(theta.clone())];
     let two = [Height { embedding: Identity, xi: 1.0 }; 2];
     let mut moved = theta.clone();
-    let mut muon = MetricConfiguration::new(MetricDescent::of_heights(Muon::default(), two, NoMomentum), 0.1).build(&theta).unwrap();
+    let mut muon = MetricConfiguration::new(MetricDescent::of_heights(Muon::default(), two, NoMomentum), 0.1)
+        .build(&theta)
+        .unwrap();
     let refused = muon.step_losses(&mut moved, gradients.each_ref(), [1.0, 1.0]);
     assert!(matches!(refused, Err(Error::Losses { expected: 1, found: 2 })), "{refused:?}");
     assert_eq!(moved, theta);

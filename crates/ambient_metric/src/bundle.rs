@@ -54,7 +54,7 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
     fn plus(self, other: Self) -> Self;
 
     /// The scalars, in order.
-    fn iter(&self) -> impl Iterator<Item = S> {
+    fn scalars(&self) -> impl Iterator<Item = S> {
         (0..Self::LEN).filter_map(|slot| self.get(slot))
     }
 }
@@ -111,22 +111,23 @@ impl<S: Field> Bundle<S> for S {
     }
 }
 
-impl<S: Field, const N: usize> Bundle<S> for [S; N] {
-    const LEN: usize = N;
+impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
+    const LEN: usize = N * B::LEN;
     #[inline(always)]
     fn build(next: &mut impl FnMut() -> S) -> Self {
-        core::array::from_fn(|_| next())
+        core::array::from_fn(|_| B::build(next))
     }
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
-        <[S]>::get(self, slot).copied()
+        let inner = slot.checked_rem(B::LEN)?;
+        <[B]>::get(self, slot / B::LEN)?.get(inner)
     }
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
-        core::array::from_fn(|slot| self[slot] + other[slot])
+        core::array::from_fn(|place| self[place].plus(other[place]))
     }
     fn names() -> Vec<String> {
-        (0..N).map(|slot| slot.to_string()).collect()
+        (0..N).flat_map(|place| nested_names::<S, B>(&place.to_string())).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bundle::Bundle;
 use crate::configuration::{Configuration, Groups};
-use crate::error::{Error, require_non_negative};
+use crate::error::Error;
 use crate::layout::{Layout, Part};
 use crate::rule::Rule;
 use crate::scalar::Element;
@@ -42,8 +42,8 @@ pub struct Checkpoint<R> {
     pub configuration: Configuration<R>,
     /// η of every group as it was set last: first the parameters in no group.
     pub learning_rates: Vec<f64>,
-    /// ξ as it was set last.
-    pub xi: f64,
+    /// ξ of every loss as it was set last.
+    pub xi: Vec<f64>,
     /// How many steps were taken.
     pub steps: u64,
     /// Scalar memory by name, one map for every sum: first the global one, then those of groups with their own metric.
@@ -113,7 +113,6 @@ impl<R: Rule> Checkpoint<R> {
     pub fn new<T: Tensor>(
         configuration: &Configuration<R>,
         groups: &Groups,
-        xi: f64,
         steps: u64,
         memory: &[Vec<f64>],
         layout: &Layout,
@@ -136,8 +135,8 @@ impl<R: Rule> Checkpoint<R> {
             version: VERSION,
             rule_name: configuration.rule.name(),
             configuration: configuration.clone(),
-            learning_rates: groups.rates.iter().map(|rates| rates.learning_rate).collect(),
-            xi,
+            learning_rates: groups.named().map(|rates| rates.learning_rate).collect(),
+            xi: groups.xi.clone(),
             steps,
             memory: memory.iter().map(|pool| names.iter().cloned().zip(pool.iter().copied()).collect()).collect(),
             parameters,
@@ -191,12 +190,15 @@ impl<R: Rule> Checkpoint<R> {
                 tensor.write(index, &elements)?;
             }
         }
-        require_len("learning_rates", self.learning_rates.len(), groups.rates.len())?;
-        for (rates, &learning_rate) in groups.rates.iter_mut().zip(&self.learning_rates) {
-            require_non_negative("learning_rate", learning_rate)?;
-            rates.learning_rate = learning_rate;
+        let names: Vec<String> = groups.named().map(|rates| rates.name.clone()).collect();
+        require_len("learning_rates", self.learning_rates.len(), names.len())?;
+        for (name, &learning_rate) in names.iter().zip(&self.learning_rates) {
+            groups.set_learning_rate(name, learning_rate)?;
         }
-        require_non_negative("xi", self.xi)?;
+        require_len("xi", self.xi.len(), groups.xi.len())?;
+        for (loss, &xi) in self.xi.iter().enumerate() {
+            groups.set_xi(loss, xi)?;
+        }
         require_len("memory", self.memory.len(), groups.pools)?;
         let names = <R::Memory<f64> as Bundle<f64>>::names();
         self.memory.iter().enumerate().map(|(pool, saved)| read_memory(pool, saved, &names)).collect()

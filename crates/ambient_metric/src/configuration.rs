@@ -2,6 +2,7 @@
 
 use wildmatch::WildMatch;
 
+use crate::bundle::Bundle;
 use crate::error::{Error, require_non_negative};
 use crate::layout::Layout;
 use crate::rule::Rule;
@@ -118,6 +119,8 @@ pub struct Groups {
     pub group_of_part: Vec<usize>,
     /// How many sums there are: the global one, and one for every group with its own metric.
     pub pools: usize,
+    /// ξ of every loss.
+    pub xi: Vec<f64>,
 }
 
 impl Groups {
@@ -128,14 +131,56 @@ impl Groups {
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         require_non_negative("learning_rate", learning_rate)?;
-        let known = || self.rates.iter().map(|rates| rates.name.clone()).collect();
-        match self.rates.iter().position(|rates| rates.name == group) {
-            Some(found) => {
-                self.rates[found].learning_rate = learning_rate;
-                Ok(())
-            }
-            None => Err(Error::UnknownGroup { group: group.to_owned(), known: known() }),
+        let mut found = false;
+        for rates in self.rates.iter_mut().filter(|rates| rates.name == group) {
+            rates.learning_rate = learning_rate;
+            found = true;
         }
+        if found {
+            return Ok(());
+        }
+        Err(Error::UnknownGroup {
+            group: group.to_owned(),
+            known: self.named().map(|rates| rates.name.clone()).collect(),
+        })
+    }
+
+    /// Changes ξ of a loss; the first, and often the only one, is 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    pub fn set_xi(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        require_non_negative("xi", xi)?;
+        let expected = self.xi.len();
+        let current = self.xi.get_mut(loss).ok_or(Error::Losses { expected, found: loss.saturating_add(1) })?;
+        *current = xi;
+        Ok(())
+    }
+
+    /// The rates of every group of the configuration, once each: a rule that [learns per tensor](Rule::learns_per_tensor) makes a group of
+    /// every tensor, and those of one group of the configuration share a name.
+    pub fn named(&self) -> impl Iterator<Item = &Rates> {
+        let repeats = |index: usize| index > 0 && self.rates[index - 1].name == self.rates[index].name;
+        (0..self.rates.len()).filter(move |&index| !repeats(index)).map(|index| &self.rates[index])
+    }
+
+    /// A group for every part, with the rates of the group that it was in.
+    fn per_part(self) -> Self {
+        let mut rates = Vec::new();
+        let mut group_of_part = self.group_of_part.clone();
+        for (group, of_group) in self.rates.into_iter().enumerate() {
+            let members: Vec<usize> =
+                (0..self.group_of_part.len()).filter(|&part| self.group_of_part[part] == group).collect();
+            for &part in &members {
+                group_of_part[part] = rates.len();
+                rates.push(of_group.clone());
+            }
+            if members.is_empty() {
+                rates.push(of_group);
+            }
+        }
+        Self { rates, group_of_part, ..self }
     }
 }
 
@@ -225,7 +270,8 @@ impl<R: Rule> Configuration<R> {
                 pool,
             });
         }
-        Ok(Groups { rates, group_of_part, pools })
+        let groups = Groups { rates, group_of_part, pools, xi: self.rule.xi().scalars().collect() };
+        Ok(if self.rule.learns_per_tensor() { groups.per_part() } else { groups })
     }
 
     fn validate(&self) -> Result<(), Error> {

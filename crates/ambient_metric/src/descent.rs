@@ -1,10 +1,9 @@
 //! Descent: the rule θ ← θ − η P(m̂) − ηλθ for any preconditioner P and any momentum.
 
 use crate::bundle;
-use crate::bundle::Bundle;
 use crate::error::Error;
 use crate::momentum::Momentum;
-use crate::preconditioner::{Damping, Inputs, Outcome, Preconditioner};
+use crate::preconditioner::{Damping, Inputs, Local, Outcome, Preconditioner, Totals};
 use crate::rule::{Advanced, Coordinate, Rule};
 use crate::scalar::Real;
 
@@ -66,14 +65,24 @@ bundle! {
 }
 
 bundle! {
-    /// The bias corrections of one step.
-    pub nested struct Corrections<M, S> { momentum: M, metric: S }
+    /// The bias corrections of one step, and what the preconditioner needs of its memory.
+    pub nested struct Corrections<M, S, P> { momentum: M, metric: S, preconditioner: P }
 }
 
 bundle! {
     /// η, ηλ and the preconditioner's factors.
     pub nested struct Multipliers<S, D, P> { learning_rate: S, decay: D, preconditioner: P }
 }
+
+/// A coordinate as the preconditioner is to see it: the states after the gradient, and the momentum covector.
+struct Seen<Q, P, S> {
+    state: Q,
+    corrected: P,
+    local: Local<S>,
+}
+
+/// The state per element of a descent.
+type State<P, M, S> = Carried<<M as Momentum>::State<S>, <P as Preconditioner>::State<S>>;
 
 impl<P: Preconditioner, M: Momentum> Descent<P, M> {
     /// The powers of step t from those of step t − 1.
@@ -84,24 +93,29 @@ impl<P: Preconditioner, M: Momentum> Descent<P, M> {
         }
     }
 
-    /// The state after the gradient has been seen.
+    /// The coordinate after the gradient has been seen.
     #[inline(always)]
-    fn observe<S: Real>(
+    fn see<S: Real>(
         &self,
-        state: Carried<M::State<S>, P::State<S>>,
-        gradient: S,
-    ) -> Carried<M::State<S>, P::State<S>> {
-        Carried {
-            momentum: self.momentum.remember(state.momentum, gradient),
-            metric: self.preconditioner.observe(state.metric, gradient),
+        corrections: <Self as Rule>::Corrections<S>,
+        at: Coordinate<S, State<P, M, S>, S>,
+    ) -> Seen<State<P, M, S>, P::State<S>, S> {
+        let momentum = self.momentum.remember(at.state.momentum, at.gradient);
+        let metric = self.preconditioner.observe(at.state.metric, at.gradient);
+        let covector = self.momentum.covector(corrections.momentum, momentum, at.gradient);
+        Seen {
+            state: Carried { momentum, metric },
+            corrected: self.preconditioner.unbias(corrections.metric, metric),
+            local: Local { parameter: at.parameter, gradient: at.gradient, momentum: covector },
         }
     }
 }
 
 impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
-    type State<S: Real> = Carried<M::State<S>, P::State<S>>;
+    type PerLoss<S: Real> = S;
+    type State<S: Real> = State<P, M, S>;
     type Memory<S: Real> = Memory<Powers<S>, P::Memory<S>>;
-    type Corrections<S: Real> = Corrections<M::Corrections<S>, S>;
+    type Corrections<S: Real> = Corrections<M::Corrections<S>, S, P::Corrections<S>>;
     type Sums<S: Real> = P::Sums<S>;
     type Multipliers<S: Real> = Multipliers<S, S, P::Factors<S>>;
 
@@ -111,7 +125,11 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
 
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {
         let powers = self.tick(memory.powers);
-        Corrections { momentum: self.momentum.correct(powers.momentum), metric: S::one() / (S::one() - powers.metric) }
+        Corrections {
+            momentum: self.momentum.correct(powers.momentum),
+            metric: S::one() / (S::one() - powers.metric),
+            preconditioner: self.preconditioner.correct(memory.preconditioner),
+        }
     }
 
     #[inline(always)]
@@ -120,17 +138,15 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
         corrections: Self::Corrections<S>,
         at: Coordinate<S, Self::State<S>, S>,
     ) -> Self::Sums<S> {
-        let state = self.observe(at.state, at.gradient);
-        let metric = state.metric.map(|slot| slot * corrections.metric);
-        let covector = self.momentum.covector(corrections.momentum, state.momentum, at.gradient);
-        self.preconditioner.measure(metric, at.gradient, covector)
+        let seen = self.see(corrections, at);
+        self.preconditioner.measure(corrections.preconditioner, seen.corrected, seen.local)
     }
 
     fn damp<S: Real>(
         &self,
-        inputs: Inputs<S>,
+        inputs: Inputs<S, S>,
         memory: Self::Memory<S>,
-        sums: Self::Sums<S>,
+        sums: Totals<Self::Sums<S>>,
     ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>> {
         let outcome = self.preconditioner.damp(inputs, memory.preconditioner, sums);
         Outcome {
@@ -151,14 +167,20 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
         multipliers: Self::Multipliers<S>,
         at: Coordinate<S, Self::State<S>, S>,
     ) -> Advanced<S, Self::State<S>> {
-        let state = self.observe(at.state, at.gradient);
-        let metric = state.metric.map(|slot| slot * corrections.metric);
-        let covector = self.momentum.covector(corrections.momentum, state.momentum, at.gradient);
-        let step = self.preconditioner.apply(multipliers.preconditioner, metric, at.gradient, covector);
+        let Seen { state, corrected, local } = self.see(corrections, at);
+        let factors = multipliers.preconditioner;
+        let step = self.preconditioner.apply(corrections.preconditioner, factors, corrected, local);
         Advanced {
             parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
-            state,
+            state: Carried {
+                momentum: state.momentum,
+                metric: self.preconditioner.settle(factors, state.metric, at.gradient),
+            },
         }
+    }
+
+    fn learns_per_tensor(&self) -> bool {
+        self.preconditioner.learns_per_tensor()
     }
 
     fn xi(&self) -> f64 {

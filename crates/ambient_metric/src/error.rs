@@ -107,7 +107,9 @@ pub enum Error {
         squared_length: f64,
     },
     /// A metric is not positive definite: its determinant is not above zero.
-    #[error("the metric of {rule} has det g / det γ = {determinant_ratio}, which must be above zero: lower ξ or the coupling")]
+    #[error(
+        "the metric of {rule} has det g / det γ = {determinant_ratio}, which must be above zero: lower ξ or the coupling"
+    )]
     Determinant {
         /// The rule.
         rule: String,
@@ -143,7 +145,9 @@ pub enum Error {
         shape: Vec<usize>,
     },
     /// A group asks for a metric of its own where one metric is over all tensors.
-    #[error("group `{group}` asks for its own metric: a metric over whole tensors is one for all groups; route the parameters of the group to a metric instead")]
+    #[error(
+        "group `{group}` asks for its own metric: a metric over whole tensors is one for all groups; route the parameters of the group to a metric instead"
+    )]
     OwnMetric {
         /// The group.
         group: String,
@@ -209,6 +213,14 @@ pub enum Error {
     UnknownGroup {
         /// The name asked for.
         group: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The state of a rule has no slot of this name.
+    #[error("the rule keeps no state `{slot}`; it keeps {}", list(known))]
+    UnknownState {
+        /// The name asked for.
+        slot: String,
         /// The names that exist.
         known: Vec<String>,
     },

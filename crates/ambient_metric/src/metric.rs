@@ -7,6 +7,7 @@ use crate::bundle::Bundle;
 use crate::embedding::short_name;
 use crate::error::{Error, require_decay};
 use crate::kernel::{Kernel, Uniforms};
+use crate::preconditioner::Totals;
 use crate::scalar::{Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite};
 
@@ -379,6 +380,140 @@ pub trait DiagonalMetric: Sync {
 pub(crate) fn check_diagonal<M: DiagonalMetric>(metric: &M) -> Result<(), Error> {
     metric.validate()?;
     require_decay("decay", metric.decay())
+}
+
+/// A diagonal base metric that may learn from the steps taken on it: [`LearnedScalar`](crate::LearnedScalar) and
+/// [`LearnedDiagonal`](crate::LearnedDiagonal) do. Every [`DiagonalMetric`] is one that learns nothing; implement that trait where it suffices.
+///
+/// # Mathematics
+///
+/// At coordinate i, with z the memory of the metric as a whole and ρᵢ the state of the coordinate, corrected as that of a [`DiagonalMetric`]:
+///
+/// γ⁻¹ᵢᵢ = inverse(share(z), ρᵢ). After the step, with the sums Λ = Σᵢ lesson(share(z), ρᵢ, lᵢ) over all parameters and Λ_p over one tensor,
+/// z ← learn(z, ξ, s, Λ) and ρᵢ ← settle(correction(ξ, Λ, Λ_p), ρᵢ, lᵢ).
+///
+/// # Requirements
+///
+/// `inverse` is above zero. State begins at zero.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{LearnedScalar, PointwiseMetric};
+///
+/// let metric = LearnedScalar { kappa: 0.5, ..LearnedScalar::default() };
+/// let memory = metric.learn(metric.begin(), 1.0, 0.25, 0.0);
+/// assert_eq!(metric.inverse(metric.share(memory), ()), 0.125_f64.exp());
+/// ```
+pub trait PointwiseMetric: Sync {
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+    /// What is kept once.
+    type Memory<S: Real>: Bundle<S>;
+    /// What γ⁻¹ needs of the memory, the same for every element.
+    type Shared<S: Real>: Bundle<S>;
+    /// What is summed to learn from.
+    type Lesson<S: Real>: Bundle<S>;
+    /// What the state of every element learns by, the same for all of a group or tensor.
+    type Correction<S: Real>: Bundle<S>;
+
+    /// The decay of a moving average in the state; as [`DiagonalMetric::decay`].
+    fn decay(&self) -> f64 {
+        0.0
+    }
+
+    /// The memory before the first step.
+    fn begin<S: Real>(&self) -> Self::Memory<S>;
+
+    /// What γ⁻¹ needs of the memory.
+    fn share<S: Real>(&self, memory: Self::Memory<S>) -> Self::Shared<S>;
+
+    /// The state after a gradient has been seen, before the step.
+    fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// The diagonal element of γ⁻¹.
+    fn inverse<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>) -> S;
+
+    /// What one coordinate adds to the sums that the metric learns from.
+    fn lesson<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>, gradient: S) -> Self::Lesson<S>;
+
+    /// The memory after the step, from ξ, s = ξ⟨l, l⟩ and the sums over all parameters.
+    fn learn<S: Real>(
+        &self,
+        memory: Self::Memory<S>,
+        xi: S,
+        squared_length: S,
+        lesson: Self::Lesson<S>,
+    ) -> Self::Memory<S>;
+
+    /// What the states learn by, from ξ and the sums.
+    fn correction<S: Real>(&self, xi: S, lessons: Totals<Self::Lesson<S>>) -> Self::Correction<S>;
+
+    /// The state after the step.
+    fn settle<S: Real>(&self, correction: Self::Correction<S>, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// Whether [`correction`](Self::correction) needs the sums of every tensor by itself.
+    fn learns_per_tensor(&self) -> bool {
+        false
+    }
+
+    /// Accepts the metric's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error>;
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+impl<M: DiagonalMetric> PointwiseMetric for M {
+    type State<S: Real> = M::State<S>;
+    type Memory<S: Real> = ();
+    type Shared<S: Real> = ();
+    type Lesson<S: Real> = ();
+    type Correction<S: Real> = ();
+
+    fn decay(&self) -> f64 {
+        DiagonalMetric::decay(self)
+    }
+
+    fn begin<S: Real>(&self) {}
+
+    fn share<S: Real>(&self, (): ()) {}
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
+        DiagonalMetric::observe(self, state, gradient)
+    }
+
+    #[inline(always)]
+    fn inverse<S: Real>(&self, (): (), state: M::State<S>) -> S {
+        DiagonalMetric::inverse(self, state)
+    }
+
+    #[inline(always)]
+    fn lesson<S: Real>(&self, (): (), _state: M::State<S>, _gradient: S) {}
+
+    fn learn<S: Real>(&self, (): (), _xi: S, _squared_length: S, (): ()) {}
+
+    fn correction<S: Real>(&self, _xi: S, _lessons: Totals<()>) {}
+
+    #[inline(always)]
+    fn settle<S: Real>(&self, (): (), state: M::State<S>, _gradient: S) -> M::State<S> {
+        state
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        check_diagonal(self)
+    }
+
+    fn name(&self) -> String {
+        DiagonalMetric::name(self)
+    }
 }
 
 /// What a [`DiagonalMetric`] remembers on a backend: its state as tensors, and the power βᵗ of its bias correction.

@@ -1,10 +1,11 @@
 //! Descent over any base metric: what the steps of a metric that is not pointwise are made of.
 
+use crate::coupling::{Coupling, Guard, Uncoupled};
 use crate::embedding::{Embedding, short_name};
 use crate::error::{Error, require, require_decay};
+use crate::induced::{Damped, Exact, Placement};
+use crate::losses::{Height, Heights};
 use crate::momentum::Momentum;
-use crate::preconditioner::{Damped, Exact, Placement};
-use crate::shim::{Coupling, Guard, Height, Heights, Uncoupled};
 
 /// Descent on the common surface of K losses over any [`BaseMetric`](crate::BaseMetric), pointwise or not.
 ///

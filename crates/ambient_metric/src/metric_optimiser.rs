@@ -2,19 +2,19 @@
 
 use crate::bundle::Bundle;
 use crate::configuration::{Configuration, Group, Groups};
-use crate::coupling::{CouplingProducts, coupled_step};
+use crate::coupling::{Coupling, CouplingProducts, Guard, coupled_step};
 use crate::descent::Descent;
 use crate::error::{Error, require_non_negative};
+use crate::induced::Placement;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
-use crate::losses::{Gram, joint_damping};
+use crate::losses::{Gram, Heights, joint_damping};
 use crate::metric::{BaseMetric, WithState};
 use crate::metric_descent::MetricDescent;
 use crate::momentum::{Momentum, NoMomentum};
-use crate::preconditioner::{Damping, Placement};
+use crate::preconditioner::{Damping, Local};
 use crate::remembered::Remembered;
 use crate::scalar::{Element, Field, Real};
-use crate::shim::{Coupling, Guard, Heights, Local};
 use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, contract, find_non_finite};
 use crate::{Euclidean, embedding::short_name};
 
@@ -341,9 +341,8 @@ where
         let gram = gram(&measured, &raised)?;
         self.check_lengths(&gram)?;
         let (kept, fresh) = (<Wide<T> as Field>::constant(rule.beta), <Wide<T> as Field>::constant(1.0 - rule.beta));
-        let average = Gram::from_entries(|row, column| {
-            kept * self.average.entry(row, column) + fresh * gram.entry(row, column)
-        });
+        let average =
+            Gram::from_entries(|row, column| kept * self.average.entry(row, column) + fresh * gram.entry(row, column));
         let power = self.power * kept;
         let corrected =
             Gram::from_entries(|row, column| average.entry(row, column) / (<Wide<T> as Field>::one() - power));
@@ -386,7 +385,7 @@ where
 
     /// Accepts inner products that are finite, and lengths that are not negative.
     fn check_lengths(&self, gram: &Gram<Wide<T>, K>) -> Result<(), Error> {
-        if !gram.iter().all(Element::is_finite) {
+        if !gram.scalars().all(Element::is_finite) {
             return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
         }
         if (0..K).any(|loss| gram.entry(loss, loss).is_negative()) {
@@ -405,7 +404,9 @@ where
         state: &M::State,
     ) -> Result<Option<Coupled<T>>, Error> {
         let rule = &self.configuration.rule;
-        let ([gradient, ..], [raised, ..], [momentum, ..]) = (measured.as_slice(), raised, momenta) else { return Ok(None) };
+        let ([gradient, ..], [raised, ..], [momentum, ..]) = (measured.as_slice(), raised, momenta) else {
+            return Ok(None);
+        };
         if !rule.is_coupled() {
             return Ok(None);
         }
@@ -498,12 +499,8 @@ where
                 T::sum(&MeasurePlacement(&rule.placement), Uniforms::same(&()), operands, &mut sums)?;
             }
             let [sums] = sums;
-            let damping = Damping {
-                squared_length: averaged[0],
-                averaged: averaged[0],
-                slope: slopes[0],
-                damping: weights.damping[0],
-            };
+            let [slope, averaged, damping] = [slopes[0], averaged[0], weights.damping[0]];
+            let damping = Damping::uncoupled(averaged, averaged, slope, damping, weights.determinant_ratio);
             let factors = rule.placement.factors(damping, length, sums);
             T::update(&Place(&rule.placement), Uniforms::same(&factors), &mut direction.0, &mut [], &[&raised.0])?;
             return Ok(direction);

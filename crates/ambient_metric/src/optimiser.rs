@@ -3,11 +3,11 @@
 use crate::bundle;
 use crate::bundle::Bundle;
 use crate::checkpoint::Checkpoint;
-use crate::configuration::{Configuration, Groups, Rates};
-use crate::error::{Error, require_non_negative};
+use crate::configuration::{Configuration, Groups};
+use crate::error::Error;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
-use crate::preconditioner::Inputs;
+use crate::preconditioner::{Inputs, Totals};
 use crate::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
@@ -48,9 +48,16 @@ bundle! {
         slope,
         /// r = f′ / (1 + f′² v̂), the damping.
         damping,
+        /// det g / det γ = 1 + f′² v̂: the square of how much larger a patch of the surface is than its shadow on the parameters.
+        determinant_ratio,
+        /// ⟨c, c⟩ of the coupling covector as it enters the metric; zero without coupling.
+        coupling,
+        /// What the coupling covector was multiplied by to keep ⟨c, c⟩ below one; one where nothing was needed.
+        coupling_scale,
         /// η r, the learning rate that the base optimiser would need for the same step.
         effective_learning_rate,
-        /// ‖l‖, the Euclidean norm of the gradient over the parameters that share this sum; infinite where its square overflows.
+        /// ‖l‖, the Euclidean norm of the gradient (of all gradients together) over the parameters that share this sum; infinite where
+        /// its square overflows.
         gradient_norm,
     }
 }
@@ -101,7 +108,6 @@ bundle! {
 #[derive(Clone, Debug)]
 pub struct Optimiser<R: Rule, T: Tensor> {
     configuration: Configuration<R>,
-    xi: f64,
     layout: Layout,
     groups: Groups,
     state: Vec<T>,
@@ -150,7 +156,6 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         let count = groups.rates.len();
         let is_fragile = !stands_zero::<R, T::Element>(&configuration.rule);
         Ok(Self {
-            xi: configuration.rule.xi(),
             acts: Acts {
                 corrections: vec![Bundle::<Wide<T>>::zero(); count],
                 measured: vec![Bundle::<Wide<T>>::zero(); count],
@@ -177,42 +182,85 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     ///
     /// Nothing is written where an error is returned: [`Error::MissingParameter`], [`Error::UnknownParameter`],
     /// [`Error::Shape`], [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`], [`Error::NotPositiveDefinite`],
-    /// [`Error::Overflow`], [`Error::Backend`]. What is not looked for is a step so large that a parameter overflows: a learning
-    /// rate of 1e300, say.
+    /// [`Error::Coupling`], [`Error::Determinant`], [`Error::Overflow`], [`Error::Backend`], and [`Error::Losses`] for a rule of several
+    /// losses. What is not looked for is a step so large that a parameter overflows: a learning rate of 1e300, say.
     pub fn step(
         &mut self,
         parameters: &mut T,
         gradient: &Covector<T>,
         loss: Wide<T>,
     ) -> Result<Report<Wide<T>>, Error> {
+        self.advance(parameters, &[&gradient.0], &[loss])
+    }
+
+    /// As [`step`](Self::step), for a rule of several losses such as [`Joint`](crate::Joint): one gradient and one loss for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Configuration, Covector, Euclidean, Height, Identity, Joint, Log, NoMomentum};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::from(array![1.0_f64, 1.0]);
+    /// let heights = (Height { embedding: Identity, xi: 1.0 }, Height { embedding: Log, xi: 0.5 });
+    /// let mut optimiser = Configuration::new(Joint::new(Euclidean, heights, NoMomentum), 0.1).build(&theta)?;
+    /// let (first, second) = (Covector(Parameters::from(array![1.0, 0.0])), Covector(Parameters::from(array![0.0, 1.0])));
+    /// let report = optimiser.step_losses(&mut theta, &[&first, &second], &[2.0, 1.0])?;
+    /// // The gradients are orthogonal, so each loss is damped by itself: 1 / (1 + 1) and 1 / (1 + 1/2).
+    /// assert!((theta.iter().nth(1).unwrap() - (1.0 - 0.1 / 1.5)).abs() < 1e-15);
+    /// assert!((report.determinant_ratio - 3.0).abs() < 1e-15);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn step_losses(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+    ) -> Result<Report<Wide<T>>, Error> {
+        let gradients: Vec<&T> = gradients.iter().map(|gradient| &gradient.0).collect();
+        self.advance(parameters, &gradients, losses)
+    }
+
+    fn advance(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Result<Report<Wide<T>>, Error> {
         let rule = &self.configuration.rule;
+        let expected = <R::PerLoss<f64> as Bundle<f64>>::LEN;
+        for found in [gradients.len(), losses.len()] {
+            if found != expected {
+                return Err(Error::Losses { expected, found });
+            }
+        }
         self.layout.check(parameters.layout())?;
-        self.layout.check(gradient.0.layout())?;
-        rule.check_loss(loss.to_f64())?;
+        for gradient in gradients {
+            self.layout.check(gradient.layout())?;
+        }
+        rule.check_loss(from_slice(losses, |loss| loss.to_f64()))?;
 
         let acts = &mut self.acts;
         for (corrections, rates) in acts.corrections.iter_mut().zip(&self.groups.rates) {
             *corrections = rule.correct(self.memory[rates.pool]);
         }
-        let operands = Operands { target: &*parameters, companions: &self.state, reads: &[&gradient.0] };
+        let operands = Operands { target: &*parameters, companions: &self.state, reads: gradients };
         let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.groups.group_of_part };
         T::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
 
-        acts.damp(rule, &self.groups.rates, &self.memory, loss, self.xi);
+        acts.damp(rule, &self.groups, &self.memory, losses);
         let sums_are_finite = acts.pooled.iter().all(is_finite);
         if !sums_are_finite {
-            find_non_finite(&gradient.0)?;
+            gradients.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
         }
-        if acts.reports.iter().any(|report| report.squared_length.is_negative()) {
-            return Err(Error::NotPositiveDefinite { metric: rule.name() });
-        }
+        acts.check_metric(rule)?;
         acts.check::<T::Element>()?;
 
         let uniforms = Uniforms { groups: &acts.passes, group_of_part: &self.groups.group_of_part };
         if !sums_are_finite || self.is_fragile {
             rehearse(rule, uniforms, operands)?;
         }
-        T::update(&Advance(rule), uniforms, parameters, &mut self.state, &[&gradient.0])?;
+        T::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
         self.memory.copy_from_slice(&acts.memory);
         self.steps = self.steps.saturating_add(1);
         let first = self.groups.group_of_part.iter().min().copied().unwrap_or(0);
@@ -227,7 +275,10 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
 
     /// What happened to every group in the last step: first the parameters in no group, then the groups in order.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report<Wide<T>>)> {
-        self.groups.rates.iter().map(|rates| rates.name.as_str()).zip(self.acts.reports.iter().copied())
+        let mut last = None;
+        let all = self.groups.rates.iter().map(|rates| rates.name.as_str()).zip(self.acts.reports.iter().copied());
+        // A rule that learns per tensor has a group, and the same report, for every tensor of a group.
+        all.filter(move |(name, _)| last.replace(*name) != Some(*name))
     }
 
     /// The configuration it was built from.
@@ -242,6 +293,25 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         &self.state
     }
 
+    /// Replaces a slot of the state by name, for what a user supplies: the coupling covector of [`Given`](crate::Given).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownState`], where the layouts differ, [`Error::NonFiniteGradient`] for values that are NaN or infinite, and where the
+    /// backend fails.
+    pub fn write_state(&mut self, slot: &str, values: &T) -> Result<(), Error> {
+        self.layout.check(values.layout())?;
+        find_non_finite(values)?;
+        let names = <R::State<T::Element> as Bundle<T::Element>>::names();
+        match self.state.iter_mut().zip(&names).find(|(_, name)| *name == slot) {
+            Some((tensor, _)) => {
+                *tensor = values.duplicate()?;
+                Ok(())
+            }
+            None => Err(Error::UnknownState { slot: slot.to_owned(), known: names }),
+        }
+    }
+
     /// Changes η of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
     ///
     /// # Errors
@@ -251,15 +321,22 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         self.groups.set_learning_rate(group, learning_rate)
     }
 
-    /// Changes ξ from the next step on, as a schedule does.
+    /// Changes ξ of the loss from the next step on, as a schedule does; for a rule of several losses see [`set_xi_of`](Self::set_xi_of).
     ///
     /// # Errors
     ///
     /// [`Error::Hyperparameter`] for ξ < 0.
     pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
-        require_non_negative("xi", xi)?;
-        self.xi = xi;
-        Ok(())
+        self.set_xi_of(0, xi)
+    }
+
+    /// Changes ξ of one of several losses, counted from zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    pub fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        self.groups.set_xi(loss, xi)
     }
 
     /// Everything that is needed to go on later, keyed by parameter names; it serialises with the feature `serde`.
@@ -272,9 +349,9 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         R: Clone,
     {
         let memory: Vec<Vec<f64>> =
-            self.memory.iter().map(|memory| memory.iter().map(Element::to_f64).collect()).collect();
-        let Self { configuration, groups, xi, steps, layout, state, .. } = self;
-        Checkpoint::new(configuration, groups, *xi, *steps, &memory, layout, state)
+            self.memory.iter().map(|memory| memory.scalars().map(Element::to_f64).collect()).collect();
+        let Self { configuration, groups, steps, layout, state, .. } = self;
+        Checkpoint::new(configuration, groups, *steps, &memory, layout, state)
     }
 
     /// An optimiser that goes on where a checkpoint was taken, for parameters like those it was taken from.
@@ -294,7 +371,6 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
             let mut saved = saved.into_iter();
             *loaded = Bundle::build(&mut || Field::constant(saved.next().unwrap_or(0.0)));
         }
-        optimiser.xi = checkpoint.xi;
         optimiser.steps = checkpoint.steps;
         Ok(optimiser)
     }
@@ -302,31 +378,52 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
 
 impl<R: Rule, S: Element> Acts<R, S> {
     /// Act 2 of every group, from the sums of act 1.
-    fn damp(&mut self, rule: &R, rates: &[Rates], memory: &[R::Memory<S>], loss: S, xi: f64) {
+    fn damp(&mut self, rule: &R, groups: &Groups, memory: &[R::Memory<S>], losses: &[S]) {
         self.pooled.fill(Bundle::<S>::zero());
-        for (measured, rates) in self.measured.iter().zip(rates) {
+        for (measured, rates) in self.measured.iter().zip(&groups.rates) {
             self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
         }
-        for (group, rates) in rates.iter().enumerate() {
-            let Measured { squared_gradient, rule: sums } = self.pooled[rates.pool];
+        for (group, rates) in groups.rates.iter().enumerate() {
+            let Measured { squared_gradient, rule: pool } = self.pooled[rates.pool];
             let inputs = Inputs {
-                loss,
+                loss: from_slice(losses, |&loss| loss),
                 learning_rate: S::constant(rates.learning_rate),
                 weight_decay: S::constant(rates.weight_decay),
-                xi: S::constant(xi),
+                xi: from_slice(&groups.xi, |&xi| S::constant(xi)),
             };
-            let outcome = rule.damp(inputs, memory[rates.pool], sums);
+            let outcome = rule.damp(inputs, memory[rates.pool], Totals { pool, group: self.measured[group].rule });
             self.passes[group] = Pass { corrections: self.corrections[group], multipliers: outcome.factors };
             self.memory[rates.pool] = outcome.memory;
+            let damping = outcome.report;
             self.reports[group] = Report {
-                squared_length: outcome.report.squared_length,
-                averaged: outcome.report.averaged,
-                slope: outcome.report.slope,
-                damping: outcome.report.damping,
-                effective_learning_rate: inputs.learning_rate * outcome.report.damping,
+                squared_length: damping.squared_length,
+                averaged: damping.averaged,
+                slope: damping.slope,
+                damping: damping.damping,
+                effective_learning_rate: inputs.learning_rate * damping.damping,
                 gradient_norm: squared_gradient.sqrt(),
+                determinant_ratio: damping.determinant_ratio,
+                coupling: damping.coupling,
+                coupling_scale: damping.coupling_scale,
             };
         }
+    }
+
+    /// Accepts metrics that are positive definite, as far as the step can tell.
+    fn check_metric(&self, rule: &R) -> Result<(), Error> {
+        for report in &self.reports {
+            if report.squared_length.is_negative() {
+                return Err(Error::NotPositiveDefinite { metric: rule.name() });
+            }
+            if !(report.coupling - S::one()).is_negative() {
+                return Err(Error::Coupling { squared_length: report.coupling.to_f64() });
+            }
+            if report.determinant_ratio.is_finite() && !(-report.determinant_ratio).is_negative() {
+                let determinant_ratio = report.determinant_ratio.to_f64();
+                return Err(Error::Determinant { rule: rule.name(), determinant_ratio });
+            }
+        }
+        Ok(())
     }
 
     /// Accepts memory that is finite, and multipliers that are finite in the type that the last act computes with, which may be
@@ -337,8 +434,14 @@ impl<R: Rule, S: Element> Acts<R, S> {
     }
 }
 
+/// The bundle of the converted numbers of a slice, with zeros for what is missing.
+fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> S) -> B {
+    let mut numbers = numbers.iter();
+    B::build(&mut || numbers.next().map_or_else(S::zero, &convert))
+}
+
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
-    bundle.iter().all(Element::is_finite)
+    bundle.scalars().all(Element::is_finite)
 }
 
 /// Accepts bundles that are finite in every slot, else names the slot.
@@ -348,7 +451,7 @@ fn named_finite<S: Element, B: Bundle<S>>(
     is_finite: impl Fn(S) -> bool,
 ) -> Result<(), Error> {
     for bundle in bundles {
-        if let Some(slot) = bundle.iter().position(|value| !is_finite(value)) {
+        if let Some(slot) = bundle.scalars().position(|value| !is_finite(value)) {
             let name = B::names().into_iter().nth(slot).unwrap_or_default();
             return Err(Error::Overflow { quantity: format!("the {what} `{name}`") });
         }
@@ -364,11 +467,11 @@ struct Rehearsal<'r, R>(&'r R);
 
 impl<R: Rule> Kernel for Rehearsal<'_, R> {
     type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
-    type Input<S: Real> = Coordinate<S, R::State<S>, S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
     type Output<S: Real> = S;
 
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> S {
-        Advance(self.0).evaluate(uniform, at).iter().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
+        Advance(self.0).evaluate(uniform, at).scalars().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
     }
 }
 

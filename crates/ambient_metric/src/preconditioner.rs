@@ -2,24 +2,22 @@
 
 use crate::bundle;
 use crate::bundle::Bundle;
-use crate::embedding::{Embedding, short_name};
-use crate::error::{Error, require_decay, require_non_negative};
+use crate::embedding::short_name;
+use crate::error::Error;
 use crate::metric::{DiagonalMetric, check_diagonal};
-use crate::momentum::average;
-use crate::pull_back::damping;
 use crate::scalar::Real;
 
 bundle! {
-    /// What the scalar act of a step is given besides sums and memory.
-    pub struct Inputs {
+    /// What the scalar act of a step is given besides sums and memory. `L` is one number, or one per loss.
+    pub nested struct Inputs<S, L> {
         /// The loss L whose gradient the step follows.
-        loss,
+        loss: L,
         /// η of the group.
-        learning_rate,
+        learning_rate: S,
         /// λ of the group.
-        weight_decay,
+        weight_decay: S,
         /// The metric coefficient ξ.
-        xi,
+        xi: L,
     }
 }
 
@@ -34,6 +32,12 @@ bundle! {
         slope,
         /// r = f′ / (1 + f′² v̂).
         damping,
+        /// det g / det γ = 1 + f′² v̂. A step is refused unless it is above zero.
+        determinant_ratio,
+        /// ⟨c, c⟩ of a coupling covector c as it enters the metric; zero without coupling. A step is refused unless it is below one.
+        coupling,
+        /// What c was multiplied by to keep ⟨c, c⟩ below one; one where nothing was needed.
+        coupling_scale,
     }
 }
 
@@ -41,7 +45,37 @@ impl<S: Real> Damping<S> {
     /// The flat limit ξ = 0 with f = identity: no damping.
     #[must_use]
     pub fn flat() -> Self {
-        Self { squared_length: S::zero(), averaged: S::zero(), slope: S::one(), damping: S::one() }
+        Self::uncoupled(S::zero(), S::zero(), S::one(), S::one(), S::one())
+    }
+
+    /// A surface whose height is orthogonal to the parameters.
+    #[must_use]
+    pub fn uncoupled(squared_length: S, averaged: S, slope: S, damping: S, determinant_ratio: S) -> Self {
+        let (coupling, coupling_scale) = (S::zero(), S::one());
+        Self { squared_length, averaged, slope, damping, determinant_ratio, coupling, coupling_scale }
+    }
+}
+
+bundle! {
+    /// What a preconditioner sees of one coordinate beside its state.
+    pub struct Local {
+        /// θ.
+        parameter,
+        /// l.
+        gradient,
+        /// m̂, the component of the covector to follow.
+        momentum,
+    }
+}
+
+bundle! {
+    /// The sums of act 1: over all parameters that share the metric, and over the group (or the tensor, see
+    /// [`Rule::learns_per_tensor`](crate::Rule::learns_per_tensor)) whose multipliers are asked for.
+    pub nested struct Totals<Q> {
+        /// Over all parameters that share the metric.
+        pool: Q,
+        /// Over the group alone.
+        group: Q,
     }
 }
 
@@ -60,12 +94,13 @@ bundle! {
 /// What turns a covector into a step vector, in the three acts measure → damp → apply.
 ///
 /// Every [`DiagonalMetric`] is one (it applies γ⁻¹ and measures nothing): with the RMSprop metric that is Adam's
-/// preconditioner. [`Induced`] is the one that this crate derives: the inverse of the pull-back metric of any base metric
-/// by any embedding. [`Descent`](crate::Descent) makes an optimiser of either.
+/// preconditioner. [`Induced`](crate::Induced) is the one that this crate derives: the inverse of the pull-back metric of any base metric
+/// by any embedding; [`Coupled`](crate::Coupled) and [`Bilinear`](crate::Bilinear) are it in an ambient metric with off-diagonal
+/// elements, [`Clipped`](crate::Clipped) the relatives that clip. [`Descent`](crate::Descent) makes an optimiser of each.
 ///
 /// # Mathematics
 ///
-/// The step vector is P(m̂), with P linear in the momentum covector m̂ once the sums are known:
+/// The step vector is P(m̂), where P depends on the gradient through sums and through the coordinate itself:
 ///
 /// Σ = Σᵢ measure(stateᵢ, lᵢ, m̂ᵢ), (factors, memory) = damp(L, ξ, memory, Σ), P(m̂)ᵢ = apply(factors, stateᵢ, lᵢ, m̂ᵢ).
 ///
@@ -78,15 +113,17 @@ bundle! {
 /// The three acts over the gradient (3, 4), by hand; with ξ = 1 the damping is r = 1/26:
 ///
 /// ```
-/// use ambient_metric::{Bundle, Euclidean, Identity, Induced, Inputs, Preconditioner};
+/// use ambient_metric::{Bundle, Euclidean, Identity, Induced, Inputs, Local, Preconditioner, Totals};
 ///
 /// let preconditioner = Induced::new(Euclidean, Identity, 1.0);
-/// let sums = preconditioner.measure((), 3.0, 3.0).plus(preconditioner.measure((), 4.0, 4.0));
+/// let at = |component: f64| Local { parameter: 0.0, gradient: component, momentum: component };
+/// let corrections = preconditioner.correct(preconditioner.begin::<f64>());
+/// let sums = preconditioner.measure(corrections, (), at(3.0)).plus(preconditioner.measure(corrections, (), at(4.0)));
 /// let inputs = Inputs { loss: 1.0, learning_rate: 0.1, weight_decay: 0.0, xi: preconditioner.xi() };
-/// let outcome = preconditioner.damp(inputs, preconditioner.begin(), sums);
+/// let outcome = preconditioner.damp(inputs, preconditioner.begin(), Totals { pool: sums, group: sums });
 ///
 /// assert_eq!(outcome.report.squared_length, 25.0);
-/// let component: f64 = preconditioner.apply(outcome.factors, (), 3.0, 3.0);
+/// let component: f64 = preconditioner.apply(corrections, outcome.factors, (), at(3.0));
 /// assert!((component - 3.0 / 26.0).abs() < 1e-15);
 /// ```
 ///
@@ -105,7 +142,9 @@ pub trait Preconditioner: Sync {
     type Sums<S: Real>: Bundle<S>;
     /// What is kept once.
     type Memory<S: Real>: Bundle<S>;
-    /// What `apply` multiplies by, the same for every element.
+    /// What `measure` and `apply` need of the memory, the same for every element.
+    type Corrections<S: Real>: Bundle<S>;
+    /// What `apply` multiplies by, the same for every element of a group.
     type Factors<S: Real>: Bundle<S>;
 
     /// The decay of moving averages in the state; as [`DiagonalMetric::decay`].
@@ -119,22 +158,50 @@ pub trait Preconditioner: Sync {
     /// The scalar state before the first step.
     fn begin<S: Real>(&self) -> Self::Memory<S>;
 
+    /// What the next step needs of the memory after the last one.
+    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S>;
+
     /// The state after the gradient has been seen.
     fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
 
-    /// Act 1: what one coordinate adds to the sums. The state has been updated and bias-corrected.
-    fn measure<S: Real>(&self, state: Self::State<S>, gradient: S, momentum: S) -> Self::Sums<S>;
+    /// The state with its moving averages corrected for their start at zero, by 1 / (1 − βᵗ) with β the [`decay`](Self::decay).
+    #[inline(always)]
+    fn unbias<S: Real>(&self, correction: S, state: Self::State<S>) -> Self::State<S> {
+        state.map(|slot| slot * correction)
+    }
 
-    /// Act 2: factors and new memory from the sums.
+    /// Act 1: what one coordinate adds to the sums. The state has been updated and bias-corrected.
+    fn measure<S: Real>(&self, corrections: Self::Corrections<S>, state: Self::State<S>, at: Local<S>)
+    -> Self::Sums<S>;
+
+    /// Act 2: factors and new memory from the sums. The memory must depend on nothing that differs between groups which share a sum.
     fn damp<S: Real>(
         &self,
-        inputs: Inputs<S>,
+        inputs: Inputs<S, S>,
         memory: Self::Memory<S>,
-        sums: Self::Sums<S>,
+        sums: Totals<Self::Sums<S>>,
     ) -> Outcome<Self::Factors<S>, Self::Memory<S>, Damping<S>>;
 
     /// Act 3: the component of the step vector, from the component `momentum` of the covector to follow.
-    fn apply<S: Real>(&self, factors: Self::Factors<S>, state: Self::State<S>, gradient: S, momentum: S) -> S;
+    fn apply<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        factors: Self::Factors<S>,
+        state: Self::State<S>,
+        at: Local<S>,
+    ) -> S;
+
+    /// The state to keep, where it learns from the step: from the one after [`observe`](Self::observe), without bias correction.
+    #[inline(always)]
+    fn settle<S: Real>(&self, factors: Self::Factors<S>, state: Self::State<S>, gradient: S) -> Self::State<S> {
+        let _ = (factors, gradient);
+        state
+    }
+
+    /// Whether [`damp`](Self::damp) needs the sums of every tensor by itself.
+    fn learns_per_tensor(&self) -> bool {
+        false
+    }
 
     /// Accepts a loss that `damp` can use.
     ///
@@ -160,6 +227,7 @@ impl<M: DiagonalMetric> Preconditioner for M {
     type State<S: Real> = M::State<S>;
     type Sums<S: Real> = ();
     type Memory<S: Real> = ();
+    type Corrections<S: Real> = ();
     type Factors<S: Real> = ();
 
     fn decay(&self) -> f64 {
@@ -168,21 +236,23 @@ impl<M: DiagonalMetric> Preconditioner for M {
 
     fn begin<S: Real>(&self) {}
 
+    fn correct<S: Real>(&self, (): ()) {}
+
     #[inline(always)]
     fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
         DiagonalMetric::observe(self, state, gradient)
     }
 
     #[inline(always)]
-    fn measure<S: Real>(&self, _state: M::State<S>, _gradient: S, _momentum: S) {}
+    fn measure<S: Real>(&self, (): (), _state: M::State<S>, _at: Local<S>) {}
 
-    fn damp<S: Real>(&self, _inputs: Inputs<S>, (): (), (): ()) -> Outcome<(), (), Damping<S>> {
+    fn damp<S: Real>(&self, _inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<(), (), Damping<S>> {
         Outcome { factors: (), memory: (), report: Damping::flat() }
     }
 
     #[inline(always)]
-    fn apply<S: Real>(&self, (): (), state: M::State<S>, _gradient: S, momentum: S) -> S {
-        self.inverse(state) * momentum
+    fn apply<S: Real>(&self, (): (), (): (), state: M::State<S>, at: Local<S>) -> S {
+        DiagonalMetric::inverse(self, state) * at.momentum
     }
 
     fn check_loss(&self, _loss: f64) -> Result<(), Error> {
@@ -197,273 +267,3 @@ impl<M: DiagonalMetric> Preconditioner for M {
         DiagonalMetric::name(self)
     }
 }
-
-/// The inverse of the pull-back metric, as a preconditioner: the paper's optimiser.
-///
-/// # Mathematics
-///
-#[doc = include_str!("../math/induced.html")]
-///
-/// # Requirements
-///
-/// ξ ≥ 0 and β in [0, 1). β = 0 means that v̂ = s. The loss lies in the domain of the embedding.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Induced, Log, Preconditioner, RmsProp};
-///
-/// let preconditioner = Induced::new(RmsProp::default(), Log, 0.1).beta(0.8);
-/// assert!(preconditioner.validate().is_ok());
-/// assert!(preconditioner.beta(1.0).validate().is_err());
-/// ```
-///
-/// # References
-///
-/// arXiv 2509.03594, Algorithms 1 and 2 and the RMSprop variant; [`Exact`] applies eq. 8 to the momentum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Induced<M, E, P = Damped> {
-    /// The base metric γ.
-    pub metric: M,
-    /// The embedding f.
-    pub embedding: E,
-    /// Where momentum enters.
-    pub placement: P,
-    /// The metric coefficient ξ.
-    pub xi: f64,
-    /// The decay β of the moving average of s.
-    pub beta: f64,
-}
-
-impl<M, E> Induced<M, E> {
-    /// The pull-back of `metric` by `embedding` with coefficient ξ, without averaging (β = 0), momentum [`Damped`] as in the paper.
-    pub fn new(metric: M, embedding: E, xi: f64) -> Self {
-        Self { metric, embedding, placement: Damped, xi, beta: 0.0 }
-    }
-}
-
-impl<M, E, P> Induced<M, E, P> {
-    /// With the moving average of s decaying by β.
-    #[must_use]
-    pub fn beta(self, beta: f64) -> Self {
-        Self { beta, ..self }
-    }
-
-    /// With the full inverse applied to the momentum covector.
-    #[must_use]
-    pub fn exact(self) -> Induced<M, E, Exact> {
-        Induced { metric: self.metric, embedding: self.embedding, placement: Exact, xi: self.xi, beta: self.beta }
-    }
-}
-
-bundle! {
-    /// The sums of an induced preconditioner: ⟨l, l⟩ in γ⁻¹, and what the momentum placement needs.
-    pub nested struct InducedSums<S, P> { squared_length: S, placement: P }
-}
-
-bundle! {
-    /// The scalar state of an induced preconditioner: v, and βᵗ.
-    pub struct Average { average, power }
-}
-
-impl<M: DiagonalMetric, E: Embedding, P: Placement> Preconditioner for Induced<M, E, P> {
-    type State<S: Real> = M::State<S>;
-    type Sums<S: Real> = InducedSums<S, P::Sums<S>>;
-    type Memory<S: Real> = Average<S>;
-    type Factors<S: Real> = P::Factors<S>;
-
-    fn decay(&self) -> f64 {
-        DiagonalMetric::decay(&self.metric)
-    }
-
-    fn xi(&self) -> f64 {
-        self.xi
-    }
-
-    fn begin<S: Real>(&self) -> Average<S> {
-        Average { average: S::zero(), power: S::one() }
-    }
-
-    #[inline(always)]
-    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
-        DiagonalMetric::observe(&self.metric, state, gradient)
-    }
-
-    #[inline(always)]
-    fn measure<S: Real>(&self, state: M::State<S>, gradient: S, momentum: S) -> Self::Sums<S> {
-        let raised = self.metric.inverse(state) * gradient;
-        InducedSums { squared_length: gradient * raised, placement: self.placement.measure(raised, momentum) }
-    }
-
-    fn damp<S: Real>(
-        &self,
-        inputs: Inputs<S>,
-        memory: Average<S>,
-        sums: Self::Sums<S>,
-    ) -> Outcome<P::Factors<S>, Average<S>, Damping<S>> {
-        let squared_length = inputs.xi * sums.squared_length;
-        let memory = Average {
-            average: average(self.beta, memory.average, squared_length),
-            power: memory.power * S::constant(self.beta),
-        };
-        let averaged = memory.average / (S::one() - memory.power);
-        let slope = self.embedding.slope(inputs.loss);
-        let damping = Damping { squared_length, averaged, slope, damping: damping(slope, averaged) };
-        Outcome {
-            factors: self.placement.factors(damping, sums.squared_length, sums.placement),
-            memory,
-            report: damping,
-        }
-    }
-
-    #[inline(always)]
-    fn apply<S: Real>(&self, factors: P::Factors<S>, state: M::State<S>, gradient: S, momentum: S) -> S {
-        let inverse = self.metric.inverse(state);
-        self.placement.apply(factors, inverse * gradient, inverse * momentum)
-    }
-
-    fn check_loss(&self, loss: f64) -> Result<(), Error> {
-        self.embedding.check(loss)
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        check_diagonal(&self.metric)?;
-        self.embedding.validate()?;
-        require_non_negative("xi", self.xi)?;
-        require_decay("beta", self.beta)
-    }
-
-    fn name(&self) -> String {
-        format!("Induced({}, {}, {})", DiagonalMetric::name(&self.metric), self.embedding.name(), P::NAME)
-    }
-}
-
-/// Where momentum enters the pull-back inverse: damped as a whole ([`Damped`]) or through the full inverse ([`Exact`]).
-///
-/// # Mathematics
-///
-/// [`Damped`]: r m̂♯. [`Exact`]: f′(m̂♯ − c l♯) + r c l♯ with c = ⟨l, m̂⟩ / ⟨l, l⟩. Both agree when the momentum covector is the gradient.
-///
-/// # Requirements
-///
-/// The step vector is linear in m̂♯ and l♯, and is r l♯ where m̂ = l.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Damped, Damping, Exact, Placement};
-///
-/// // ξ = 1, ⟨l, l⟩ = 3 and m̂ = l, so ⟨l, m̂⟩ = 3.
-/// let damping = Damping { squared_length: 3.0, averaged: 3.0, slope: 1.0, damping: 0.25 };
-/// let damped = Damped.factors(damping, 3.0, ());
-/// let exact = Exact.factors(damping, 3.0, 3.0);
-/// assert_eq!(exact, [0.25, 0.75, 1.0]);
-/// assert_eq!(Damped.apply(damped, 2.0, 2.0), Exact.apply(exact, 2.0, 2.0));
-/// ```
-///
-/// # References
-///
-/// arXiv 2509.03594, Algorithms 1 and 2 ([`Damped`]) and eq. 8 applied to the momentum ([`Exact`]).
-pub trait Placement: Sync {
-    /// Sums beyond ⟨l, l⟩.
-    type Sums<S: Real>: Bundle<S>;
-    /// What [`apply`](Self::apply) multiplies by.
-    type Factors<S: Real>: Bundle<S>;
-    /// The name in reports and checkpoints.
-    const NAME: &'static str;
-
-    /// What one coordinate adds to the sums, from l♯ and m̂.
-    fn measure<S: Real>(&self, raised_gradient: S, momentum: S) -> Self::Sums<S>;
-
-    /// The factors from the damping, ⟨l, l⟩ in γ, and the sums.
-    fn factors<S: Real>(&self, damping: Damping<S>, length: S, sums: Self::Sums<S>) -> Self::Factors<S>;
-
-    /// The component of the step vector from l♯ and m̂♯.
-    fn apply<S: Real>(&self, factors: Self::Factors<S>, raised_gradient: S, raised_momentum: S) -> S;
-}
-
-/// The paper's placement: the step is r m̂♯.
-///
-/// # Mathematics
-///
-/// δθ = −η r m̂♯ with m̂♯ = γ⁻¹m̂ and r = f′ / (1 + f′² v̂): the momentum is scaled as a whole and keeps its direction.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Damped, Placement};
-/// assert_eq!(Damped.apply(0.5, 100.0, 4.0), 2.0);
-/// ```
-///
-/// # References
-///
-/// arXiv 2509.03594, Algorithms 1 and 2.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Damped;
-
-impl Placement for Damped {
-    type Sums<S: Real> = ();
-    type Factors<S: Real> = S;
-    const NAME: &'static str = "damped";
-
-    #[inline(always)]
-    fn measure<S: Real>(&self, _raised_gradient: S, _momentum: S) {}
-
-    fn factors<S: Real>(&self, damping: Damping<S>, _length: S, (): ()) -> S {
-        damping.damping
-    }
-
-    #[inline(always)]
-    fn apply<S: Real>(&self, damping: S, _raised_gradient: S, raised_momentum: S) -> S {
-        damping * raised_momentum
-    }
-}
-
-/// The full inverse applied to the momentum covector: its part along the gradient is damped, the rest is not.
-///
-/// # Mathematics
-///
-/// With c = ⟨l, m̂⟩ / ⟨l, l⟩ the step is f′ (m̂♯ − c l♯) + r c l♯, computed as r m̂♯ + (f′ − r)(m̂♯ − c l♯). With β = 0 this is g⁻¹ applied to
-/// f′m̂, namely f′ [ m̂♯ − l♯ ξf′²⟨l, m̂⟩ / (1 + ξf′²⟨l, l⟩) ]; with β > 0 the average enters through r alone, so the operator stays
-/// positive definite. Where m̂ = l it is [`Damped`].
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Exact, Placement};
-/// // r = 0.25, f′ − r = 0.75 and c = 1: along the gradient the step is damped.
-/// assert_eq!(Exact.apply([0.25, 0.75, 1.0], 4.0, 4.0), 1.0);
-/// ```
-///
-/// # References
-///
-/// arXiv 2509.03594, eq. 8, applied to the momentum in place of the gradient.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Exact;
-
-impl Placement for Exact {
-    /// ⟨l, m̂⟩.
-    type Sums<S: Real> = S;
-    /// r, f′ − r, and c.
-    type Factors<S: Real> = [S; 3];
-    const NAME: &'static str = "exact";
-
-    #[inline(always)]
-    fn measure<S: Real>(&self, raised_gradient: S, momentum: S) -> S {
-        raised_gradient * momentum
-    }
-
-    fn factors<S: Real>(&self, damping: Damping<S>, length: S, along: S) -> [S; 3] {
-        // Where l = 0 both are zero, and so is c.
-        let tiny = S::constant(f64::from(f32::MIN_POSITIVE));
-        [damping.damping, damping.slope - damping.damping, along / length.maximum(tiny)]
-    }
-
-    #[inline(always)]
-    fn apply<S: Real>(&self, [damping, rest, along]: [S; 3], raised_gradient: S, raised_momentum: S) -> S {
-        damping * raised_momentum + rest * (raised_momentum - along * raised_gradient)
-    }
-}
-
-named_unit!(Damped, Exact);

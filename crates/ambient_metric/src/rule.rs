@@ -4,7 +4,7 @@ use crate::bundle;
 use crate::bundle::Bundle;
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::preconditioner::{Damping, Inputs, Outcome};
+use crate::preconditioner::{Damping, Inputs, Outcome, Totals};
 use crate::scalar::Real;
 
 bundle! {
@@ -48,11 +48,12 @@ bundle! {
 /// Sign descent, θ ← θ − η sign(l), with l / |l| for the sign:
 ///
 /// ```
-/// use ambient_metric::{Advanced, Coordinate, Damping, Error, Field, Inputs, Outcome, Real, Rule};
+/// use ambient_metric::{Advanced, Coordinate, Damping, Error, Field, Inputs, Outcome, Real, Rule, Totals};
 ///
 /// struct Sign;
 ///
 /// impl Rule for Sign {
+///     type PerLoss<S: Real> = S;
 ///     type State<S: Real> = ();
 ///     type Memory<S: Real> = ();
 ///     type Corrections<S: Real> = ();
@@ -62,13 +63,14 @@ bundle! {
 ///     fn begin<S: Real>(&self) {}
 ///     fn correct<S: Real>(&self, (): ()) {}
 ///     fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
-///     fn damp<S: Real>(&self, inputs: Inputs<S>, (): (), (): ()) -> Outcome<S, (), Damping<S>> {
+///     fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<S, (), Damping<S>> {
 ///         Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
 ///     }
 ///     fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
 ///         let sign = at.gradient / (at.gradient.abs() + S::constant(1e-300));
 ///         Advanced { parameter: at.parameter - eta * sign, state: () }
 ///     }
+///     fn xi(&self) -> f64 { 0.0 }
 ///     fn check_loss(&self, _loss: f64) -> Result<(), Error> { Ok(()) }
 ///     fn validate(&self) -> Result<(), Error> { Ok(()) }
 ///     fn name(&self) -> String { "Sign".into() }
@@ -78,6 +80,8 @@ bundle! {
 /// assert_eq!(Sign.advance((), 0.5, at).parameter, 1.5);
 /// ```
 pub trait Rule: Sync {
+    /// One number for every loss: a component of its gradient, its value, or its ξ. A rule for one loss has `S`.
+    type PerLoss<S: Real>: Bundle<S>;
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// What is kept once.
@@ -99,16 +103,16 @@ pub trait Rule: Sync {
     fn measure<S: Real>(
         &self,
         corrections: Self::Corrections<S>,
-        at: Coordinate<S, Self::State<S>, S>,
+        at: Coordinate<S, Self::State<S>, Self::PerLoss<S>>,
     ) -> Self::Sums<S>;
 
-    /// Act 2: multipliers, new memory and damping from the sums. Called once per group with the same sums; the new
-    /// memory must not depend on the learning rate or weight decay.
+    /// Act 2: multipliers, new memory and damping from the sums. Called once per group; the new memory must not depend on the learning
+    /// rate, the weight decay or the sums of the group, which differ between groups that share a memory.
     fn damp<S: Real>(
         &self,
-        inputs: Inputs<S>,
+        inputs: Inputs<S, Self::PerLoss<S>>,
         memory: Self::Memory<S>,
-        sums: Self::Sums<S>,
+        sums: Totals<Self::Sums<S>>,
     ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>>;
 
     /// Act 3: one coordinate after the step.
@@ -116,20 +120,23 @@ pub trait Rule: Sync {
         &self,
         corrections: Self::Corrections<S>,
         multipliers: Self::Multipliers<S>,
-        at: Coordinate<S, Self::State<S>, S>,
+        at: Coordinate<S, Self::State<S>, Self::PerLoss<S>>,
     ) -> Advanced<S, Self::State<S>>;
 
-    /// The metric coefficient ξ; zero where there is no pull-back.
-    fn xi(&self) -> f64 {
-        0.0
+    /// Whether [`damp`](Self::damp) needs the sums of every tensor by itself: a group's are then those of one tensor.
+    fn learns_per_tensor(&self) -> bool {
+        false
     }
 
-    /// Accepts a loss that `damp` can use.
+    /// The metric coefficient ξ of every loss; zero where there is no pull-back.
+    fn xi(&self) -> Self::PerLoss<f64>;
+
+    /// Accepts losses that `damp` can use.
     ///
     /// # Errors
     ///
     /// [`Error::LossOutsideDomain`].
-    fn check_loss(&self, loss: f64) -> Result<(), Error>;
+    fn check_loss(&self, loss: Self::PerLoss<f64>) -> Result<(), Error>;
 
     /// Accepts the rule's own constants.
     ///
@@ -143,7 +150,7 @@ pub trait Rule: Sync {
 }
 
 bundle! {
-    /// The sums of act 1: Σ l², by which a gradient that is not finite is found, beside the rule's own.
+    /// The sums of act 1: Σ l² over all gradients, by which a gradient that is not finite is found, beside the rule's own.
     pub nested struct Measured<S, R> { squared_gradient: S, rule: R }
 }
 
@@ -165,13 +172,22 @@ pub struct Measure<'r, R>(pub &'r R);
 
 impl<R: Rule> Kernel for Measure<'_, R> {
     type Uniform<S: Real> = R::Corrections<S>;
-    type Input<S: Real> = Coordinate<S, R::State<S>, S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
     type Output<S: Real> = Measured<S, R::Sums<S>>;
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> Self::Output<S> {
-        Measured { squared_gradient: at.gradient * at.gradient, rule: self.0.measure(corrections, at) }
+        let squared_gradient = squared(at.gradient);
+        Measured { squared_gradient, rule: self.0.measure(corrections, at) }
     }
+}
+
+/// The sum of the squares of the components of all gradients.
+#[inline(always)]
+fn squared<S: Real>(gradient: impl Bundle<S>) -> S {
+    let mut components = gradient.scalars();
+    let first = components.next().map_or_else(S::zero, |component| component * component);
+    components.fold(first, |sum, component| sum + component * component)
 }
 
 bundle! {
@@ -184,12 +200,12 @@ bundle! {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Advance, Carried, Coordinate, Inputs, Kernel, Pass, Rule};
+/// use ambient_metric::{rules, Advance, Carried, Coordinate, Inputs, Kernel, Pass, Rule, Totals};
 ///
 /// let rule = rules::sgd(0.0);
 /// let memory = rule.begin::<f64>();
 /// let inputs = Inputs { loss: 1.0, learning_rate: 0.25, weight_decay: 0.0, xi: 0.0 };
-/// let pass = Pass { corrections: rule.correct(memory), multipliers: rule.damp(inputs, memory, ()).factors };
+/// let pass = Pass { corrections: rule.correct(memory), multipliers: rule.damp(inputs, memory, Totals { pool: (), group: () }).factors };
 /// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 2.0 };
 /// assert_eq!(Advance(&rule).evaluate(pass, at).parameter, 0.5);
 /// ```
@@ -198,7 +214,7 @@ pub struct Advance<'r, R>(pub &'r R);
 
 impl<R: Rule> Kernel for Advance<'_, R> {
     type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
-    type Input<S: Real> = Coordinate<S, R::State<S>, S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
     type Output<S: Real> = Advanced<S, R::State<S>>;
 
     #[inline(always)]

@@ -3,8 +3,8 @@
 use crate::base_metrics::{Euclidean, RmsProp};
 use crate::descent::Descent;
 use crate::embedding::{Identity, Log};
+use crate::induced::Induced;
 use crate::momentum::{Ema, HeavyBall, Nesterov};
-use crate::preconditioner::Induced;
 
 /// SGD with the heavy ball: m ← l + μm, θ ← θ − ηm.
 pub type Sgd = Descent<Euclidean, HeavyBall>;

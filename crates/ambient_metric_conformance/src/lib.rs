@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ambient_suite;
 pub mod backend_suite;
 pub mod base_metric_suite;
 mod chosen;

@@ -148,7 +148,7 @@ impl<E: Element> Tensor for Reference<E> {
                 let operands = Operands { target: &*target, companions: &*companions, reads };
                 let output = evaluate(kernel, *uniform, operands, part, index);
                 let written = core::iter::once(&mut *target).chain(companions.iter_mut());
-                for (tensor, value) in written.zip(output.iter()) {
+                for (tensor, value) in written.zip(output.scalars()) {
                     if let Some(element) = tensor.parts.get_mut(part).and_then(|part| part.get_mut(index)) {
                         *element = value;
                     }

@@ -44,6 +44,37 @@ macro_rules! conformance_surface {
     };
 }
 
+/// A module of named tests for a [`DiagonalMetric`](ambient_metric::DiagonalMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// together in larger ambient spaces: one to four losses, and coupled heights; P2, P3, P9, P13 and P14, see
+/// [`ambient_suite`](crate::ambient_suite).
+///
+/// ```
+/// ambient_metric_conformance::conformance_ambient!(euclidean_log, ambient_metric::Euclidean, ambient_metric::Log);
+/// ```
+#[macro_export]
+macro_rules! conformance_ambient {
+    ($name:ident, $metric:expr, $embedding:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                ambient_suite,
+                (&$metric, &$embedding),
+                p2_the_joint_step_solves_the_explicit_system,
+                p3_the_joint_determinant_lemma_holds,
+                p9_the_joint_step_descends,
+                p13_the_joint_step_is_nested_sherman_morrison_in_every_order,
+                p13_one_loss_is_the_pull_back,
+                p14_coupling_is_definite_exactly_below_one,
+                p14_the_completed_square_holds,
+                p14_without_coupling_it_is_the_pull_back,
+                p14_the_bilinear_step_solves_the_explicit_system,
+            );
+        }
+    };
+}
+
 /// A module of named tests for an [`Embedding`](ambient_metric::Embedding): its own properties ([`embedding_suite`](crate::embedding_suite)),
 /// and the surface over every built-in base metric ([`conformance_surface!`](crate::conformance_surface)).
 ///

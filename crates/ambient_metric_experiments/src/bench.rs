@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ambient_metric::{
     Advance, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule, Tensor,
-    Uniforms, Wide, rules,
+    Totals, Uniforms, Wide, rules,
 };
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
@@ -348,7 +348,8 @@ impl<M: Machine> Contender for Fused<M> {
             xi: number(0.0),
         };
         let corrections = self.rule.correct(self.memory);
-        let Outcome { factors: multipliers, memory, .. } = self.rule.damp(inputs, self.memory, ());
+        let Outcome { factors: multipliers, memory, .. } =
+            self.rule.damp(inputs, self.memory, Totals { pool: (), group: () });
         self.memory = memory;
         let pass = Pass { corrections, multipliers };
         let (theta, state) = (&mut *self.theta.borrow_mut(), &mut self.state);

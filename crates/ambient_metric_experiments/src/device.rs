@@ -119,6 +119,8 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
             Some(Skip::NonFiniteGradient) => "the gradient is not finite",
             Some(Skip::LossOutsideDomain) => "the loss is outside the domain of the embedding",
             Some(Skip::Overflow) => "a sum or a multiplier overflowed",
+            Some(Skip::NotPositiveDefinite) => "the metric is not positive definite",
+            Some(Skip::Coupling) => "the coupling is too long",
             None => "an earlier step could not be taken",
         };
         Err(Error::Device(format!("the device skipped {} of its steps: {reason}", report.skipped)))

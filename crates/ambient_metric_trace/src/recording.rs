@@ -1,6 +1,6 @@
 //! Recordings: what a kernel or an act of a rule does, with the names of what goes in and out.
 
-use ambient_metric::{Bundle, Damping, Element, Inputs, Kernel, Rule};
+use ambient_metric::{Bundle, Damping, Element, Inputs, Kernel, Rule, Totals};
 
 use crate::graph::{Binary, Graph, Id, Node, Unary, operands};
 use crate::traced::{Traced, record, with};
@@ -52,7 +52,7 @@ fn fresh<B: Bundle<Traced>>(prefix: &str, slots: &mut Vec<Slot>, node: impl Fn(u
 /// The slots of a bundle that a function returned.
 fn named<B: Bundle<Traced>>(prefix: &str, bundle: B) -> impl Iterator<Item = Slot> {
     let names = B::names();
-    let ids: Vec<Id> = bundle.iter().map(|traced| traced.0).collect();
+    let ids: Vec<Id> = bundle.scalars().map(|traced| traced.0).collect();
     let prefix = prefix.to_owned();
     names.into_iter().zip(ids).map(move |(name, id)| Slot { name: join(&prefix, &name), id })
 }
@@ -102,9 +102,9 @@ impl Recording {
     pub fn damp<R: Rule>(rule: &R) -> Self {
         let mut uniforms = Vec::new();
         let (graph, outputs) = record(|| {
-            let inputs: Inputs<Traced> = fresh("", &mut uniforms, Node::Uniform);
+            let inputs: Inputs<Traced, R::PerLoss<Traced>> = fresh("", &mut uniforms, Node::Uniform);
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
-            let sums = fresh("sums", &mut uniforms, Node::Uniform);
+            let sums: Totals<R::Sums<Traced>> = fresh("sums", &mut uniforms, Node::Uniform);
             let outcome = rule.damp(inputs, memory, sums);
             let damping: Damping<Traced> = outcome.report;
             named("corrections", rule.correct(memory))

@@ -15,7 +15,7 @@
 //! }
 //! ```
 
-use ambient_metric::{Advance, Bundle, Rule};
+use ambient_metric::{Advance, Bundle, Damping, Rule};
 
 use crate::graph::Id;
 use crate::print::{Body, Wgsl};
@@ -35,10 +35,10 @@ pub const ENTRY_HEADER: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Adds them up, one partial sum per block and slot. The last slot counts invocations that saw a number that is
-    /// not finite in this input.
+    /// not finite in a watched input.
     Sum {
-        /// The input to watch.
-        watched: Option<usize>,
+        /// How many of the last inputs, the gradients of a rule, are watched.
+        watched: usize,
     },
     /// Stores them into the inputs they replace; with a gate, only where the first uniform is not zero.
     Update {
@@ -139,13 +139,13 @@ impl<'a> Draft<'a> {
         let inputs = recording.inputs();
         let (stores, watched) = match purpose {
             Purpose::Sum { watched } => (false, watched),
-            Purpose::Update { .. } => (true, None),
+            Purpose::Update { .. } => (true, 0),
         };
         let reads: Vec<Id> = recording.reads().map(|slot| slot.id).collect();
         let loaded: Vec<bool> = inputs
             .iter()
             .enumerate()
-            .map(|(index, input)| reads.contains(&input.id) || watched == Some(index))
+            .map(|(index, input)| reads.contains(&input.id) || index + watched >= inputs.len())
             .collect();
         let replaces = |index: usize, input: &Slot| {
             stores && recording.outputs().get(index).is_some_and(|output| output.id != input.id)
@@ -186,7 +186,7 @@ impl<'a> Draft<'a> {
             let binding = self.bound.len() + 2;
             lines.push(format!("@group(0) @binding({binding}) var<storage, read_write> partials: array<{scalar}>;\n"));
             lines.push(reduction(scalar, self.body.outputs.len() + 1));
-            lines.extend(watched.map(|_| finiteness(self.wgsl)));
+            lines.extend((watched > 0).then(|| finiteness(self.wgsl)));
         } else {
             lines.push(String::new());
         }
@@ -282,10 +282,14 @@ fn main(
             lines.push("        }".to_owned());
         }
         lines.extend((0..slots).map(|slot| format!("        sum_{slot} = sum_{slot} + term_{slot};")));
-        if let Purpose::Sum { watched: Some(watched) } = self.purpose {
-            let name = self.name(watched);
-            let tests: Vec<String> =
-                components(&name, width).iter().map(|component| format!("is_finite({component})")).collect();
+        let inputs = self.recording.inputs().len();
+        let watched = if let Purpose::Sum { watched } = self.purpose { watched } else { 0 };
+        if watched > 0 {
+            let names = (inputs.saturating_sub(watched)..inputs).map(|input| self.name(input));
+            let tests: Vec<String> = names
+                .flat_map(|name| components(&name, width))
+                .map(|component| format!("is_finite({component})"))
+                .collect();
             lines.push(format!("        if (!({})) {{", tests.join(" && ")));
             lines.push(format!("            not_finite = {};\n        }}", self.wgsl.literal(1.0)));
         }
@@ -348,6 +352,8 @@ fn main(@builtin(local_invocation_index) lane: u32) {{
 pub struct ScalarLayout {
     /// How many groups.
     pub groups: usize,
+    /// How many losses.
+    pub losses: usize,
     /// Numbers of scalar memory; groups that share a sum keep equal copies.
     pub memory: usize,
     /// Numbers of uniforms of act 3, the gate not counted.
@@ -358,8 +364,11 @@ pub struct ScalarLayout {
     pub alignment: usize,
 }
 
-/// Numbers of a report.
-pub const REPORT: usize = 6;
+/// Numbers of a report: what the scalar act tells, then the effective learning rate and the norm of the gradient.
+pub const REPORT: usize = DAMPING + 2;
+
+/// Numbers of what the scalar act tells of the geometry.
+const DAMPING: usize = <Damping<Traced> as Bundle<Traced>>::LEN;
 
 /// Numbers before the pools of the groups in the table of the scalar act.
 pub const POOLS_HEADER: usize = 3;
@@ -370,6 +379,7 @@ impl ScalarLayout {
     pub fn of<R: Rule>(groups: usize, alignment: usize) -> Self {
         Self {
             groups,
+            losses: <R::PerLoss<Traced> as Bundle<Traced>>::LEN,
             memory: <R::Memory<Traced> as Bundle<Traced>>::LEN,
             pass: <R::Corrections<Traced> as Bundle<Traced>>::LEN + <R::Multipliers<Traced> as Bundle<Traced>>::LEN,
             sums: <R::Sums<Traced> as Bundle<Traced>>::LEN + 2,
@@ -410,6 +420,10 @@ pub mod reason {
     pub const LOSS: u32 = 2;
     /// A multiplier or the memory would not be finite.
     pub const OVERFLOW: u32 = 3;
+    /// The metric is not positive definite.
+    pub const METRIC: u32 = 4;
+    /// The coupling is so long that the ambient form is no metric.
+    pub const COUPLING: u32 = 5;
 }
 
 /// The kernel of the scalar act: one invocation that damps every group, or skips the step as a whole.
@@ -422,7 +436,7 @@ pub fn damp(recording: &Recording, wgsl: Wgsl, layout: ScalarLayout) -> String {
     let body = Wgsl { width: 1, ..wgsl }.body(recording);
     let given = recording.uniforms().len();
     let outputs = body.outputs.len();
-    let ScalarLayout { memory, pass, sums, .. } = layout;
+    let ScalarLayout { losses, memory, pass, sums, .. } = layout;
     let given_uniforms = recording.uniforms().iter().enumerate().filter(|(_, uniform)| recording.needs(uniform));
     let statements: Vec<String> = given_uniforms
         .map(|(slot, uniform)| format!("    let {} = given[{slot}];", Wgsl::variable(&uniform.name)))
@@ -433,7 +447,7 @@ pub fn damp(recording: &Recording, wgsl: Wgsl, layout: ScalarLayout) -> String {
     format!(
         "// How many groups, where the uniforms of act 3 and the reports begin, and the pool of every group.
 @group(0) @binding(0) var<storage, read> pools: array<u32>;
-// L, ξ, then η and λ of every group.
+// L of every loss, ξ of every loss, then η and λ of every group.
 @group(0) @binding(1) var<storage, read> inputs: array<{scalar}>;
 @group(0) @binding(2) var<storage, read> totals: array<{scalar}>;
 // Memory, gate and uniforms of act 3, and report of every group.
@@ -462,15 +476,18 @@ fn pooled(pool: u32, slot: u32) -> {scalar} {{
 fn damp_group(group: u32) -> array<{scalar}, {outputs}> {{
     let pool = pools[{POOLS_HEADER}u + group];
     var given: array<{scalar}, {given}>;
-    given[0] = inputs[0];
-    given[1] = inputs[2u + 2u * group];
-    given[2] = inputs[3u + 2u * group];
-    given[3] = inputs[1];
+    for (var i = 0u; i < {losses}u; i = i + 1u) {{
+        given[i] = inputs[i];
+        given[{losses}u + 2u + i] = inputs[{losses}u + i];
+    }}
+    given[{losses}u] = inputs[{rates}u + 2u * group];
+    given[{losses}u + 1u] = inputs[{rates}u + 2u * group + 1u];
     for (var i = 0u; i < {memory}u; i = i + 1u) {{
-        given[4u + i] = scalars[group * {memory}u + i];
+        given[{rates}u + 2u + i] = scalars[group * {memory}u + i];
     }}
     for (var i = 0u; i < {rule_sums}u; i = i + 1u) {{
         given[{first_sum}u + i] = pooled(pool, 1u + i);
+        given[{first_sum}u + {rule_sums}u + i] = totals[group * {sums}u + 1u + i];
     }}
     return damp(given);
 }}
@@ -492,6 +509,12 @@ fn main() {{
         let slope = result[{slope}u];
         if (!is_finite(slope) || !(slope > {zero})) {{
             reason = {loss}u;
+        }}
+        if (reason == 0u && (result[{checked}u] < {zero} || !(result[{ratio}u] > {zero}))) {{
+            reason = {metric}u;
+        }}
+        if (reason == 0u && !(result[{coupling}u] < {one})) {{
+            reason = {coupled}u;
         }}
     }}
     for (var group = 0u; group < groups; group = group + 1u) {{
@@ -524,11 +547,11 @@ fn main() {{
             scalars[group * {memory}u + i] = result[{pass}u + i];
         }}
         let report = pools[2] + group * {REPORT}u;
-        for (var i = 0u; i < 4u; i = i + 1u) {{
+        for (var i = 0u; i < {DAMPING}u; i = i + 1u) {{
             scalars[report + i] = result[{checked}u + i];
         }}
-        scalars[report + 4u] = inputs[2u + 2u * group] * result[{damping}u];
-        scalars[report + 5u] = sqrt(pooled(pools[{POOLS_HEADER}u + group], 0u));
+        scalars[report + {DAMPING}u] = inputs[{rates}u + 2u * group] * result[{damping}u];
+        scalars[report + {DAMPING}u + 1u] = sqrt(pooled(pools[{POOLS_HEADER}u + group], 0u));
     }}
     status[0] = status[0] + 1u;
 }}
@@ -537,10 +560,15 @@ fn main() {{
         zero = wgsl.literal(0.0),
         one = wgsl.literal(1.0),
         rule_sums = sums - 2,
-        first_sum = 4 + memory,
+        rates = 2 * losses,
+        first_sum = 2 * losses + 2 + memory,
         checked = pass + memory,
         slope = pass + memory + 2,
         damping = pass + memory + 3,
+        ratio = pass + memory + 4,
+        coupling = pass + memory + 5,
+        metric = reason::METRIC,
+        coupled = reason::COUPLING,
         stride = layout.pass_stride(),
         last_sum = sums - 1,
         overflow = reason::OVERFLOW,
@@ -558,7 +586,7 @@ pub fn kernels<R: Rule>(rule: &R, double: bool) -> Vec<(&'static str, String)> {
     let single = Wgsl { width: 1, ..wgsl };
     let layout = ScalarLayout::of::<R>(1, 64);
     let measure = Recording::measure(rule);
-    let watched = Some(measure.inputs().len().saturating_sub(1));
+    let watched = layout.losses;
     let advance = Recording::update(&Advance(rule));
     vec![
         ("measure", PassShader::new(&measure, wgsl, Purpose::Sum { watched }, false).text),

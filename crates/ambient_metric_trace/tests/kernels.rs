@@ -25,7 +25,7 @@ fn validate_rule<R: Rule>(rule: &R) {
             let wgsl = Wgsl { double, width };
             for shared in [false, true] {
                 let measure = Recording::measure(rule);
-                let watched = Some(measure.inputs().len() - 1);
+                let watched = ScalarLayout::of::<R>(1, 64).losses;
                 let name = format!("{} {wgsl:?}", rule.name());
                 validate(&name, &PassShader::new(&measure, wgsl, Purpose::Sum { watched }, shared).text);
                 let advance = Recording::update(&Advance(rule));

@@ -55,8 +55,7 @@ impl<E: DeviceElement> Tensor for DeviceTensor<E> {
         totals.fill(Bundle::<f64>::zero());
         let slots = <K::Output<Traced> as Bundle<Traced>>::LEN + 1;
         let context = operands.target.context();
-        let run =
-            Run::new::<E>(context, &tensors, &uniforms, &Recording::kernel(kernel), Purpose::Sum { watched: None })?;
+        let run = Run::new::<E>(context, &tensors, &uniforms, &Recording::kernel(kernel), Purpose::Sum { watched: 0 })?;
         let adding = Totals::new::<E>(context, &run.plan, uniforms.groups.len(), slots)?;
         context.guarded("a sum", || {
             let groups = run.bind(context, Some(&adding.partials));
@@ -139,7 +138,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, DeviceError> {
         check_functions::<E>("the kernel", recording)?;
         let numbers: Vec<E> =
-            uniforms.groups.iter().flat_map(|group| group.iter().map(E::narrow).collect::<Vec<_>>()).collect();
+            uniforms.groups.iter().flat_map(|group| group.scalars().map(E::narrow).collect::<Vec<_>>()).collect();
         let buffer = context.buffer("uniforms", numbers.len() as u64 * E::SIZE)?;
         context.write(&buffer, 0, bytemuck::cast_slice(&numbers))?;
         let chunks: Vec<&[Chunk]> = tensors.iter().map(|tensor| tensor.chunks()).collect();

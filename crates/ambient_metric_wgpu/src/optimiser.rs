@@ -45,6 +45,10 @@ pub enum Skip {
     LossOutsideDomain,
     /// The squared length of the gradient, another sum or a multiplier overflowed though every gradient is finite.
     Overflow,
+    /// The metric is not positive definite there.
+    NotPositiveDefinite,
+    /// The coupling has ⟨c, c⟩ ≥ 1, so that the ambient form is no metric.
+    Coupling,
 }
 
 /// What the device tells when it is asked.
@@ -105,7 +109,6 @@ pub struct DeviceOptimiser<R: Rule, E: DeviceElement> {
     configuration: Configuration<R>,
     context: Context,
     groups: Groups,
-    xi: f64,
     /// The layout of the parameters.
     parameters: Layout,
     state: Vec<DeviceTensor<E>>,
@@ -131,7 +134,7 @@ struct ScalarAct {
 #[derive(Debug)]
 struct Passes {
     parameters: Arc<Space>,
-    gradient: Arc<Space>,
+    gradients: Vec<Arc<Space>>,
     shared: bool,
     measure: Plan,
     totals: Totals,
@@ -143,7 +146,7 @@ struct Passes {
 #[derive(Debug)]
 struct Bound {
     parameters: Vec<Chunk>,
-    gradient: Vec<Chunk>,
+    gradients: Vec<Vec<Chunk>>,
     measure: Vec<wgpu::BindGroup>,
     totals: wgpu::BindGroup,
     damp: wgpu::BindGroup,
@@ -181,7 +184,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let scalar_act = ScalarAct {
             pipeline: context.pipeline(&damp(&Recording::damp(rule), wgsl, layout), &DAMP_WRITABLE)?,
             pools: context.buffer("a table of pools", (POOLS_HEADER + layout.groups) as u64 * 4)?,
-            inputs: context.buffer("inputs", (2 + 2 * layout.groups) as u64 * E::SIZE)?,
+            inputs: context.buffer("inputs", (2 * layout.losses + 2 * layout.groups) as u64 * E::SIZE)?,
             scalars: context.buffer("scalar memory", layout.numbers() as u64 * E::SIZE)?,
             status: context.buffer("a status", 16)?,
         };
@@ -194,12 +197,11 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
             measure: Recording::measure(rule).bytes(size_of::<E>()),
             advance: Recording::update(&Advance(rule)).bytes(size_of::<E>()),
         };
-        let (xi, block) = (rule.xi(), context.block());
+        let block = context.block();
         let mut optimiser = Self {
             configuration,
             context,
             groups,
-            xi,
             parameters: parameters.layout().clone(),
             state,
             layout,
@@ -209,7 +211,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
             block,
         };
         let begin = optimiser.configuration.rule.begin::<f64>();
-        let memory: Vec<f64> = begin.iter().collect();
+        let memory: Vec<f64> = begin.scalars().collect();
         optimiser.write_memory(&vec![memory; optimiser.groups.pools])?;
         Ok(optimiser)
     }
@@ -229,19 +231,52 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         gradient: &Covector<DeviceTensor<E>>,
         loss: impl Into<Loss<'l>>,
     ) -> Result<(), Error> {
-        let loss = loss.into();
-        let gradient = &gradient.0;
+        self.advance(parameters, &[&gradient.0], &[loss.into()])
+    }
+
+    /// As [`step`](Self::step), for a rule of several losses: one gradient and one loss for each, all losses on the host or all on the
+    /// device.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step), and [`Error::Losses`] for another number than the rule is for.
+    pub fn step_losses(
+        &mut self,
+        parameters: &mut DeviceTensor<E>,
+        gradients: &[&Covector<DeviceTensor<E>>],
+        losses: &[Loss<'_>],
+    ) -> Result<(), Error> {
+        let gradients: Vec<&DeviceTensor<E>> = gradients.iter().map(|gradient| &gradient.0).collect();
+        self.advance(parameters, &gradients, losses)
+    }
+
+    fn advance(
+        &mut self,
+        parameters: &mut DeviceTensor<E>,
+        gradients: &[&DeviceTensor<E>],
+        losses: &[Loss<'_>],
+    ) -> Result<(), Error> {
+        let expected = self.layout.losses;
+        for found in [gradients.len(), losses.len()] {
+            if found != expected {
+                return Err(Error::Losses { expected, found });
+            }
+        }
         self.parameters.check(parameters.layout())?;
         self.context.check_same(parameters.context())?;
-        check_together(&[&*parameters, gradient])?;
-        if let Loss::Host(loss) = loss {
-            // The device computes with the loss in the precision of the parameters.
-            self.configuration.rule.check_loss(loss)?;
-            self.configuration.rule.check_loss(E::narrow(loss).to_f64())?;
+        let tensors: Vec<&DeviceTensor<E>> = core::iter::once(&*parameters).chain(gradients.iter().copied()).collect();
+        check_together(&tensors)?;
+        let on_host: Vec<f64> =
+            losses.iter().filter_map(|loss| if let Loss::Host(loss) = loss { Some(*loss) } else { None }).collect();
+        if on_host.len() == expected {
+            self.check_losses(&on_host)?;
+        } else if !on_host.is_empty() {
+            let problem = "some losses are on the host and some on the device: give all of them in one place";
+            return Err(DeviceError::Misuse(problem.to_owned()).into());
         }
-        let inputs = self.inputs(&loss);
-        self.plan(parameters, gradient)?;
-        self.bind(parameters, gradient)?;
+        let inputs = self.inputs(&on_host);
+        self.plan(parameters, gradients)?;
+        self.bind(parameters, gradients)?;
         let Some(Passes { measure, totals, advance, bound: Some(bound), .. }) = &self.passes else {
             return Err(DeviceError::Misuse("the passes were not planned".to_owned()).into());
         };
@@ -249,8 +284,11 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         context.guarded("a step", || {
             context.queue().write_buffer(&self.scalar_act.inputs, 0, bytemuck::cast_slice(&inputs));
             let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            if let Loss::Device { buffer, offset } = loss {
-                encoder.copy_buffer_to_buffer(buffer, offset, &self.scalar_act.inputs, 0, E::SIZE);
+            for (index, loss) in losses.iter().enumerate() {
+                if let Loss::Device { buffer, offset } = loss {
+                    let target = index as u64 * E::SIZE;
+                    encoder.copy_buffer_to_buffer(buffer, *offset, &self.scalar_act.inputs, target, E::SIZE);
+                }
             }
             {
                 let pass = &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -267,10 +305,20 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         Ok(())
     }
 
-    /// L, ξ, then η and λ of every group.
-    fn inputs(&self, loss: &Loss<'_>) -> Vec<E> {
-        let host = if let Loss::Host(loss) = loss { *loss } else { 0.0 };
-        let mut inputs = vec![E::narrow(host), E::narrow(self.xi)];
+    /// Accepts losses, also in the precision of the parameters, in which the device computes with them.
+    fn check_losses(&self, losses: &[f64]) -> Result<(), Error> {
+        let rule = &self.configuration.rule;
+        for convert in [|loss: f64| loss, |loss: f64| E::narrow(loss).to_f64()] {
+            let mut losses = losses.iter().copied().map(convert);
+            rule.check_loss(Bundle::build(&mut || losses.next().unwrap_or(f64::NAN)))?;
+        }
+        Ok(())
+    }
+
+    /// L of every loss (zero where it comes from the device), ξ of every loss, then η and λ of every group.
+    fn inputs(&self, losses: &[f64]) -> Vec<E> {
+        let losses = (0..self.layout.losses).map(|index| losses.get(index).copied().unwrap_or(0.0));
+        let mut inputs: Vec<E> = losses.chain(self.groups.xi.iter().copied()).map(E::narrow).collect();
         for rates in &self.groups.rates {
             inputs.extend([E::narrow(rates.learning_rate), E::narrow(rates.weight_decay)]);
         }
@@ -278,11 +326,13 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     }
 
     /// Lays acts 1 and 3 out over tensors arranged like these, unless that is done.
-    fn plan(&mut self, parameters: &DeviceTensor<E>, gradient: &DeviceTensor<E>) -> Result<(), DeviceError> {
-        let shared = share_buffers(&[parameters.chunks(), gradient.chunks()]);
+    fn plan(&mut self, parameters: &DeviceTensor<E>, gradients: &[&DeviceTensor<E>]) -> Result<(), DeviceError> {
+        let chunks: Vec<&[Chunk]> =
+            core::iter::once(parameters.chunks()).chain(gradients.iter().map(|gradient| gradient.chunks())).collect();
+        let shared = share_buffers(&chunks);
         if let Some(passes) = &self.passes
             && passes.parameters == *parameters.space()
-            && passes.gradient == *gradient.space()
+            && passes.gradients.iter().eq(gradients.iter().map(|gradient| gradient.space()))
             && passes.shared == shared
         {
             return Ok(());
@@ -290,13 +340,13 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let rule = &self.configuration.rule;
         let spaces: Vec<&Space> = core::iter::once(parameters.space().as_ref())
             .chain(self.state.iter().map(|state| state.space().as_ref()))
-            .chain([gradient.space().as_ref()])
+            .chain(gradients.iter().map(|gradient| gradient.space().as_ref()))
             .collect();
         let group = |part: usize| self.groups.group_of_part.get(part).copied().unwrap_or(0);
         let cut = Cut { block: self.block, shared };
 
         let recording = Recording::measure(rule);
-        let watched = Some(recording.inputs().len().saturating_sub(1));
+        let watched = self.layout.losses;
         let measure = Plan::new::<E>(&self.context, &spaces, &group, cut, &|wgsl, shared| {
             PassShader::new(&recording, wgsl, Purpose::Sum { watched }, shared)
         })?;
@@ -305,24 +355,24 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let advance = Plan::new::<E>(&self.context, &spaces, &group, cut, &|wgsl, shared| {
             PassShader::new(&recording, wgsl, Purpose::Update { gated: true }, shared)
         })?;
-        let (parameters, gradient) = (Arc::clone(parameters.space()), Arc::clone(gradient.space()));
-        self.passes = Some(Passes { parameters, gradient, shared, measure, totals, advance, bound: None });
+        let parameters = Arc::clone(parameters.space());
+        let gradients = gradients.iter().map(|gradient| Arc::clone(gradient.space())).collect();
+        self.passes = Some(Passes { parameters, gradients, shared, measure, totals, advance, bound: None });
         Ok(())
     }
 
     /// Binds the passes to the buffers of these tensors, unless that is done.
-    fn bind(&mut self, parameters: &DeviceTensor<E>, gradient: &DeviceTensor<E>) -> Result<(), DeviceError> {
+    fn bind(&mut self, parameters: &DeviceTensor<E>, gradients: &[&DeviceTensor<E>]) -> Result<(), DeviceError> {
         let Some(passes) = &mut self.passes else { return Ok(()) };
-        if passes
-            .bound
-            .as_ref()
-            .is_some_and(|bound| bound.parameters == parameters.chunks() && bound.gradient == gradient.chunks())
-        {
+        if passes.bound.as_ref().is_some_and(|bound| {
+            bound.parameters == parameters.chunks()
+                && bound.gradients.iter().map(Vec::as_slice).eq(gradients.iter().map(|gradient| gradient.chunks()))
+        }) {
             return Ok(());
         }
         let chunks: Vec<&[Chunk]> = core::iter::once(parameters.chunks())
             .chain(self.state.iter().map(DeviceTensor::chunks))
-            .chain([gradient.chunks()])
+            .chain(gradients.iter().map(|gradient| gradient.chunks()))
             .collect();
         let (context, act) = (&self.context, &self.scalar_act);
         let uniforms = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -332,7 +382,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         });
         let bound = context.guarded("the bindings of a step", || Bound {
             parameters: parameters.chunks().to_vec(),
-            gradient: gradient.chunks().to_vec(),
+            gradients: gradients.iter().map(|gradient| gradient.chunks().to_vec()).collect(),
             measure: passes.measure.bind(
                 context,
                 &chunks,
@@ -373,6 +423,8 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
             reason::GRADIENT => Some(Skip::NonFiniteGradient),
             reason::LOSS => Some(Skip::LossOutsideDomain),
             reason::OVERFLOW => Some(Skip::Overflow),
+            reason::METRIC => Some(Skip::NotPositiveDefinite),
+            reason::COUPLING => Some(Skip::Coupling),
             _ => None,
         };
         Ok(DeviceReport { steps: at(0).into(), skipped: at(1).into(), last_skip, groups })
@@ -426,12 +478,16 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     ///
     /// [`Error::Hyperparameter`] for ξ < 0.
     pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
-        if !xi.is_finite() || xi < 0.0 {
-            let requirement = "it must be finite and not negative";
-            return Err(Error::Hyperparameter { name: "xi", value: xi, requirement });
-        }
-        self.xi = xi;
-        Ok(())
+        self.set_xi_of(0, xi)
+    }
+
+    /// Changes ξ of one of several losses, counted from zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    pub fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        self.groups.set_xi(loss, xi)
     }
 
     fn read_scalars(&self, offset: u64, count: usize) -> Result<Vec<f64>, DeviceError> {
@@ -462,7 +518,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         };
         let pools: Vec<Vec<f64>> = (0..self.groups.pools).map(of_pool).collect();
         let steps = self.report()?.steps;
-        Checkpoint::new(&self.configuration, &self.groups, self.xi, steps, &pools, &self.parameters, &self.state)
+        Checkpoint::new(&self.configuration, &self.groups, steps, &pools, &self.parameters, &self.state)
     }
 
     /// An optimiser that goes on where a checkpoint of any backend was taken.
@@ -477,7 +533,6 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let mut optimiser = Self::new(checkpoint.open(parameters.layout())?, parameters)?;
         let memory = checkpoint.resume(&mut optimiser.groups, parameters.layout(), &mut optimiser.state)?;
         optimiser.write_memory(&memory)?;
-        optimiser.xi = checkpoint.xi;
         let steps = u32::try_from(checkpoint.steps).unwrap_or(u32::MAX);
         optimiser.context.write(&optimiser.scalar_act.status, 0, bytemuck::bytes_of(&steps))?;
         Ok(optimiser)
