@@ -10,6 +10,7 @@ mod tensor;
 
 pub use context::{AdapterSummary, Context, adapters};
 pub use error::DeviceError;
-pub use matrix::{DeviceMatrix, NewtonSchulz, Transpose};
+pub use ambient_metric::{NewtonSchulz, Transpose};
+pub use matrix::DeviceMatrix;
 pub use optimiser::{DeviceOptimiser, DeviceReport, Loss, Skip, Traffic};
 pub use tensor::{BufferPart, DeviceElement, DeviceTensor};
