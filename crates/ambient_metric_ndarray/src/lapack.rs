@@ -2,9 +2,9 @@
 
 use ambient_metric::{BaseMetric, Covector, Dense, Error, Layout, Tensor, Vector};
 use ndarray::{Array1, Array2};
+use ndarray_linalg::UPLO;
 use ndarray_linalg::cholesky::{CholeskyFactorized, DeterminantC, FactorizeC, SolveC};
 use ndarray_linalg::error::LinalgError;
-use ndarray_linalg::UPLO;
 
 use crate::matrix::MatrixElement;
 use crate::parameters::Parameters;

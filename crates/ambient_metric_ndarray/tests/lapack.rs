@@ -47,7 +47,10 @@ proptest! {
 fn matrices_that_are_no_metric_are_refused_as_in_pure_rust() {
     assert!(matches!(LapackDense::new(array![[1.0, 2.0], [2.0, 1.0]]), Err(Error::IndefiniteMatrix { order: 2 })));
     assert!(matches!(LapackDense::new(array![[f64::NAN]]), Err(Error::IndefiniteMatrix { order: 1 })));
-    assert!(matches!(LapackDense::new(array![[1.0, 2.0], [1.0, 8.0]]), Err(Error::AsymmetricMatrix { row: 1, column: 0 })));
+    assert!(matches!(
+        LapackDense::new(array![[1.0, 2.0], [1.0, 8.0]]),
+        Err(Error::AsymmetricMatrix { row: 1, column: 0 })
+    ));
     assert!(matches!(LapackDense::new(array![[1.0, 2.0]]), Err(Error::Shape { .. })));
     let metric = LapackDense::new(array![[1.0]]).unwrap();
     assert!(matches!(metric.begin(&Parameters::from(array![1.0_f64, 2.0])), Err(Error::Shape { .. })));

@@ -157,6 +157,12 @@ impl<E: DeviceElement> DeviceMatrix<E> {
             let (expected, found) = (vec![inner, columns], vec![other_inner, columns]);
             return Err(Error::Shape { name: "the second factor".to_owned(), expected, found });
         }
+        if let Some((_, addend)) = addend
+            && [addend.rows, addend.columns] != [rows, columns]
+        {
+            let (expected, found) = (vec![rows, columns], vec![addend.rows, addend.columns]);
+            return Err(Error::Shape { name: "the addend".to_owned(), expected, found });
+        }
         let context = &self.context;
         let result = Self::zeros(context, rows, columns)?;
         let text = product_shader(E::DOUBLE, transpose, other_transpose, addend.is_some());
