@@ -23,3 +23,6 @@ mod gpu {}
 
 #[doc = include_str!("../../docs/verify_a_derivation.md")]
 mod verify_a_derivation {}
+
+#[doc = include_str!("../../docs/variants.md")]
+mod variants {}

@@ -195,6 +195,13 @@ fn run_in_f64<R: Rule>(rule: R, steps: &[[Vec<f64>; 2]]) -> Vec<f64> {
 /// multiplied by at most 1 + κ s ≤ 1 + ½ · 0.1 · 8 e < 2.1 in every later step, in θ of size at most 1 + 4 η e < 3.
 const LEARNED: f64 = 4.0 * 40.0 * 2.1 * 2.1 * 2.1 * 3.0 * f64::EPSILON;
 
+/// The factor of a clip.
+fn factor<C: Clip>(clip: C, floor: f64, gradient: &Covector<Parameters<f64>>) -> f64 {
+    let mut theta = gradient.0.clone();
+    let rule = Descent::new(Clipped::new(Euclidean, clip).floor(floor), NoMomentum);
+    Configuration::new(rule, 1.0).build(&theta).unwrap().step(&mut theta, gradient, 1.0).unwrap().damping
+}
+
 proptest! {
     #![proptest_config(cases(64))]
 
@@ -286,16 +293,11 @@ proptest! {
         let squared: f64 = l.iter().map(|l| l * l).sum();
         let norm = squared.sqrt();
         let gradient = Covector(Parameters::from(Array1::from(l.clone())));
-        fn of<C: Clip>(clip: C, floor: f64, gradient: &Covector<Parameters<f64>>) -> f64 {
-            let mut theta = gradient.0.clone();
-            let rule = Descent::new(Clipped::new(Euclidean, clip).floor(floor), NoMomentum);
-            Configuration::new(rule, 1.0).build(&theta).unwrap().step(&mut theta, gradient, 1.0).unwrap().damping
-        }
         let expected = [
-            (of(Hard { length: c }, floor, &gradient), (c / norm).min(1.0)),
-            (of(Soft { rate: c }, floor, &gradient), 1.0 / (1.0 + c * norm)),
-            (of(Root { xi: c }, floor, &gradient), 1.0 / (1.0 + c * squared).sqrt()),
-            (of(Induction { xi: c }, floor, &gradient), 1.0 / (1.0 + c * squared)),
+            (factor(Hard { length: c }, floor, &gradient), (c / norm).min(1.0)),
+            (factor(Soft { rate: c }, floor, &gradient), 1.0 / (1.0 + c * norm)),
+            (factor(Root { xi: c }, floor, &gradient), 1.0 / (1.0 + c * squared).sqrt()),
+            (factor(Induction { xi: c }, floor, &gradient), 1.0 / (1.0 + c * squared)),
         ];
         for (found, unbounded) in expected {
             let expected = unbounded.max(floor);
@@ -430,13 +432,14 @@ fn a_coupling_that_the_user_gives_is_kept_and_survives_bias_correction() {
     assert_eq!(optimiser.state()[1].as_slice(), [0.5, 0.0]);
 }
 
+fn refused<R: Rule>(rule: R, theta: &Parameters<f64>, name: &str) {
+    let error = Configuration::new(rule, 0.1).build(theta).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::Hyperparameter { name: found, .. } if found == name), "{error}");
+}
+
 #[test]
 fn constants_out_of_range_are_refused() {
     let theta = pair(1.0, 1.0).0;
-    fn refused<R: Rule>(rule: R, theta: &Parameters<f64>, name: &str) {
-        let error = Configuration::new(rule, 0.1).build(theta).map(|_| ()).unwrap_err();
-        assert!(matches!(error, Error::Hyperparameter { name: found, .. } if found == name), "{error}");
-    }
     let learned = LearnedScalar::default();
     let induced = |metric| Descent::new(Induced::new(metric, Identity, 0.1), NoMomentum);
     refused(induced(LearnedScalar { kappa: -1.0, ..learned }), &theta, "kappa");

@@ -164,11 +164,10 @@ impl Step {
         let eta = Exact::ratio_of(LEARNING_RATE);
         let flow: Vec<Exact> = self.change.iter().map(|&change| change / eta).collect();
         let (parameters, heights) = self.ambient.lowered(&flow, &self.ambient.rise(&flow));
-        for index in 0..flow.len() {
+        for (index, (&parameter, &differential)) in parameters.iter().zip(&self.ambient.differential).enumerate() {
             let direction: Vec<Exact> =
                 (0..flow.len()).map(|other| if other == index { one() } else { zero() }).collect();
-            let along = parameters[index] + dot(&heights, &self.ambient.rise(&direction));
-            prop_assert_eq!(along, -self.ambient.differential[index]);
+            prop_assert_eq!(parameter + dot(&heights, &self.ambient.rise(&direction)), -differential);
         }
         Ok(())
     }
@@ -195,7 +194,7 @@ fn first_step<R: Rule>(
 #[derive(Clone, Debug)]
 struct Losses<const K: usize> {
     gradients: Vec<[Fraction; K]>,
-    losses: [(Fraction, usize); K],
+    at: [(Fraction, usize); K],
     xi: [f64; K],
 }
 
@@ -203,7 +202,7 @@ fn losses<const K: usize>() -> impl Strategy<Value = Losses<K>> {
     let gradient = proptest::array::uniform::<_, K>(fractions());
     let loss = proptest::array::uniform::<_, K>((positive_fractions(), 0..4_usize));
     (prop::collection::vec(gradient, 1..5), loss, proptest::array::uniform::<_, K>(coefficients()))
-        .prop_map(|(gradients, losses, xi)| Losses { gradients, losses, xi })
+        .prop_map(|(gradients, at, xi)| Losses { gradients, at, xi })
 }
 
 /// What a step over K losses is made of.
@@ -216,7 +215,7 @@ struct Joined<'e, E, const K: usize> {
 impl<'e, E: Embedding, const K: usize> Joined<'e, E, K> {
     fn new(embedding: &'e E, case: &Losses<K>) -> Result<Self, TestCaseError> {
         let mut chosen = Vec::new();
-        for &(t, turn) in &case.losses {
+        for &(t, turn) in &case.at {
             let found = choose_loss(embedding, t, turn);
             chosen.push(found.ok_or_else(|| TestCaseError::reject("no loss in the domain"))?);
         }

@@ -3,8 +3,9 @@
 #![allow(missing_docs, clippy::panic, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, Advance, Descent, DiagonalMetric, Ema, Embedding, Euclidean, HeavyBall, Identity, Induced, Log, Log1p,
-    Momentum, Nesterov, NoMomentum, Power, Preconditioner, Real, RmsProp, Rule, Sqrt, rules,
+    Adagrad, Advance, AlongMomentum, AlongParameters, Bilinear, Clipped, Coupled, Descent, DiagonalMetric, Ema,
+    Embedding, Euclidean, Given, Hard, HeavyBall, Height, Identity, Induced, Joint, LearnedDiagonal, LearnedScalar,
+    Log, Log1p, Momentum, Nesterov, NoMomentum, Power, Preconditioner, Real, RmsProp, Root, Rule, Sqrt, rules,
 };
 use ambient_metric_trace::shader::{PassShader, Purpose, ScalarLayout, damp, kernels, totals};
 use ambient_metric_trace::{Notation, Recording, Wgsl};
@@ -83,6 +84,34 @@ fn kernels_of_every_combination_are_valid() {
     validate_metric(&Euclidean);
     validate_metric(&RmsProp::default());
     validate_metric(&Adagrad::default());
+}
+
+#[test]
+fn kernels_of_the_variants_are_valid() {
+    let height = Height { embedding: Log, xi: 0.1 };
+    validate_rule(&Joint::new(Euclidean, [height], Ema(0.9)).beta(0.8));
+    validate_rule(&Joint::new(RmsProp::default(), (height, Height { embedding: Identity, xi: 0.1 }), Nesterov(0.9)));
+    validate_rule(&Joint::new(LearnedDiagonal::default(), [height; 4], Ema(0.9)));
+    validate_momenta(&Induced::new(LearnedScalar::default(), Log, 0.1));
+    validate_momenta(&Induced::new(LearnedDiagonal::default(), Log, 0.1).exact());
+    validate_momenta(&Coupled::new(RmsProp::default(), Log, AlongParameters(0.1), 0.1).scale_back(0.1));
+    validate_momenta(&Coupled::new(Euclidean, Identity, Bilinear { a: Given, b: AlongMomentum(0.1) }, 0.1));
+    validate_momenta(&Clipped::new(RmsProp::default(), Hard { length: 1.0 }).floor(0.1));
+    validate_momenta(&Clipped::new(Euclidean, Root { xi: 0.1 }));
+}
+
+/// k losses are k(k+1)/2 inner products, and Σ l² beside them, in one pass that reads the k gradients and the state of γ once.
+#[test]
+fn several_losses_are_measured_in_one_pass_over_memory() {
+    fn measured<const K: usize>() -> (usize, usize) {
+        let rule = Joint::new(RmsProp::default(), [Height { embedding: Identity, xi: 0.1 }; K], Ema(0.9));
+        let measure = Recording::measure(&rule);
+        (measure.outputs().len(), measure.bytes(4))
+    }
+    assert_eq!(measured::<1>(), (1 + 1, 4 * 2));
+    assert_eq!(measured::<2>(), (1 + 3, 4 * 3));
+    assert_eq!(measured::<3>(), (1 + 6, 4 * 4));
+    assert_eq!(measured::<4>(), (1 + 10, 4 * 5));
 }
 
 /// The kernels of a rule, one after the other.

@@ -414,8 +414,12 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let at = |index: usize| status.get(index).copied().unwrap_or(0);
         let offset = self.layout.reports() as u64 * E::SIZE;
         let numbers = self.read_scalars(offset, self.layout.groups * REPORT)?;
-        let mut groups = Vec::new();
+        let mut groups: Vec<(String, Report<f64>)> = Vec::new();
         for (rates, numbers) in self.groups.rates.iter().zip(numbers.chunks(REPORT)) {
+            // A rule that learns per tensor has a group, and the same report, for every tensor of a group.
+            if groups.last().is_some_and(|(name, _)| *name == rates.name) {
+                continue;
+            }
             let mut numbers = numbers.iter().copied();
             groups.push((rates.name.clone(), Bundle::build(&mut || numbers.next().unwrap_or(0.0))));
         }

@@ -5,9 +5,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, BaseMetric, Configuration, Covector, Descent, Ema, Embedding, Error, Euclidean, Group, HeavyBall,
-    Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, Power, PullBack, Real, RmsProp, Rule, Sqrt, Tensor,
-    rules,
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bilinear, Bundle, Clipped, Configuration,
+    Coupled, Covector, Descent, Ema, Embedding, Error, Euclidean, Group, Hard, HeavyBall, Height, Identity, Induced,
+    Joint, LearnedDiagonal, LearnedScalar, Log, Log1p, Metric, Nesterov, NoMomentum, Power, PullBack, Real, RmsProp,
+    Rule, Soft, Sqrt, Tensor, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{BufferPart, Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};
@@ -110,10 +111,14 @@ fn agrees<E: DeviceElement, R: Rule + Clone>(context: &Context, rule: &R, length
     let mut on_cpu = configuration.clone().build(&host).unwrap();
     let mut on_gpu = DeviceOptimiser::new(configuration, &device).unwrap();
     for step in 0..5 {
-        let gradient = parts::<E>(100 + step, lengths);
-        let loss = 1.5 + step as f64;
-        on_cpu.step(&mut host, &Covector(on_host(&gradient)), loss).unwrap();
-        on_gpu.step(&mut device, &Covector(on_device(context, &gradient)), loss).unwrap();
+        let losses = <R::PerLoss<f64> as Bundle<f64>>::LEN as u64;
+        let gradients: Vec<_> = (0..losses).map(|loss| parts::<E>(100 + step + 1000 * loss, lengths)).collect();
+        let values: Vec<f64> = (0..losses).map(|loss| 1.5 + step as f64 + loss as f64).collect();
+        let of_host: Vec<_> = gradients.iter().map(|gradient| Covector(on_host(gradient))).collect();
+        let of_device: Vec<_> = gradients.iter().map(|gradient| Covector(on_device(context, gradient))).collect();
+        on_cpu.step_losses(&mut host, &of_host.iter().collect::<Vec<_>>(), &values).unwrap();
+        let values: Vec<Loss<'_>> = values.into_iter().map(Loss::Host).collect();
+        on_gpu.step_losses(&mut device, &of_device.iter().collect::<Vec<_>>(), &values).unwrap();
     }
     let distance = distance(&device, &host);
     assert!(distance <= tolerance, "{} on {lengths:?}: {distance:e} > {tolerance:e}", rule.name());
@@ -128,7 +133,104 @@ fn agrees<E: DeviceElement, R: Rule + Clone>(context: &Context, rule: &R, length
         assert!(close(device.damping, host.damping), "{device:?} {host:?}");
         assert!(close(device.effective_learning_rate, host.effective_learning_rate), "{device:?} {host:?}");
         assert!(close(device.gradient_norm, host.gradient_norm), "{device:?} {host:?}");
+        assert!(close(device.determinant_ratio, host.determinant_ratio), "{device:?} {host:?}");
+        assert!(close(device.coupling, host.coupling), "{device:?} {host:?}");
+        assert!(close(device.coupling_scale, host.coupling_scale), "{device:?} {host:?}");
     }
+}
+
+/// Several losses, couplings, learned metrics and clipping. The losses' gradients are independent, so their system is as well conditioned as
+/// one; a learned metric adds an exponential, which a device rounds by 3 + 2|z| < 6 units in the last place.
+fn agrees_for_every_variant<E: DeviceElement>(context: &Context, lengths: &[usize]) {
+    let one = Height { embedding: Log, xi: 0.3 };
+    let other = Height { embedding: Sqrt, xi: 0.2 };
+    agrees::<E, _>(context, &Joint::new(Euclidean, [one], Ema(0.9)).beta(0.8), lengths);
+    agrees::<E, _>(context, &Joint::new(RmsProp::default(), (one, other), Ema(0.9)).beta(0.8), lengths);
+    agrees::<E, _>(context, &Joint::new(Euclidean, [one, one, one], NoMomentum), lengths);
+    let coupled = |metric, scale: f64| Coupled::new(metric, Log, AlongMomentum(scale), 0.3).beta(0.8);
+    agrees::<E, _>(context, &Descent::new(coupled(Euclidean, 1e-3), Ema(0.9)), lengths);
+    agrees::<E, _>(context, &Descent::new(coupled(Euclidean, 0.5).scale_back(0.25), Ema(0.9)), lengths);
+    let form = Bilinear { a: AlongGradient(1e-3), b: AlongParameters(1e-3) };
+    agrees::<E, _>(context, &Descent::new(Coupled::new(Euclidean, Identity, form, 0.3), Ema(0.9)), lengths);
+    agrees::<E, _>(context, &Descent::new(Clipped::new(RmsProp::default(), Hard { length: 2.0 }), Ema(0.9)), lengths);
+    agrees::<E, _>(context, &Descent::new(Clipped::new(Euclidean, Soft { rate: 0.5 }).floor(0.1), Ema(0.9)), lengths);
+    if E::DOUBLE {
+        // Drivers compute exponentials of double precision wrongly, so such a rule is refused.
+        let theta = on_device(context, &parts::<E>(7, lengths));
+        let rule = Descent::new(Induced::new(LearnedScalar::default(), Identity, 0.3), Ema(0.9));
+        assert!(DeviceOptimiser::new(Configuration::new(rule, 0.1), &theta).is_err());
+        return;
+    }
+    let scalar = LearnedScalar { kappa: 1e-3, ..LearnedScalar::default() };
+    let diagonal = LearnedDiagonal { kappa: 1e-2, ..LearnedDiagonal::default() };
+    agrees::<E, _>(context, &Descent::new(Induced::new(scalar, Identity, 0.3).beta(0.8), Ema(0.9)), lengths);
+    agrees::<E, _>(context, &Descent::new(Induced::new(diagonal, Log, 0.3).beta(0.8), Ema(0.9)), lengths);
+}
+
+#[test]
+fn every_variant_agrees_with_the_cpu() {
+    if let Some(context) = context_for::<f32>() {
+        for lengths in [&[1][..], &[257], &[5000, 3, 1, 77]] {
+            agrees_for_every_variant::<f32>(&context, lengths);
+        }
+    }
+    if let Some(context) = context_for::<f64>() {
+        agrees_for_every_variant::<f64>(&context, &[5000, 3, 1, 77]);
+    }
+}
+
+/// Why the first step of a rule was skipped; no bit has changed.
+fn skipped<R: Rule>(context: &Context, rule: R) -> Option<Skip> {
+    let start = parts::<f32>(3, &[300]);
+    let mut theta = on_device(context, &start);
+    let gradient = Covector(on_device(context, &parts(4, &[300])));
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.1), &theta).unwrap();
+    let before = (bits(&theta), optimiser.state().iter().map(bits).collect::<Vec<_>>());
+    optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    assert_eq!(before, (bits(&theta), optimiser.state().iter().map(bits).collect::<Vec<_>>()));
+    let report = optimiser.report().unwrap();
+    assert_eq!((report.steps, report.skipped), (0, 1));
+    report.last_skip
+}
+
+#[test]
+fn a_form_that_is_no_metric_changes_no_bit_and_is_counted() {
+    let Some(context) = context() else { return };
+    let coupled = Coupled::new(Euclidean, Identity, AlongGradient(1.0), 1.0);
+    assert_eq!(skipped(&context, Descent::new(coupled, Ema(0.9))), Some(Skip::Coupling));
+    // a = l and b = −2 l: D = (1 + s)(1 − 2s) + s (1 + 2s) = 1 − s + … has s far above one here, and is below zero.
+    let form = Bilinear { a: AlongGradient(1.0), b: AlongGradient(-2.0) };
+    let bilinear = Coupled::new(Euclidean, Identity, form, 0.25);
+    assert_eq!(skipped(&context, Descent::new(bilinear, Ema(0.9))), Some(Skip::NotPositiveDefinite));
+}
+
+#[test]
+fn losses_on_the_device_and_on_the_host_do_not_mix_and_every_one_is_needed() {
+    let Some(context) = context() else { return };
+    let start = parts::<f32>(3, &[4]);
+    let mut theta = on_device(&context, &start);
+    let gradient = Covector(on_device(&context, &parts(4, &[4])));
+    let rule = Joint::new(Euclidean, [Height { embedding: Log, xi: 0.1 }; 2], Ema(0.9));
+    let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.1), &theta).unwrap();
+    let refused = optimiser.step(&mut theta, &gradient, 1.0);
+    assert!(matches!(refused, Err(Error::Losses { expected: 2, found: 1 })), "{refused:?}");
+    let buffer = context.device().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 8,
+        usage: wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    });
+    let both = [&gradient, &gradient];
+    let mixed = [Loss::Host(1.0), Loss::Device { buffer: &buffer, offset: 4 }];
+    assert!(matches!(optimiser.step_losses(&mut theta, &both, &mixed), Err(Error::Backend(_))));
+    // The buffer holds zeros, where the logarithm has no slope.
+    let loss = Loss::Device { buffer: &buffer, offset: 4 };
+    optimiser.step_losses(&mut theta, &both, &[loss, loss]).unwrap();
+    assert_eq!(optimiser.report().unwrap().last_skip, Some(Skip::LossOutsideDomain));
+    optimiser.set_xi_of(1, 0.2).unwrap();
+    assert!(optimiser.set_xi_of(2, 0.2).is_err());
+    optimiser.step_losses(&mut theta, &both, &[Loss::Host(1.0), Loss::Host(2.0)]).unwrap();
+    assert_eq!(optimiser.report().unwrap().steps, 1);
 }
 
 fn agrees_for_every_rule<E: DeviceElement>(context: &Context, lengths: &[usize]) {
