@@ -18,6 +18,9 @@ mod how_to_choose {}
 #[doc = include_str!("../../docs/geometry.md")]
 mod geometry {}
 
+#[doc = include_str!("../../docs/matrix_metrics.md")]
+mod matrix_metrics {}
+
 #[doc = include_str!("../../docs/gpu.md")]
 mod gpu {}
 

@@ -116,6 +116,52 @@ pub enum Error {
         /// det g / det γ.
         determinant_ratio: f64,
     },
+    /// A matrix that a metric is made of is not positive definite.
+    #[error(
+        "the matrix is not positive definite: its leading minor of order {order} is not a finite number above zero"
+    )]
+    IndefiniteMatrix {
+        /// The order of the first leading minor that is not above zero.
+        order: usize,
+    },
+    /// A matrix that a metric is made of is not symmetric.
+    #[error("the matrix is not symmetric: the element at row {row}, column {column} differs from its mirror image")]
+    AsymmetricMatrix {
+        /// The row of the first element that differs.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// A metric of matrices was given a parameter that is none.
+    #[error(
+        "{metric} takes matrices, and parameter `{parameter}` has shape {shape:?}: route it to a pointwise metric, or give it two axes"
+    )]
+    NotAMatrix {
+        /// The metric.
+        metric: String,
+        /// The parameter.
+        parameter: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// A group asks for a metric of its own where one metric is over all tensors.
+    #[error(
+        "group `{group}` asks for its own metric: a metric over whole tensors is one for all groups; route the parameters of the group to a metric instead"
+    )]
+    OwnMetric {
+        /// The group.
+        group: String,
+    },
+    /// A metric exists as its inverse alone: it cannot lower an index or have a determinant.
+    #[error(
+        "{metric} has no γ at parameter `{parameter}`: γ⁻¹ is singular there, because what it has seen is zero or not of full rank"
+    )]
+    SingularMetric {
+        /// The metric.
+        metric: String,
+        /// The parameter.
+        parameter: String,
+    },
     /// A tensor has no such part.
     #[error("there is no part {part}: the tensor has {parts}")]
     NoSuchPart {

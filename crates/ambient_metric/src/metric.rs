@@ -1,5 +1,7 @@
 //! Metrics: the geometry at a point, and the base metrics γ that the pull-back starts from.
 
+use std::sync::Arc;
+
 use crate::bundle;
 use crate::bundle::Bundle;
 use crate::embedding::short_name;
@@ -261,6 +263,12 @@ pub trait BaseMetric<T: Tensor> {
     ///
     /// [`Error::NonFiniteGradient`], and where the layouts differ or the backend fails; the state is then unchanged.
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+
+    /// The covector whose length the pull-back measures and that a step follows, where it is not the gradient but one that the metric
+    /// keeps: Muon's is its momentum. `None`, the default, means the gradient.
+    fn measured<'a>(&self, _state: &'a Self::State) -> Option<&'a Covector<T>> {
+        None
+    }
 
     /// The metric in this state.
     fn at<'a>(&'a self, state: &'a Self::State) -> At<'a, Self, Self::State>
@@ -579,11 +587,18 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
 /// assert_eq!(state.slots(), [Parameters::from(array![9.0, 16.0])]);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DiagonalState<T: Tensor> {
     layout: crate::layout::Layout,
-    slots: Vec<T>,
+    /// Shared by clones until one of them is updated.
+    slots: Arc<Vec<T>>,
     power: Wide<T>,
+}
+
+impl<T: Tensor> Clone for DiagonalState<T> {
+    fn clone(&self) -> Self {
+        Self { layout: self.layout.clone(), slots: Arc::clone(&self.slots), power: self.power }
+    }
 }
 
 impl<T: Tensor> DiagonalState<T> {
@@ -608,7 +623,7 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
         let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
         Ok(DiagonalState {
             layout: parameters.layout().clone(),
-            slots: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
+            slots: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
             power: <Wide<T> as Field>::one(),
         })
     }
@@ -616,7 +631,10 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
     fn update(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
-        if let Some((first, rest)) = state.slots.split_first_mut() {
+        if Arc::get_mut(&mut state.slots).is_none() {
+            state.slots = Arc::new(state.slots.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?);
+        }
+        if let Some((first, rest)) = Arc::get_mut(&mut state.slots).and_then(|slots| slots.split_first_mut()) {
             T::update(&Observe(self), Uniforms::same(&()), first, rest, &[&gradient.0])?;
         }
         state.power = state.power * <Wide<T> as Field>::constant(self.decay());

@@ -298,7 +298,8 @@ impl Kernel for Scale {
     }
 }
 
-fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
+/// Σ xᵢ yᵢ.
+pub(crate) fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
     let mut total = [<Wide<T> as Field>::zero()];
     let operands = Operands { target: x, companions: &[], reads: &[y] };
     T::sum(&Product, Uniforms::same(&()), operands, &mut total)?;

@@ -2,6 +2,7 @@
 
 pub mod ambient_suite;
 pub mod backend_suite;
+pub mod base_metric_suite;
 mod chosen;
 pub mod covariance;
 pub mod dense;
@@ -17,6 +18,7 @@ mod matrix;
 pub mod metric_suite;
 mod proof;
 mod reference;
+mod reference_matrix;
 pub mod runs;
 mod stamps;
 mod strategies;
@@ -31,6 +33,7 @@ pub use exact::Exact;
 pub use matrix::{Matrix, MatrixMetric};
 pub use proof::{Proof, RECORD};
 pub use reference::Reference;
+pub use reference_matrix::ReferenceMatrix;
 pub use strategies::{
     Fraction, Surface, Trajectory, coefficients, components, decays, fractions, gradients, positive_diagonals,
     positive_fractions, splits, surfaces, trajectories,

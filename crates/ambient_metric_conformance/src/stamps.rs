@@ -148,6 +148,42 @@ macro_rules! conformance_metric {
     };
 }
 
+/// A module of named tests for any [`BaseMetric`](ambient_metric::BaseMetric) over [`Reference<f64>`](crate::Reference), pointwise or not: P1 to P4,
+/// symmetry, positivity and the determinant against the matrix that unit vectors find, and what must be refused; see
+/// [`base_metric_suite`](crate::base_metric_suite).
+///
+/// The parts are those of the parameters that the metric is tried on: a name and a shape each.
+///
+/// ```
+/// use ambient_metric::Kronecker;
+/// ambient_metric_conformance::conformance_base_metric!(kronecker, Kronecker::default(), [("w", [3, 2]), ("x", [2, 2])]);
+/// ```
+#[macro_export]
+macro_rules! conformance_base_metric {
+    ($name:ident, $metric:expr, [$(($part:expr, $shape:expr)),+ $(,)?]) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                base_metric_suite,
+                (&$metric, &[$($crate::subjects::Part { name: $part.into(), shape: $shape.to_vec() }),+]),
+                p1_raise_inverts_lower,
+                raising_and_lowering_are_linear,
+                inner_products_are_symmetric,
+                the_metric_is_positive,
+                the_determinant_is_that_of_the_explicit_matrix,
+                a_gradient_that_is_not_finite_changes_nothing,
+                another_layout_is_refused,
+                p1_the_pull_back_is_inverted,
+                p2_the_step_solves_the_explicit_system,
+                p3_the_determinant_lemma_holds,
+                p4_vectors_grow_and_covectors_shrink,
+            );
+        }
+    };
+}
+
 /// A module of named tests for a backend: what [`Tensor`](ambient_metric::Tensor) asks, P15 and P16, see
 /// [`backend_suite`](crate::backend_suite).
 ///

@@ -1,7 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod lanes;
+#[cfg(feature = "lapack")]
+mod lapack;
+mod matrix;
 mod parameters;
 mod pass;
 
+#[cfg(feature = "lapack")]
+pub use lapack::LapackDense;
+pub use matrix::{HostMatrix, MatrixElement};
 pub use parameters::Parameters;

@@ -5,7 +5,7 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Tensor, Uniforms, Wide};
+use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Separable, Tensor, Uniforms, Wide};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
 use crate::pass::{self, MAX_OPERANDS, MAX_SUMS, Stretch};
@@ -319,6 +319,23 @@ impl<E: Element> Tensor for Parameters<E> {
             pass::update(kernel, *uniform, targets, written, reads);
         }
         Ok(())
+    }
+}
+
+impl<E: Element> Separable for Parameters<E> {
+    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
+        let mut selected: Vec<Part> = Vec::with_capacity(parts.len());
+        let mut elements = Vec::new();
+        for &part in parts {
+            let found = self.space.part(part)?;
+            // Parts lie in the order of their names, here as everywhere.
+            if selected.last().is_some_and(|last| last.name >= found.name) {
+                return Err(Error::DuplicateParameter { name: found.name.clone() });
+            }
+            selected.push(found.clone());
+            elements.extend_from_slice(self.elements.get(self.space.range(part)).unwrap_or_default());
+        }
+        Ok(Self { space: Arc::new(Space::new(Layout::new(selected)?)), elements })
     }
 }
 

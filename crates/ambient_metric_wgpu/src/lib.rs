@@ -8,8 +8,9 @@ mod optimiser;
 mod pass;
 mod tensor;
 
+pub use ambient_metric::{NewtonSchulz, Transpose};
 pub use context::{AdapterSummary, Context, adapters};
 pub use error::DeviceError;
-pub use matrix::{DeviceMatrix, NewtonSchulz, Transpose};
+pub use matrix::DeviceMatrix;
 pub use optimiser::{DeviceOptimiser, DeviceReport, Loss, Skip, Traffic};
 pub use tensor::{BufferPart, DeviceElement, DeviceTensor};

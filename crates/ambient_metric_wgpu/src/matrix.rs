@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use ambient_metric::Error;
+use ambient_metric::{Error, Layout, MatrixPart, MatrixTensor, NewtonSchulz, Separable, Tensor, Transpose};
 use ambient_metric_trace::Wgsl;
 
 use crate::context::Context;
@@ -44,31 +44,6 @@ pub struct DeviceMatrix<E> {
     /// In elements from the start of the chunk.
     start: usize,
     element: PhantomData<E>,
-}
-
-/// Whether a factor enters a product transposed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transpose {
-    /// As it is.
-    No,
-    /// With rows and columns exchanged.
-    Yes,
-}
-
-/// A polynomial a x + b x³ + c x⁵ that drives singular values towards one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NewtonSchulz {
-    /// The coefficients a, b and c.
-    pub coefficients: [f64; 3],
-    /// How often it is applied.
-    pub steps: usize,
-}
-
-impl Default for NewtonSchulz {
-    /// Muon's: five steps of (3.4445, −4.7750, 2.0315), after which singular values lie between about 0.7 and 1.2.
-    fn default() -> Self {
-        Self { coefficients: [3.4445, -4.7750, 2.0315], steps: 5 }
-    }
 }
 
 impl<E: DeviceElement> DeviceMatrix<E> {
@@ -160,11 +135,11 @@ impl<E: DeviceElement> DeviceMatrix<E> {
     ///
     /// [`Error::Shape`] where the inner dimensions differ, [`Error::Backend`] where the device fails.
     pub fn product(&self, transpose: Transpose, other: &Self, other_transpose: Transpose) -> Result<Self, Error> {
-        self.combine(transpose, other, other_transpose, 1.0, None)
+        self.enqueue_product(transpose, other, other_transpose, 1.0, None)
     }
 
     /// α op(A) op(B) + β C.
-    fn combine(
+    fn enqueue_product(
         &self,
         transpose: Transpose,
         other: &Self,
@@ -181,6 +156,12 @@ impl<E: DeviceElement> DeviceMatrix<E> {
         if inner != other_inner {
             let (expected, found) = (vec![inner, columns], vec![other_inner, columns]);
             return Err(Error::Shape { name: "the second factor".to_owned(), expected, found });
+        }
+        if let Some((_, addend)) = addend
+            && [addend.rows, addend.columns] != [rows, columns]
+        {
+            let (expected, found) = (vec![rows, columns], vec![addend.rows, addend.columns]);
+            return Err(Error::Shape { name: "the addend".to_owned(), expected, found });
         }
         let context = &self.context;
         let result = Self::zeros(context, rows, columns)?;
@@ -213,19 +194,29 @@ impl<E: DeviceElement> DeviceMatrix<E> {
         Ok(result)
     }
 
-    /// The matrix divided by its Frobenius norm; a matrix of zeros stays one.
-    fn normalised(&self) -> Result<Self, Error> {
+    /// Sums of squares, one per workgroup; enqueued, nothing is waited for.
+    fn squares(&self) -> Result<wgpu::Buffer, Error> {
         let context = &self.context;
-        let result = Self::zeros(context, self.rows, self.columns)?;
         let partials = context.buffer("partial sums", u64::from(SUMMANDS) * E::SIZE)?;
         let sizes = uniforms(context, &[short(self.rows * self.columns)?, short(self.start)?])?;
         let squares = context.pipeline(&squares_shader(E::DOUBLE), &[false, false, true])?;
+        context.guarded("a sum of squares", || {
+            let resources = vec![sizes.as_entire_binding(), binding(&self.chunk), partials.as_entire_binding()];
+            dispatch(context, &squares, resources, (SUMMANDS, 1));
+        })?;
+        Ok(partials)
+    }
+
+    /// The matrix divided by its Frobenius norm; a matrix of zeros stays one.
+    fn divided_by_norm(&self) -> Result<Self, Error> {
+        let context = &self.context;
+        let result = Self::zeros(context, self.rows, self.columns)?;
+        let partials = self.squares()?;
+        let sizes = uniforms(context, &[short(self.rows * self.columns)?, short(self.start)?])?;
         let scale = context.pipeline(&scale_shader(E::DOUBLE), &[false, false, false, true])?;
         context.guarded("a normalisation", || {
-            let sizes = || sizes.as_entire_binding();
-            let resources = vec![sizes(), binding(&self.chunk), partials.as_entire_binding()];
-            dispatch(context, &squares, resources, (SUMMANDS, 1));
-            let resources = vec![sizes(), binding(&self.chunk), partials.as_entire_binding(), binding(&result.chunk)];
+            let sizes = sizes.as_entire_binding();
+            let resources = vec![sizes, binding(&self.chunk), partials.as_entire_binding(), binding(&result.chunk)];
             dispatch(context, &scale, resources, (SUMMANDS, 1));
         })?;
         Ok(result)
@@ -249,22 +240,112 @@ impl<E: DeviceElement> DeviceMatrix<E> {
     /// # Ok::<(), ambient_metric::Error>(())
     /// ```
     pub fn newton_schulz(&self, iteration: NewtonSchulz) -> Result<Self, Error> {
-        let [a, b, c] = iteration.coefficients;
-        let mut x = self.normalised()?;
-        // The smaller of the two Gram matrices has the same singular values.
-        let is_tall = self.rows > self.columns;
-        for _ in 0..iteration.steps {
-            let (left, right) = if is_tall { (Transpose::Yes, Transpose::No) } else { (Transpose::No, Transpose::Yes) };
-            let gram = x.combine(left, &x, right, 1.0, None)?;
-            let polynomial = gram.combine(Transpose::No, &gram, Transpose::No, c, Some((b, &gram)))?;
-            let addend = Some((a, &x));
-            x = if is_tall {
-                x.combine(Transpose::No, &polynomial, Transpose::No, 1.0, addend)?
-            } else {
-                polynomial.combine(Transpose::No, &x, Transpose::No, 1.0, addend)?
-            };
+        iteration.polar(self)
+    }
+}
+
+impl<E: DeviceElement> MatrixPart for DeviceMatrix<E> {
+    type Element = E;
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn like(&self, rows: usize, columns: usize, elements: &[E]) -> Result<Self, Error> {
+        Self::new(&self.context, rows, columns, elements)
+    }
+
+    fn to_host(&self) -> Result<Vec<E>, Error> {
+        DeviceMatrix::to_host(self)
+    }
+
+    fn combine(
+        &self,
+        transpose: Transpose,
+        other: &Self,
+        other_transpose: Transpose,
+        alpha: f64,
+        addend: Option<(f64, &Self)>,
+    ) -> Result<Self, Error> {
+        self.enqueue_product(transpose, other, other_transpose, alpha, addend)
+    }
+
+    /// Waits for the device: the number is asked for.
+    fn norm(&self) -> Result<f64, Error> {
+        let bytes = self.context.read(&self.squares()?, 0, u64::from(SUMMANDS) * E::SIZE)?;
+        let partials = bytemuck::pod_collect_to_vec::<u8, E>(&bytes);
+        Ok(partials.into_iter().map(|partial| partial.widen()).sum::<f64>().sqrt())
+    }
+
+    fn normalised(&self) -> Result<Self, Error> {
+        self.divided_by_norm()
+    }
+}
+
+impl<E: DeviceElement> MatrixTensor for DeviceTensor<E> {
+    type Matrix = DeviceMatrix<E>;
+
+    /// The part itself, without a copy.
+    fn matrix(&self, part: usize) -> Result<DeviceMatrix<E>, Error> {
+        let parts = self.layout().parts();
+        let found = parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })?;
+        DeviceMatrix::of_part(self, &found.name)
+    }
+
+    fn set_matrix(&mut self, part: usize, matrix: &DeviceMatrix<E>) -> Result<(), Error> {
+        let target = self.matrix(part)?;
+        if [target.rows, target.columns] != [matrix.rows, matrix.columns] {
+            let name = self.layout().parts().get(part).map(|part| part.name.clone()).unwrap_or_default();
+            let (expected, found) = (vec![target.rows, target.columns], vec![matrix.rows, matrix.columns]);
+            return Err(Error::Shape { name, expected, found });
         }
-        Ok(x)
+        let context = &target.context;
+        context.check_same(&matrix.context)?;
+        let place = |matrix: &DeviceMatrix<E>| matrix.chunk.offset + matrix.start as u64 * E::SIZE;
+        context.guarded("a copy", || {
+            let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            encoder.copy_buffer_to_buffer(
+                &matrix.chunk.buffer,
+                place(matrix),
+                &target.chunk.buffer,
+                place(&target),
+                (matrix.rows * matrix.columns) as u64 * E::SIZE,
+            );
+            context.queue().submit([encoder.finish()]);
+        })?;
+        Ok(())
+    }
+}
+
+impl<E: DeviceElement> Separable for DeviceTensor<E> {
+    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
+        let all = self.layout().parts();
+        let part = |&part: &usize| all.get(part).cloned().ok_or(Error::NoSuchPart { part, parts: all.len() });
+        let layout = Layout::new(parts.iter().map(part).collect::<Result<_, Error>>()?)?;
+        let selection = Self::zeros(self.context(), layout)?;
+        for (index, &part) in parts.iter().enumerate() {
+            self.copy_part(part, &selection, index)?;
+        }
+        Ok(selection)
+    }
+
+    fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
+        for (index, &part) in parts.iter().enumerate() {
+            let (targets, sources) = (self.layout().parts(), selection.layout().parts());
+            let missing = |part, parts| Error::NoSuchPart { part, parts };
+            let target = targets.get(part).ok_or(missing(part, targets.len()))?;
+            let source = sources.get(index).ok_or(missing(index, sources.len()))?;
+            if target.shape != source.shape {
+                let (expected, found) = (target.shape.clone(), source.shape.clone());
+                return Err(Error::Shape { name: target.name.clone(), expected, found });
+            }
+            selection.copy_part(index, self, part)?;
+        }
+        Ok(())
     }
 }
 

@@ -299,32 +299,38 @@ impl<E: DeviceElement> DeviceTensor<E> {
     /// A copy in buffers of our own.
     pub(crate) fn try_duplicate(&self) -> Result<Self, Error> {
         let copy = self.try_zeros_like()?;
-        for (part, _) in self.space.layout.parts().iter().enumerate() {
-            let of = |tensor: &Self| -> Vec<Segment> {
-                tensor.space.segments.iter().copied().filter(|segment| segment.part == part).collect()
-            };
-            let (from, to) = (of(self), of(&copy));
-            self.context.guarded("a copy", || {
-                let mut encoder =
-                    self.context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                for (source, target, elements, source_skip, target_skip) in overlaps(&from, &to) {
-                    let (Some(source_chunk), Some(target_chunk)) =
-                        (self.chunks.get(source.chunk), copy.chunks.get(target.chunk))
-                    else {
-                        continue;
-                    };
-                    encoder.copy_buffer_to_buffer(
-                        &source_chunk.buffer,
-                        source_chunk.offset + source.start + source_skip * E::SIZE,
-                        &target_chunk.buffer,
-                        target_chunk.offset + target.start + target_skip * E::SIZE,
-                        elements as u64 * E::SIZE,
-                    );
-                }
-                self.context.queue().submit([encoder.finish()]);
-            })?;
+        for part in 0..self.space.layout.parts().len() {
+            self.copy_part(part, &copy, part)?;
         }
         Ok(copy)
+    }
+
+    /// Copies a part into one of as many elements, on the device.
+    pub(crate) fn copy_part(&self, part: usize, target: &Self, target_part: usize) -> Result<(), Error> {
+        self.context.check_same(&target.context)?;
+        let of = |tensor: &Self, part: usize| -> Vec<Segment> {
+            tensor.space.segments.iter().copied().filter(|segment| segment.part == part).collect()
+        };
+        let (from, to) = (of(self, part), of(target, target_part));
+        self.context.guarded("a copy", || {
+            let mut encoder = self.context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            for (source, place, elements, source_skip, target_skip) in overlaps(&from, &to) {
+                let (Some(source_chunk), Some(target_chunk)) =
+                    (self.chunks.get(source.chunk), target.chunks.get(place.chunk))
+                else {
+                    continue;
+                };
+                encoder.copy_buffer_to_buffer(
+                    &source_chunk.buffer,
+                    source_chunk.offset + source.start + source_skip * E::SIZE,
+                    &target_chunk.buffer,
+                    target_chunk.offset + place.start + target_skip * E::SIZE,
+                    elements as u64 * E::SIZE,
+                );
+            }
+            self.context.queue().submit([encoder.finish()]);
+        })?;
+        Ok(())
     }
 }
 

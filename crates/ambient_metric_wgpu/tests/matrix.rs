@@ -2,7 +2,11 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
-use ambient_metric::Error;
+use ambient_metric::{
+    BaseMetric, Covector, Error, EveryMatrix, Field, Log, MetricConfiguration, MetricDescent, Muon, Nesterov,
+    NoMomentum, Remembering, RmsProp, Routed, Separable, Tensor, Width,
+};
+use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};
 use ndarray::Array2;
 
@@ -125,4 +129,86 @@ fn a_part_with_two_axes_is_a_matrix_and_others_are_not() {
     assert!(matches!(matrix.product(Transpose::No, &matrix, Transpose::No), Err(Error::Shape { .. })));
     assert!(matches!(DeviceMatrix::<f32>::new(&context, 2, 2, &[1.0]), Err(Error::Shape { .. })));
     assert!(matches!(DeviceMatrix::<f32>::new(&context, 0, 2, &[]), Err(Error::Empty)));
+}
+
+/// Twenty steps of η = 0.02; the iteration may multiply the rounding of every momentum by 4⁵ and products of sides below six add 64 roundings, and
+/// RMSprop's steps are quotients. Numbers stay below four.
+#[test]
+fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
+    let Some(context) = context() else { return };
+    const ETA: f64 = 0.02;
+    let metric = Routed {
+        route: EveryMatrix,
+        taken: Muon { momentum: Nesterov(0.9), orthogonaliser: NewtonSchulz::default(), width: Width::RowsAreOutputs },
+        rest: Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.99, epsilon: 1e-8 } },
+    };
+    let rule = MetricDescent::new(metric, Log, 0.01, NoMomentum).beta(0.5);
+    let configuration = MetricConfiguration::new(rule, ETA).weight_decay(0.1);
+    let parts = |seed: u64| {
+        let array = |seed, rows, columns| numbers(seed, rows, columns).mapv(f32::constant);
+        [
+            ("b", array(seed, 1, 4).into_shape_with_order(vec![4]).unwrap()),
+            ("u", array(seed + 1, 5, 3).into_dyn()),
+            ("v", array(seed + 2, 2, 6).into_dyn()),
+        ]
+    };
+    let there = |seed: u64| {
+        DeviceTensor::new(
+            &context,
+            parts(seed).map(|(name, array)| (name, array.shape().to_vec(), array.iter().copied().collect::<Vec<_>>())),
+        )
+        .unwrap()
+    };
+    let here = |seed: u64| Parameters::new(parts(seed)).unwrap();
+    let (mut on_device, mut on_host) = (there(1), here(1));
+    let mut device = configuration.clone().build(&on_device).unwrap();
+    let mut host = configuration.build(&on_host).unwrap();
+    for step in 0..20_u32 {
+        let seed = 10 + 3 * u64::from(step);
+        let found = device.step(&mut on_device, &Covector(there(seed)), 1.5).unwrap();
+        let expected = host.step(&mut on_host, &Covector(here(seed)), 1.5).unwrap();
+        let [found, expected] = [found.squared_length[0], expected.squared_length[0]];
+        assert!(
+            (found - expected).abs() <= 4.0_f64.powi(5) * 64.0 * f64::from(f32::EPSILON) * expected,
+            "{found} beside {expected}"
+        );
+    }
+    let bound = 20.0 * (ETA * 4.0_f64.powi(5) * 64.0 + 4.0) * f64::from(f32::EPSILON);
+    for name in ["b", "u", "v"] {
+        for (found, expected) in on_device.to_host(name).unwrap().iter().zip(on_host.view(name).unwrap().iter()) {
+            let difference = f64::from(found - expected).abs();
+            assert!(difference <= bound, "{name}: {found} beside {expected}");
+        }
+    }
+    // γ exists for the iteration wherever the momentum is not zero.
+    let metric = Muon::default();
+    let weights = on_device.select(&[1, 2]).unwrap();
+    let mut state = metric.begin(&weights).unwrap();
+    metric.update(&mut state, &Covector(weights.duplicate().unwrap())).unwrap();
+    let back = metric.lower(&state, &metric.raise(&state, &Covector(weights.duplicate().unwrap())).unwrap()).unwrap();
+    for part in 0..2 {
+        for (found, expected) in back.0.read(part).unwrap().iter().zip(weights.read(part).unwrap()) {
+            // The condition of the iteration's polynomial is at most 700, and there are two products and an inverse.
+            assert!((found - expected).abs() <= 700.0 * 64.0 * f32::EPSILON, "{found} beside {expected}");
+        }
+    }
+}
+
+#[test]
+fn parts_are_selected_and_placed_on_the_device() {
+    let Some(context) = context() else { return };
+    let parts = [("a", vec![3], vec![9.0_f32; 3]), ("w", vec![2, 1], vec![1.0, 2.0]), ("x", vec![1], vec![5.0])];
+    let mut tensor = DeviceTensor::new(&context, parts).unwrap();
+    let readbacks = context.readbacks();
+    let selection = tensor.select(&[1, 2]).unwrap();
+    let zeros = selection.zeros_like().unwrap();
+    tensor.place(&[1, 2], &zeros).unwrap();
+    assert_eq!(context.readbacks(), readbacks);
+    assert_eq!([selection.to_host("w").unwrap(), selection.to_host("x").unwrap()], [vec![1.0, 2.0], vec![5.0]]);
+    assert_eq!(
+        [tensor.to_host("a").unwrap(), tensor.to_host("w").unwrap(), tensor.to_host("x").unwrap()],
+        [vec![9.0; 3], vec![0.0; 2], vec![0.0]]
+    );
+    assert!(matches!(tensor.select(&[7]), Err(Error::NoSuchPart { part: 7, parts: 3 })));
+    assert!(matches!(tensor.place(&[0], &zeros), Err(Error::Shape { .. })));
 }

@@ -1,0 +1,271 @@
+//! The Kronecker-factored base metric of Shampoo.
+
+use std::sync::Arc;
+
+use crate::error::{Error, require, require_decay, require_positive};
+use crate::layout::{Layout, Part};
+use crate::matrix::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose, WideOf, scaled_identity};
+use crate::metric::BaseMetric;
+use crate::scalar::{Element, Field, Real};
+use crate::tensor::{Covector, Vector, Wide, find_non_finite};
+
+/// γ = A^p ⊗ B^p for every part that is a matrix, with A and B the second moments of its rows and columns: Shampoo.
+///
+/// # Mathematics
+///
+/// With l the gradient of an m×n part, A ← A + l lᵀ and B ← B + lᵀl (or, with β, their moving averages corrected for the start at zero),
+///
+/// γ⁻¹x = (A + ε)^(−p) x (B + ε)^(−p), γv = (A + ε)^p v (B + ε)^p, ln det γ = p (n ln det(A + ε) + m ln det(B + ε)).
+///
+/// p = 1/4 is Shampoo's; p = 1/2 is the square of it, the inverse of the Kronecker approximation itself. Roots are taken through
+/// eigenvalues, in the wide type; what rounding brings below zero counts as zero, so γ is positive definite whatever was seen.
+///
+/// # Requirements
+///
+/// Every part has two axes ([route](crate::Routed) the others elsewhere). ε > 0, p > 0, β in [0, 1), `every` at least one.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{BaseMetric, Covector, Kronecker, Metric};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let metric = Kronecker::default();
+/// let gradient = Covector(Parameters::from(array![[2.0_f64, 0.0], [0.0, 1.0]]));
+/// let mut state = metric.begin(&gradient.0)?;
+/// metric.update(&mut state, &gradient)?;
+/// // A = B = diag(4, 1) up to ε: the fourth roots of both take 2 to 1.
+/// let raised = metric.at(&state).raise(&gradient)?;
+/// assert!((raised.0.as_slice()[0] - 1.0).abs() < 1e-4);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NotAMatrix`] names a part that is none.
+///
+/// # References
+///
+/// V. Gupta, T. Koren and Y. Singer, *Shampoo: Preconditioned Stochastic Tensor Optimization*, ICML 2018.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Kronecker {
+    /// The decay β of moving averages of the moments; without it they are sums.
+    pub beta: Option<f64>,
+    /// ε, added to the eigenvalues.
+    pub epsilon: f64,
+    /// The exponent p of both factors.
+    pub exponent: f64,
+    /// After how many gradients the roots are taken again; the moments are kept in between.
+    pub every: u64,
+}
+
+impl Default for Kronecker {
+    /// Sums, ε = 10⁻⁴, p = 1/4, roots after every gradient.
+    fn default() -> Self {
+        Self { beta: None, epsilon: 1e-4, exponent: 0.25, every: 1 }
+    }
+}
+
+/// What [`Kronecker`] remembers; clones share their matrices.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{BaseMetric, Kronecker, MatrixPart};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let state = Kronecker::default().begin(&Parameters::from(array![[1.0_f64, 2.0]]))?;
+/// let [rows, columns] = state.moments(0).ok_or(ambient_metric::Error::Empty)?;
+/// assert_eq!((rows.rows(), columns.rows()), (1, 2));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct KroneckerState<T: MatrixTensor> {
+    layout: Layout,
+    /// Per part; a part without elements has none.
+    parts: Vec<Option<[Side<T::Matrix>; 2]>>,
+    /// βᵗ.
+    power: Wide<T>,
+    seen: u64,
+}
+
+impl<T: MatrixTensor> Clone for KroneckerState<T> {
+    fn clone(&self) -> Self {
+        Self { layout: self.layout.clone(), parts: self.parts.clone(), power: self.power, seen: self.seen }
+    }
+}
+
+impl<T: MatrixTensor> KroneckerState<T> {
+    /// A and B of a part, before correction and without ε.
+    #[must_use]
+    pub fn moments(&self, part: usize) -> Option<[&T::Matrix; 2]> {
+        let [rows, columns] = self.parts.get(part)?.as_ref()?;
+        Some([&rows.moment, &columns.moment])
+    }
+}
+
+/// One of the two factors.
+#[derive(Debug)]
+struct Side<M: MatrixPart> {
+    moment: Arc<M>,
+    roots: Arc<Roots<M>>,
+}
+
+impl<M: MatrixPart> Clone for Side<M> {
+    fn clone(&self) -> Self {
+        Self { moment: Arc::clone(&self.moment), roots: Arc::clone(&self.roots) }
+    }
+}
+
+#[derive(Debug)]
+struct Roots<M: MatrixPart> {
+    /// (A + ε)^p.
+    root: M,
+    /// (A + ε)^(−p).
+    inverse: M,
+    /// ln det(A + ε).
+    log_determinant: WideOf<M>,
+}
+
+impl Kronecker {
+    fn validate(&self) -> Result<(), Error> {
+        require_decay("beta", self.beta.unwrap_or(0.0))?;
+        require_positive("epsilon", self.epsilon)?;
+        require_positive("exponent", self.exponent)?;
+        require(self.every > 0, "every", self.every as f64, "roots are taken after one gradient or more")
+    }
+
+    /// Eigenvalues as the metric sees them: corrected, not below zero, plus ε.
+    fn damped<S: Element>(&self, eigenvalues: &[S], correction: S) -> Vec<S> {
+        let damp = |&value: &S| value.maximum(S::zero()) * correction + S::constant(self.epsilon);
+        eigenvalues.iter().map(damp).collect()
+    }
+
+    fn roots<M: SpectralMatrix>(&self, moment: &M, correction: WideOf<M>) -> Result<Roots<M>, Error> {
+        let mut log_determinant = <WideOf<M> as Field>::zero();
+        let [root, inverse] = moment.of_eigenvalues(|eigenvalues| {
+            let damped = self.damped(eigenvalues, correction);
+            let power =
+                |exponent: f64| -> Vec<WideOf<M>> { damped.iter().map(|value| value.power(exponent)).collect() };
+            let powers = [power(self.exponent), power(-self.exponent)];
+            let fits = |value: &WideOf<M>| M::Element::narrow(*value).is_finite();
+            if !powers.iter().flatten().all(fits) {
+                return Err(Error::Overflow { quantity: "a root of the moments".to_owned() });
+            }
+            log_determinant = damped.iter().fold(log_determinant, |sum, value| sum + value.ln());
+            Ok(powers)
+        })?;
+        Ok(Roots { root, inverse, log_determinant })
+    }
+
+    /// The factor before any gradient: zero, with the roots of ε.
+    fn side<M: MatrixPart>(&self, like: &M, side: usize) -> Result<Side<M>, Error> {
+        let epsilon = <WideOf<M> as Field>::constant(self.epsilon);
+        let multiple = |scale| like.like(side, side, &scaled_identity::<M::Element>(side, scale));
+        let roots = Roots {
+            root: multiple(epsilon.power(self.exponent))?,
+            inverse: multiple(epsilon.power(-self.exponent))?,
+            log_determinant: <WideOf<M> as Field>::constant(side as f64) * epsilon.ln(),
+        };
+        Ok(Side { moment: Arc::new(multiple(<WideOf<M> as Field>::zero())?), roots: Arc::new(roots) })
+    }
+
+    /// The moment with one more gradient.
+    fn observe<M: MatrixPart>(&self, moment: &M, gradient: &M, side: Transpose) -> Result<M, Error> {
+        let other = if side == Transpose::No { Transpose::Yes } else { Transpose::No };
+        let (kept, fresh) = self.beta.map_or((1.0, 1.0), |beta| (beta, 1.0 - beta));
+        gradient.combine(side, gradient, other, fresh, Some((kept, moment)))
+    }
+
+    /// The parts that have elements multiplied from both sides.
+    fn multiply<T: MatrixTensor>(
+        state: &KroneckerState<T>,
+        source: &T,
+        factor: impl Fn(&Roots<T::Matrix>) -> &T::Matrix,
+    ) -> Result<T, Error> {
+        state.layout.check(source.layout())?;
+        let mut product = source.duplicate()?;
+        for (part, sides) in state.parts.iter().enumerate() {
+            let Some([rows, columns]) = sides else { continue };
+            let left = factor(&rows.roots).product(Transpose::No, &source.matrix(part)?, Transpose::No)?;
+            product.set_matrix(part, &left.product(Transpose::No, factor(&columns.roots), Transpose::No)?)?;
+        }
+        Ok(product)
+    }
+}
+
+/// Accepts a layout whose parts are all matrices.
+pub(crate) fn require_matrices(metric: &str, layout: &Layout) -> Result<(), Error> {
+    match layout.parts().iter().find(|part| part.shape.len() != 2) {
+        None => Ok(()),
+        Some(Part { name, shape }) => {
+            Err(Error::NotAMatrix { metric: metric.to_owned(), parameter: name.clone(), shape: shape.clone() })
+        }
+    }
+}
+
+impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
+    type State = KroneckerState<T>;
+
+    fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
+        self.validate()?;
+        let layout = parameters.layout();
+        require_matrices("Kronecker", layout)?;
+        let sides = |(index, part): (usize, &Part)| {
+            if part.elements() == 0 {
+                return Ok(None);
+            }
+            let matrix = parameters.matrix(index)?;
+            Ok(Some([self.side(&matrix, matrix.rows())?, self.side(&matrix, matrix.columns())?]))
+        };
+        let parts = layout.parts().iter().enumerate().map(sides).collect::<Result<_, Error>>()?;
+        Ok(KroneckerState { layout: layout.clone(), parts, power: <Wide<T> as Field>::one(), seen: 0 })
+    }
+
+    fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
+        state.layout.check(gradient.0.layout())?;
+        find_non_finite(&gradient.0)?;
+        let one = <Wide<T> as Field>::one();
+        let power = state.power * <Wide<T> as Field>::constant(self.beta.unwrap_or(0.0));
+        let correction = one / (one - power);
+        let is_due = state.seen.is_multiple_of(self.every.max(1));
+        let mut parts = state.parts.clone();
+        for (part, sides) in parts.iter_mut().enumerate() {
+            let Some(sides) = sides else { continue };
+            let gradient = gradient.0.matrix(part)?;
+            for (side, transpose) in sides.iter_mut().zip([Transpose::No, Transpose::Yes]) {
+                let moment = self.observe(&*side.moment, &gradient, transpose)?;
+                if is_due {
+                    side.roots = Arc::new(self.roots(&moment, correction)?);
+                } else if !moment.norm()?.is_finite() {
+                    return Err(Error::Overflow { quantity: "the moments of the gradient".to_owned() });
+                }
+                side.moment = Arc::new(moment);
+            }
+        }
+        (state.parts, state.power, state.seen) = (parts, power, state.seen.saturating_add(1));
+        Ok(())
+    }
+
+    fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        Ok(Vector(Self::multiply(state, &covector.0, |roots| &roots.inverse)?))
+    }
+
+    fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        Ok(Covector(Self::multiply(state, &vector.0, |roots| &roots.root)?))
+    }
+
+    fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
+        let mut total = <Wide<T> as Field>::zero();
+        for [rows, columns] in state.parts.iter().flatten() {
+            let times = |count: usize, side: &Side<T::Matrix>| {
+                <Wide<T> as Field>::constant(count as f64) * side.roots.log_determinant
+            };
+            total = total + times(columns.moment.rows(), rows) + times(rows.moment.rows(), columns);
+        }
+        Ok(<Wide<T> as Field>::constant(self.exponent) * total)
+    }
+}

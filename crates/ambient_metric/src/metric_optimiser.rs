@@ -1,0 +1,678 @@
+//! The optimiser for any base metric: steps made of whole tensors.
+
+use crate::bundle::Bundle;
+use crate::configuration::{Configuration, Group, Groups};
+use crate::coupling::{Coupling, CouplingProducts, Guard, coupled_step};
+use crate::descent::Descent;
+use crate::error::{Error, require_non_negative};
+use crate::induced::Placement;
+use crate::kernel::{Kernel, Uniforms};
+use crate::layout::Layout;
+use crate::losses::{Gram, Heights, joint_damping};
+use crate::metric::{BaseMetric, WithState};
+use crate::metric_descent::MetricDescent;
+use crate::momentum::{Momentum, NoMomentum};
+use crate::preconditioner::{Damping, Local};
+use crate::remembered::Remembered;
+use crate::scalar::{Element, Field, Real};
+use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, contract, find_non_finite};
+use crate::{Euclidean, embedding::short_name};
+
+/// What a [`MetricOptimiser`] is made of; as [`Configuration`], for rules over metrics that are not pointwise.
+///
+/// # Requirements
+///
+/// η and λ finite and not negative; the rule's own constants in their ranges; every pattern of every group matches a parameter. A
+/// parameter that several groups match belongs to the last of them. No group has its own metric: [route](crate::Routed) parameters to metrics.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Dense, Ema, Group, Identity, MetricConfiguration, MetricDescent};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let rule = MetricDescent::new(Dense::diagonal(&[1.0, 4.0])?, Identity, 0.1, Ema(0.9));
+/// let configuration = MetricConfiguration::new(rule, 0.01).group(Group::new("all", ["theta"]).weight_decay(1e-4));
+/// assert!(configuration.build(&Parameters::from(array![1.0_f64, 2.0])).is_ok());
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct MetricConfiguration<R> {
+    /// The rule.
+    pub rule: R,
+    /// η.
+    pub learning_rate: f64,
+    /// λ.
+    pub weight_decay: f64,
+    /// Groups that differ from the rest.
+    pub groups: Vec<Group>,
+}
+
+impl<R> MetricConfiguration<R> {
+    /// A rule with a learning rate, without weight decay or groups.
+    pub fn new(rule: R, learning_rate: f64) -> Self {
+        Self { rule, learning_rate, weight_decay: 0.0, groups: Vec::new() }
+    }
+
+    /// With decoupled weight decay λ: each step subtracts ηλθ.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    /// With a further group.
+    #[must_use]
+    pub fn group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// The groups as they apply to parameters of this layout.
+    fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
+        if let Some(group) = self.groups.iter().find(|group| group.own_metric) {
+            return Err(Error::OwnMetric { group: group.name.clone() });
+        }
+        // Groups are those of any configuration, whatever its rule.
+        let Self { learning_rate, weight_decay, ref groups, .. } = *self;
+        let rule = Descent::new(Euclidean, NoMomentum);
+        Configuration { rule, learning_rate, weight_decay, groups: groups.clone() }.resolve(layout)
+    }
+}
+
+impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
+    MetricConfiguration<MetricDescent<M, H, Q, P, C, K>>
+{
+    /// The optimiser for these parameters, before its first step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
+    /// [`Error::OwnMetric`], and what the metric answers, such as [`Error::NotAMatrix`].
+    pub fn build<T: Tensor>(self, parameters: &T) -> Result<MetricOptimiser<M, H, Q, P, C, T, K>, Error>
+    where
+        M: BaseMetric<T>,
+    {
+        self.rule.validate()?;
+        let groups = self.resolve(parameters.layout())?;
+        let slots = <C::State<T::Element> as Bundle<T::Element>>::LEN;
+        let momenta = (0..K).map(|_| Remembered::begin(&self.rule.momentum, parameters));
+        Ok(MetricOptimiser {
+            xi: self.rule.heights.xi(),
+            layout: parameters.layout().clone(),
+            groups,
+            state: self.rule.metric.begin(parameters)?,
+            momenta: momenta.collect::<Result<_, Error>>()?,
+            coupling: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
+            average: Gram::from_entries(|_, _| <Wide<T> as Field>::zero()),
+            power: <Wide<T> as Field>::one(),
+            steps: 0,
+            configuration: self,
+        })
+    }
+}
+
+/// What a step of a [`MetricOptimiser`] tells about itself: as [`Report`](crate::Report), for each of K losses.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Covector, Dense, Identity, MetricConfiguration, MetricDescent, NoMomentum};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+/// let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0])?, Identity, 0.04, NoMomentum);
+/// let mut optimiser = MetricConfiguration::new(rule, 0.5).build(&theta)?;
+/// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![3.0, 4.0])), 12.5)?;
+///
+/// assert_eq!((report.squared_length, report.slope, report.gradient_norm), ([1.0], [1.0], [5.0]));
+/// assert_eq!((report.damping, report.determinant_ratio), ([0.5], 2.0));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MetricReport<S, const K: usize = 1> {
+    /// s_A = ξ_A⟨l_A, l_A⟩; of the covector that the metric measures in place of l, where it does.
+    pub squared_length: [S; K],
+    /// v̂_A, the corrected moving average of s_A.
+    pub averaged: [S; K],
+    /// f′_A, the slopes of the embeddings.
+    pub slope: [S; K],
+    /// a_A, the weight of every m̂_A♯ in the step: the damping r for one loss, and x where it is coupled.
+    pub damping: [S; K],
+    /// det g / det γ.
+    pub determinant_ratio: S,
+    /// ⟨c, c⟩ of the coupling covector as it enters the metric; zero without coupling.
+    pub coupling: S,
+    /// What the coupling covector was multiplied by to keep ⟨c, c⟩ below one; one where nothing was needed.
+    pub coupling_scale: S,
+    /// η a_A, with η of the first group that has parameters.
+    pub effective_learning_rate: [S; K],
+    /// ‖l_A‖, the Euclidean norms of the gradients.
+    pub gradient_norm: [S; K],
+}
+
+/// A [`MetricDescent`] at work on parameters of type `T`: as [`Optimiser`](crate::Optimiser), for any base metric.
+///
+/// It owns the state: that of the metric, a momentum for every loss, and the average of the Gram matrix. Make one with
+/// [`MetricConfiguration::build`].
+///
+/// # Mathematics
+///
+/// See [`MetricDescent`]. A step raises K covectors to measure and one to advance.
+///
+/// # Requirements
+///
+/// Parameters and gradients have the layout that the optimiser was built for.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Covector, Identity, MetricConfiguration, MetricDescent, Muon, NoMomentum};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// // Muon has its own momentum, so the rule needs none. At ξ = 0 this is Muon as it was published.
+/// let rule = MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum);
+/// let mut theta = Parameters::from(array![[2.0_f64, 1.0], [0.0, 1.0]]);
+/// let mut optimiser = MetricConfiguration::new(rule, 0.01).build(&theta)?;
+/// for _ in 0..300 {
+///     let gradient = Covector(theta.clone());
+///     let loss = gradient.0.iter().map(|x| x * x / 2.0).sum();
+///     optimiser.step(&mut theta, &gradient, loss)?;
+/// }
+/// assert!(theta.iter().all(|x| x.abs() < 0.05));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`step`](Self::step) lists them. Where it returns one, parameters and state are as they were.
+#[derive(Debug)]
+pub struct MetricOptimiser<M: BaseMetric<T>, H, Q, P, C, T: Tensor, const K: usize = 1> {
+    configuration: MetricConfiguration<MetricDescent<M, H, Q, P, C, K>>,
+    xi: [f64; K],
+    layout: Layout,
+    groups: Groups,
+    state: M::State,
+    momenta: Vec<Remembered<T>>,
+    coupling: Vec<T>,
+    /// Of the bare inner products: ξ may change.
+    average: Gram<Wide<T>, K>,
+    power: Wide<T>,
+    steps: u64,
+}
+
+/// The weights of a step, and what led to them.
+struct Weights<S, const K: usize> {
+    damping: [S; K],
+    determinant_ratio: S,
+    /// Of c♯.
+    along_coupling: S,
+    coupling: S,
+    coupling_scale: S,
+}
+
+/// What a step would write.
+struct Next<St, T: Tensor, const K: usize> {
+    direction: Vector<T>,
+    state: St,
+    momenta: Vec<Remembered<T>>,
+    average: Gram<Wide<T>, K>,
+    power: Wide<T>,
+}
+
+impl<M, H, Q, P, C, T> MetricOptimiser<M, H, Q, P, C, T, 1>
+where
+    T: Tensor,
+    M: BaseMetric<T, State: Clone>,
+    H: Heights<1>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+{
+    /// One step on the surface of one loss: replaces `parameters`, and returns what happened.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is written where an error is returned: [`Error::MissingParameter`], [`Error::UnknownParameter`], [`Error::Shape`],
+    /// [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`], [`Error::NotPositiveDefinite`], [`Error::Coupling`],
+    /// [`Error::Determinant`], [`Error::Overflow`], [`Error::Backend`], and what the metric answers.
+    pub fn step(
+        &mut self,
+        parameters: &mut T,
+        gradient: &Covector<T>,
+        loss: Wide<T>,
+    ) -> Result<MetricReport<Wide<T>>, Error> {
+        self.step_losses(parameters, [gradient], [loss])
+    }
+}
+
+impl<M, H, Q, P, C, T, const K: usize> MetricOptimiser<M, H, Q, P, C, T, K>
+where
+    T: Tensor,
+    M: BaseMetric<T, State: Clone>,
+    H: Heights<K>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+{
+    /// One step on the common surface of K losses: one gradient and one loss for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step), and [`Error::Losses`] where the metric measures a covector of its own and there are several.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Covector, Dense, Height, Identity, MetricConfiguration, MetricDescent, NoMomentum};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::from(array![1.0_f64, 1.0]);
+    /// let heights = [Height { embedding: Identity, xi: 1.0 }, Height { embedding: Identity, xi: 3.0 }];
+    /// let rule = MetricDescent::of_heights(Dense::diagonal(&[1.0, 1.0])?, heights, NoMomentum);
+    /// let mut optimiser = MetricConfiguration::new(rule, 1.0).build(&theta)?;
+    /// let [first, second] = [array![1.0, 0.0], array![0.0, 1.0]].map(|gradient| Covector(Parameters::from(gradient)));
+    /// // The gradients are orthogonal, so each loss is damped by itself: 1 / (1 + 1) and 1 / (1 + 3).
+    /// let report = optimiser.step_losses(&mut theta, [&first, &second], [2.0, 1.0])?;
+    /// assert_eq!(theta.as_slice(), [0.5, 0.75]);
+    /// assert_eq!(report.determinant_ratio, 8.0);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn step_losses(
+        &mut self,
+        parameters: &mut T,
+        gradients: [&Covector<T>; K],
+        losses: [Wide<T>; K],
+    ) -> Result<MetricReport<Wide<T>, K>, Error> {
+        let (next, report) = self.look_ahead(parameters, gradients, losses)?;
+        let rates = self.groups.rates.iter().map(|rates| {
+            let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
+            [learning_rate, learning_rate * <Wide<T> as Field>::constant(rates.weight_decay)]
+        });
+        let rates: Vec<[Wide<T>; 2]> = rates.collect();
+        let uniforms = Uniforms { groups: &rates, group_of_part: &self.groups.group_of_part };
+        T::update(&Advance, uniforms, parameters, &mut [], &[&next.direction.0])?;
+        let Next { state, momenta, average, power, .. } = next;
+        (self.state, self.momenta, self.average, self.power) = (state, momenta, average, power);
+        self.steps = self.steps.saturating_add(1);
+        Ok(report)
+    }
+
+    /// All of a step but its writing.
+    fn look_ahead(
+        &self,
+        parameters: &T,
+        gradients: [&Covector<T>; K],
+        losses: [Wide<T>; K],
+    ) -> Result<(Next<M::State, T, K>, MetricReport<Wide<T>, K>), Error> {
+        let rule = &self.configuration.rule;
+        self.layout.check(parameters.layout())?;
+        for gradient in gradients {
+            self.layout.check(gradient.0.layout())?;
+            find_non_finite(&gradient.0)?;
+        }
+        rule.heights.check(losses.map(Element::to_f64))?;
+
+        let mut state = self.state.clone();
+        match gradients.as_slice() {
+            [] => {}
+            [first, others @ ..] => {
+                let mut total = Covector(first.0.duplicate()?);
+                others.iter().try_for_each(|other| total.add_scaled(<Wide<T> as Field>::one(), other))?;
+                rule.metric.update(&mut state, &total)?;
+            }
+        }
+        let measured = rule.metric.measured(&state);
+        if measured.is_some() && K > 1 {
+            return Err(Error::Losses { expected: 1, found: K });
+        }
+        let measured = gradients.map(|gradient| measured.unwrap_or(gradient));
+        let mut momenta = self.momenta.clone();
+        for (momentum, covector) in momenta.iter_mut().zip(measured) {
+            momentum.update(&rule.momentum, covector)?;
+        }
+
+        let raised = measured.iter().map(|covector| rule.metric.raise(&state, covector));
+        let raised = raised.collect::<Result<Vec<_>, Error>>()?;
+        let gram = gram(&measured, &raised)?;
+        self.check_lengths(&gram)?;
+        let (kept, fresh) = (<Wide<T> as Field>::constant(rule.beta), <Wide<T> as Field>::constant(1.0 - rule.beta));
+        let average =
+            Gram::from_entries(|row, column| kept * self.average.entry(row, column) + fresh * gram.entry(row, column));
+        let power = self.power * kept;
+        let corrected =
+            Gram::from_entries(|row, column| average.entry(row, column) / (<Wide<T> as Field>::one() - power));
+
+        let slopes = rule.heights.slopes(losses);
+        let xi = self.xi.map(<Wide<T> as Field>::constant);
+        let coupled = self.couple(parameters, &measured, &raised, &momenta, &state)?;
+        let weights = self.weigh(slopes, xi, &corrected, coupled.as_ref())?;
+        let averaged = core::array::from_fn(|loss| xi[loss] * corrected.entry(loss, loss));
+        let length = gram.entry(0, 0);
+        let local = (slopes, averaged, length, &weights);
+        let direction = self.direct(local, &raised, &momenta, coupled.as_ref(), &state)?;
+        find_non_finite(&direction.0).map_err(|error| match error {
+            Error::NonFiniteGradient { parameter } => {
+                Error::Overflow { quantity: format!("the step of parameter `{parameter}`") }
+            }
+            other => other,
+        })?;
+
+        let first = self.groups.group_of_part.iter().min().copied().unwrap_or(0);
+        let learning_rate = self.groups.rates.get(first).map_or(0.0, |rates| rates.learning_rate);
+        let learning_rate = <Wide<T> as Field>::constant(learning_rate);
+        let mut gradient_norm = [<Wide<T> as Field>::zero(); K];
+        for (norm, gradient) in gradient_norm.iter_mut().zip(gradients) {
+            *norm = contract(&gradient.0, &gradient.0)?.sqrt();
+        }
+        let report = MetricReport {
+            squared_length: core::array::from_fn(|loss| xi[loss] * gram.entry(loss, loss)),
+            averaged,
+            slope: slopes,
+            damping: weights.damping,
+            determinant_ratio: weights.determinant_ratio,
+            coupling: weights.coupling,
+            coupling_scale: weights.coupling_scale,
+            effective_learning_rate: weights.damping.map(|damping| learning_rate * damping),
+            gradient_norm,
+        };
+        Ok((Next { direction, state, momenta, average, power }, report))
+    }
+
+    /// Accepts inner products that are finite, and lengths that are not negative.
+    fn check_lengths(&self, gram: &Gram<Wide<T>, K>) -> Result<(), Error> {
+        if !gram.scalars().all(Element::is_finite) {
+            return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
+        }
+        if (0..K).any(|loss| gram.entry(loss, loss).is_negative()) {
+            return Err(Error::NotPositiveDefinite { metric: short_name::<M>() });
+        }
+        Ok(())
+    }
+
+    /// The coupling covector raised, and ⟨c, l⟩ and ⟨c, c⟩; nothing where there is none.
+    fn couple(
+        &self,
+        parameters: &T,
+        measured: &[&Covector<T>; K],
+        raised: &[Vector<T>],
+        momenta: &[Remembered<T>],
+        state: &M::State,
+    ) -> Result<Option<Coupled<T>>, Error> {
+        let rule = &self.configuration.rule;
+        let ([gradient, ..], [raised, ..], [momentum, ..]) = (measured.as_slice(), raised, momenta) else {
+            return Ok(None);
+        };
+        if !rule.is_coupled() {
+            return Ok(None);
+        }
+        let mut covector = Covector(parameters.duplicate()?);
+        let mut reads = vec![&gradient.0, &momentum.covector().0];
+        reads.extend(&self.coupling);
+        T::update(&CouplingCovector(&rule.coupling), Uniforms::same(&()), &mut covector.0, &mut [], &reads)?;
+        let vector = rule.metric.raise(state, &covector)?;
+        let (along, length) = (covector.contract(raised)?, covector.contract(&vector)?);
+        if !along.is_finite() || !length.is_finite() {
+            return Err(Error::Overflow { quantity: "an inner product of the coupling covector".to_owned() });
+        }
+        if length.is_negative() {
+            return Err(Error::NotPositiveDefinite { metric: short_name::<M>() });
+        }
+        Ok(Some(Coupled { vector, along, length }))
+    }
+
+    fn weigh(
+        &self,
+        slopes: [Wide<T>; K],
+        xi: [Wide<T>; K],
+        gram: &Gram<Wide<T>, K>,
+        coupled: Option<&Coupled<T>>,
+    ) -> Result<Weights<Wide<T>, K>, Error> {
+        let (zero, one) = (<Wide<T> as Field>::zero(), <Wide<T> as Field>::one());
+        let weights = match (coupled, slopes.first(), xi.first()) {
+            (Some(coupled), Some(&slope), Some(&xi)) => {
+                let limit = match self.configuration.rule.guard {
+                    Guard::Refuse => one,
+                    Guard::ScaleBack { margin } => <Wide<T> as Field>::constant(1.0 - margin),
+                };
+                let is_below = (coupled.length - limit).is_negative();
+                let coupling_scale = match self.configuration.rule.guard {
+                    _ if is_below => one,
+                    Guard::ScaleBack { .. } => (limit / coupled.length).sqrt(),
+                    Guard::Refuse => return Err(Error::Coupling { squared_length: coupled.length.to_f64() }),
+                };
+                let along = coupling_scale * coupled.along;
+                let coupling = coupling_scale * coupling_scale * coupled.length;
+                let products =
+                    CouplingProducts { length: gram.entry(0, 0), left: along, right: along, between: coupling };
+                let step = coupled_step(slope, xi.sqrt(), products);
+                Weights {
+                    damping: [step.along_gradient; K],
+                    determinant_ratio: step.determinant_ratio,
+                    along_coupling: coupling_scale * step.along_coupling,
+                    coupling,
+                    coupling_scale,
+                }
+            }
+            _ => {
+                let joint = joint_damping(slopes, xi, gram);
+                Weights {
+                    damping: joint.dampings,
+                    determinant_ratio: joint.determinant_ratio,
+                    along_coupling: zero,
+                    coupling: zero,
+                    coupling_scale: one,
+                }
+            }
+        };
+        let ratio = weights.determinant_ratio;
+        if ratio.is_negative() || ratio == zero {
+            let rule = self.configuration.rule.name();
+            return Err(Error::Determinant { rule, determinant_ratio: ratio.to_f64() });
+        }
+        let fits = |weight: Wide<T>| T::Element::narrow(weight).is_finite();
+        if !weights.damping.into_iter().chain([weights.along_coupling]).all(fits) {
+            return Err(Error::Overflow { quantity: "the damping".to_owned() });
+        }
+        Ok(weights)
+    }
+
+    /// What a step subtracts η times.
+    fn direct(
+        &self,
+        (slopes, averaged, length, weights): Local1<'_, Wide<T>, K>,
+        raised: &[Vector<T>],
+        momenta: &[Remembered<T>],
+        coupled: Option<&Coupled<T>>,
+        state: &M::State,
+    ) -> Result<Vector<T>, Error> {
+        let rule = &self.configuration.rule;
+        if let ([momentum], [raised], None) = (momenta, raised, coupled) {
+            let mut direction = rule.metric.raise(state, momentum.covector())?;
+            let mut sums = [<P::Sums<Wide<T>> as Bundle<Wide<T>>>::zero()];
+            if <P::Sums<Wide<T>> as Bundle<Wide<T>>>::LEN > 0 {
+                let operands = Operands { target: &raised.0, companions: &[], reads: &[&momentum.covector().0] };
+                T::sum(&MeasurePlacement(&rule.placement), Uniforms::same(&()), operands, &mut sums)?;
+            }
+            let [sums] = sums;
+            let [slope, averaged, damping] = [slopes[0], averaged[0], weights.damping[0]];
+            let damping = Damping::uncoupled(averaged, averaged, slope, damping, weights.determinant_ratio);
+            let factors = rule.placement.factors(damping, length, sums);
+            T::update(&Place(&rule.placement), Uniforms::same(&factors), &mut direction.0, &mut [], &[&raised.0])?;
+            return Ok(direction);
+        }
+        let mut followed: Option<Covector<T>> = None;
+        for (momentum, &weight) in momenta.iter().zip(&weights.damping) {
+            let mut weighted = Vector(momentum.covector().0.duplicate()?);
+            weighted.scale(weight)?;
+            match &mut followed {
+                None => followed = Some(Covector(weighted.0)),
+                Some(followed) => followed.add_scaled(<Wide<T> as Field>::one(), &Covector(weighted.0))?,
+            }
+        }
+        let mut direction = rule.metric.raise(state, &followed.ok_or(Error::Empty)?)?;
+        if let Some(coupled) = coupled {
+            direction.add_scaled(weights.along_coupling, &coupled.vector)?;
+        }
+        Ok(direction)
+    }
+
+    /// How many steps have been taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The configuration it was built from.
+    #[must_use]
+    pub fn configuration(&self) -> &MetricConfiguration<MetricDescent<M, H, Q, P, C, K>> {
+        &self.configuration
+    }
+
+    /// What the metric remembers.
+    #[must_use]
+    pub fn state(&self) -> &M::State {
+        &self.state
+    }
+
+    /// The momentum of every loss.
+    #[must_use]
+    pub fn momenta(&self) -> &[Remembered<T>] {
+        &self.momenta
+    }
+
+    /// Changes η of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        self.groups.set_learning_rate(group, learning_rate)
+    }
+
+    /// Changes ξ of a loss, the first being 0, from the next step on, as a schedule does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    pub fn set_xi(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        require_non_negative("xi", xi)?;
+        let current = self.xi.get_mut(loss).ok_or(Error::Losses { expected: K, found: loss.saturating_add(1) })?;
+        *current = xi;
+        Ok(())
+    }
+
+    /// Replaces the state of the coupling: the covector c itself for [`Given`](crate::Given).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operands`] where the coupling keeps another number of tensors, and what [`Layout::check`] finds.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Covector, Dense, Given, Identity, MetricConfiguration, MetricDescent, NoMomentum};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0])?, Identity, 1.0, NoMomentum).coupled(Given);
+    /// let mut theta = Parameters::from(array![1.0_f64, 0.0]);
+    /// let mut optimiser = MetricConfiguration::new(rule, 1.0).build(&theta)?;
+    /// optimiser.write_coupling(&[&Parameters::from(array![0.0, 0.5])])?;
+    /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![1.0, 0.0])), 0.5)?;
+    /// // ⟨c, l⟩ = 0, so D = 1 + s (1 − ⟨c, c⟩), and the step leaves the direction of the gradient.
+    /// assert_eq!((report.coupling, report.determinant_ratio), (0.25, 1.75));
+    /// assert_eq!(theta.as_slice(), [1.0 - 1.0 / 1.75, 0.5 / 1.75]);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn write_coupling(&mut self, values: &[&T]) -> Result<(), Error> {
+        if values.len() != self.coupling.len() {
+            return Err(Error::Operands { expected: self.coupling.len(), found: values.len() });
+        }
+        values.iter().try_for_each(|value| self.layout.check(value.layout()))?;
+        self.coupling = values.iter().map(|value| value.duplicate()).collect::<Result<_, Error>>()?;
+        Ok(())
+    }
+}
+
+/// f′, ξ⟨l, l⟩ as averaged, ⟨l, l⟩ and the weights of a step.
+type Local1<'a, S, const K: usize> = ([S; K], [S; K], S, &'a Weights<S, K>);
+
+/// c♯, ⟨c, l⟩ and ⟨c, c⟩.
+struct Coupled<T: Tensor> {
+    vector: Vector<T>,
+    along: Wide<T>,
+    length: Wide<T>,
+}
+
+/// The inner products of covectors, of which the raised are given.
+fn gram<T: Tensor, const K: usize>(
+    covectors: &[&Covector<T>; K],
+    raised: &[Vector<T>],
+) -> Result<Gram<Wide<T>, K>, Error> {
+    let mut entries = [[<Wide<T> as Field>::zero(); K]; K];
+    for (row, (covector, entries)) in covectors.iter().zip(&mut entries).enumerate() {
+        for (raised, entry) in raised.iter().zip(entries.iter_mut()).take(row + 1) {
+            *entry = covector.contract(raised)?;
+        }
+    }
+    Ok(Gram::from_entries(|row, column| entries[row][column]))
+}
+
+/// θ − ηd − ηλθ.
+struct Advance;
+
+impl Kernel for Advance {
+    /// η and ηλ.
+    type Uniform<S: Real> = [S; 2];
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, [learning_rate, decay]: [S; 2], [parameter, direction]: [S; 2]) -> S {
+        parameter - learning_rate * direction - decay * parameter
+    }
+}
+
+/// The sums of a placement, from l♯ and m̂.
+struct MeasurePlacement<'p, P>(&'p P);
+
+impl<P: Placement> Kernel for MeasurePlacement<'_, P> {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = P::Sums<S>;
+
+    fn evaluate<S: Real>(&self, (): (), [raised, momentum]: [S; 2]) -> P::Sums<S> {
+        self.0.measure(raised, momentum)
+    }
+}
+
+/// The step vector of a placement, from m̂♯ and l♯.
+struct Place<'p, P>(&'p P);
+
+impl<P: Placement> Kernel for Place<'_, P> {
+    type Uniform<S: Real> = P::Factors<S>;
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, factors: P::Factors<S>, [momentum, gradient]: [S; 2]) -> S {
+        self.0.apply(factors, gradient, momentum)
+    }
+}
+
+/// θ ← c.
+struct CouplingCovector<'c, C>(&'c C);
+
+impl<C: Coupling> Kernel for CouplingCovector<'_, C> {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = WithState<[S; 3], C::State<S>>;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> S {
+        let [parameter, gradient, momentum] = input.component;
+        self.0.covector(input.state, Local { parameter, gradient, momentum })
+    }
+}

@@ -1,0 +1,219 @@
+//! Matrices on the CPU: products, eigenvalues and singular values by faer.
+
+use ambient_metric::{Element, Error, Field, MatrixPart, MatrixTensor, SpectralMatrix, Tensor, Transpose};
+use faer::linalg::matmul::matmul;
+use faer::traits::{ComplexField, RealField};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
+
+use crate::parameters::Parameters;
+
+/// Numbers of which there are matrices on the CPU: `f32` and `f64`.
+///
+/// # Example
+///
+/// ```
+/// fn rows<E: ambient_metric_ndarray::MatrixElement>(matrix: &ambient_metric_ndarray::HostMatrix<E>) -> usize {
+///     ambient_metric::MatrixPart::rows(matrix)
+/// }
+/// ```
+pub trait MatrixElement: Element<Wide = f64> + ComplexField + RealField {}
+
+impl MatrixElement for f32 {}
+impl MatrixElement for f64 {}
+
+/// A matrix in memory, its rows one after the other.
+///
+/// Products run on one thread, so that they do not depend on how many there are. Eigenvalues and singular values are found in `f64`,
+/// whatever the elements.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{MatrixPart, Transpose};
+/// use ambient_metric_ndarray::HostMatrix;
+///
+/// let a = HostMatrix::new(2, 2, vec![1.0_f64, 2.0, 3.0, 4.0])?;
+/// assert_eq!(a.product(Transpose::No, &a, Transpose::No)?.to_host()?, [7.0, 10.0, 15.0, 22.0]);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostMatrix<E> {
+    rows: usize,
+    columns: usize,
+    elements: Vec<E>,
+}
+
+/// That a matrix or part has another shape than it should.
+fn shape_error(name: &str, expected: [usize; 2], found: Vec<usize>) -> Error {
+    Error::Shape { name: name.to_owned(), expected: expected.to_vec(), found }
+}
+
+impl<E: MatrixElement> HostMatrix<E> {
+    /// A matrix from its elements, row after row.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Shape`] where their number is not rows × columns.
+    pub fn new(rows: usize, columns: usize, elements: Vec<E>) -> Result<Self, Error> {
+        if rows.checked_mul(columns) == Some(elements.len()) {
+            Ok(Self { rows, columns, elements })
+        } else {
+            Err(shape_error("matrix", [rows, columns], vec![elements.len()]))
+        }
+    }
+
+    fn view(&self, transpose: Transpose) -> MatRef<'_, E> {
+        let view = MatRef::from_row_major_slice(&self.elements, self.rows, self.columns);
+        if transpose == Transpose::Yes { view.transpose() } else { view }
+    }
+
+    /// The same numbers as doubles; an error where one is not finite, which no decomposition can take.
+    fn doubles(&self) -> Result<Mat<f64>, Error> {
+        if !self.elements.iter().all(|element| Element::is_finite(*element)) {
+            return Err(Error::Overflow { quantity: "an element of a matrix to decompose".to_owned() });
+        }
+        let view = self.view(Transpose::No);
+        Ok(Mat::from_fn(self.rows, self.columns, |row, column| view[(row, column)].to_f64()))
+    }
+
+    /// V f Vᵀ for every list f of numbers.
+    fn spread<const N: usize>(vectors: MatRef<'_, f64>, functions: [Vec<f64>; N]) -> [Self; N] {
+        let side = vectors.nrows();
+        functions.map(|values| {
+            let value = |column: usize| values.get(column).copied().unwrap_or(0.0);
+            let scaled = Mat::from_fn(side, vectors.ncols(), |row, column| vectors[(row, column)] * value(column));
+            let mut spread = Mat::zeros(side, side);
+            matmul(&mut spread, Accum::Replace, &scaled, vectors.transpose(), 1.0, Par::Seq);
+            // Symmetric to the last bit: the lower triangle is the upper one.
+            let entry = |index: usize| spread[((index / side).min(index % side), (index / side).max(index % side))];
+            Self {
+                rows: side,
+                columns: side,
+                elements: (0..side * side).map(|index| E::narrow(entry(index))).collect(),
+            }
+        })
+    }
+}
+
+/// What is said where an iteration for singular values does not end.
+fn stuck<D>(_: D) -> Error {
+    Error::Overflow { quantity: "the decomposition of a matrix".to_owned() }
+}
+
+impl<E: MatrixElement> MatrixPart for HostMatrix<E> {
+    type Element = E;
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    fn like(&self, rows: usize, columns: usize, elements: &[E]) -> Result<Self, Error> {
+        Self::new(rows, columns, elements.to_vec())
+    }
+
+    fn to_host(&self) -> Result<Vec<E>, Error> {
+        Ok(self.elements.clone())
+    }
+
+    fn combine(
+        &self,
+        transpose: Transpose,
+        other: &Self,
+        other_transpose: Transpose,
+        alpha: f64,
+        addend: Option<(f64, &Self)>,
+    ) -> Result<Self, Error> {
+        let (left, right) = (self.view(transpose), other.view(other_transpose));
+        let [rows, columns] = [left.nrows(), right.ncols()];
+        if left.ncols() != right.nrows() {
+            return Err(shape_error("the second factor", [left.ncols(), columns], vec![right.nrows(), columns]));
+        }
+        let (accumulation, mut elements) = match addend {
+            None => (Accum::Replace, vec![<E as Field>::zero(); rows * columns]),
+            Some((_, addend)) if [addend.rows, addend.columns] != [rows, columns] => {
+                return Err(shape_error("the addend", [rows, columns], vec![addend.rows, addend.columns]));
+            }
+            Some((beta, addend)) => {
+                let beta = E::constant(beta);
+                (Accum::Add, addend.elements.iter().map(|&element| beta * element).collect())
+            }
+        };
+        let target = MatMut::from_row_major_slice_mut(&mut elements, rows, columns);
+        matmul(target, accumulation, left, right, E::constant(alpha), Par::Seq);
+        Ok(Self { rows, columns, elements })
+    }
+
+    fn norm(&self) -> Result<f64, Error> {
+        // In units of the largest, so that squares stay in range.
+        let largest = self.elements.iter().fold(0.0_f64, |largest, element| {
+            let size = element.to_f64().abs();
+            if size.is_nan() { f64::INFINITY } else { largest.max(size) }
+        });
+        if largest == 0.0 || largest.is_infinite() {
+            return Ok(largest);
+        }
+        let squares = self.elements.iter().map(|element| (element.to_f64() / largest).powi(2));
+        Ok(largest * squares.sum::<f64>().sqrt())
+    }
+
+    fn normalised(&self) -> Result<Self, Error> {
+        let norm = self.norm()?;
+        if norm == 0.0 {
+            return Ok(self.clone());
+        }
+        let elements = self.elements.iter().map(|element| E::narrow(element.to_f64() / norm)).collect();
+        Ok(Self { elements, ..*self })
+    }
+}
+
+impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
+    fn of_eigenvalues<const N: usize>(
+        &self,
+        functions: impl FnOnce(&[f64]) -> Result<[Vec<f64>; N], Error>,
+    ) -> Result<[Self; N], Error> {
+        if self.rows != self.columns {
+            return Err(shape_error("a symmetric matrix", [self.rows; 2], vec![self.rows, self.columns]));
+        }
+        let decomposition = self.doubles()?.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
+        let values: Vec<f64> = decomposition.S().column_vector().iter().copied().collect();
+        Ok(Self::spread(decomposition.U(), functions(&values)?))
+    }
+
+    fn of_singular_values<const N: usize>(
+        &self,
+        functions: impl FnOnce(&[f64]) -> Result<[Vec<f64>; N], Error>,
+    ) -> Result<[Self; N], Error> {
+        let decomposition = self.doubles()?.thin_svd().map_err(stuck)?;
+        let values: Vec<f64> = decomposition.S().column_vector().iter().copied().collect();
+        let vectors = if self.rows > self.columns { decomposition.V() } else { decomposition.U() };
+        Ok(Self::spread(vectors, functions(&values)?))
+    }
+}
+
+impl<E: MatrixElement> MatrixTensor for Parameters<E> {
+    type Matrix = HostMatrix<E>;
+
+    fn matrix(&self, part: usize) -> Result<HostMatrix<E>, Error> {
+        let elements = self.read(part)?;
+        match self.layout().parts().get(part).map(|part| (part.name.as_str(), part.shape.as_slice())) {
+            Some((_, &[rows, columns])) => HostMatrix::new(rows, columns, elements),
+            found => {
+                let (name, shape) = found.unwrap_or_default();
+                Err(shape_error(name, [0, 0], shape.to_vec()))
+            }
+        }
+    }
+
+    fn set_matrix(&mut self, part: usize, matrix: &HostMatrix<E>) -> Result<(), Error> {
+        if let Some(part) = self.layout().parts().get(part)
+            && part.shape != [matrix.rows, matrix.columns]
+        {
+            return Err(shape_error(&part.name, [matrix.rows, matrix.columns], part.shape.clone()));
+        }
+        self.write(part, &matrix.elements)
+    }
+}

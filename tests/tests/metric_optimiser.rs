@@ -1,0 +1,594 @@
+//! The optimiser for any base metric: it takes the steps of the fused one where both can run, and solves the explicit system where only it can.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+
+use ambient_metric::{
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Configuration, Coupling, Covector, Damped,
+    Dense, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, Exact as FullInverse, Given, Group, HeavyBall,
+    Height, Identity, Induced, Kronecker, Log, MetricConfiguration, MetricDescent, Momentum, Muon, Nesterov,
+    NoMomentum, Part, Placement, RmsProp, Sqrt, Vector,
+};
+use ambient_metric_conformance::{
+    Exact, Fraction, Matrix, Reference, Trajectory, compensated_sum, fractions, positive_fractions, trajectories,
+};
+use ambient_metric_ndarray::Parameters;
+use ambient_metric_tests::{Quadratic, cases};
+use ndarray::{Array1, array};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+// The fused optimiser as the reference.
+
+type Space = Reference<f64>;
+
+fn bits(space: &Space) -> Vec<u64> {
+    space.elements().map(f64::to_bits).collect()
+}
+
+/// θ after every step of the fused optimiser.
+fn fused<M: DiagonalMetric + Clone, E: Embedding + Clone, P: Placement + Clone, Q: Momentum + Clone>(
+    rule: &Descent<Induced<M, E, P>, Q>,
+    run: &Trajectory,
+) -> Result<Vec<Space>, Error> {
+    let mut theta = Space::new(run.parts(&run.theta))?;
+    let mut optimiser = Configuration::new(rule.clone(), 0.1).weight_decay(0.25).build(&theta)?;
+    let step = |(gradient, &loss): (&Vec<f64>, &f64)| {
+        optimiser.step(&mut theta, &Covector(Space::new(run.parts(gradient))?), loss)?;
+        Ok(theta.clone())
+    };
+    run.gradients.iter().zip(&run.losses).map(step).collect()
+}
+
+/// θ after every step of the optimiser for any metric.
+fn whole<M: DiagonalMetric, E: Embedding, P: Placement, Q: Momentum>(
+    rule: MetricDescent<M, [Height<E>; 1], Q, P>,
+    run: &Trajectory,
+) -> Result<Vec<Space>, Error> {
+    let mut theta = Space::new(run.parts(&run.theta))?;
+    let mut optimiser = MetricConfiguration::new(rule, 0.1).weight_decay(0.25).build(&theta)?;
+    let step = |(gradient, &loss): (&Vec<f64>, &f64)| {
+        optimiser.step(&mut theta, &Covector(Space::new(run.parts(gradient))?), loss)?;
+        Ok(theta.clone())
+    };
+    run.gradients.iter().zip(&run.losses).map(step).collect()
+}
+
+/// Both placements with one metric, embedding and momentum; a claim on the two runs.
+fn both<M: DiagonalMetric + Copy, E: Embedding + Copy, Q: Momentum + Copy>(
+    (metric, embedding, momentum): (M, E, Q),
+    (xi, beta): (f64, f64),
+    run: &Trajectory,
+    claim: impl Fn(&[Space], &[Space]) -> TestCaseResult,
+) -> TestCaseResult {
+    let induced = Induced::new(metric, embedding, xi).beta(beta);
+    let rule = MetricDescent::new(metric, embedding, xi, momentum).beta(beta);
+    claim(&fused(&Descent::new(induced, momentum), run)?, &whole(rule, run)?)?;
+    claim(&fused(&Descent::new(induced.exact(), momentum), run)?, &whole(rule.exact(), run)?)
+}
+
+/// With every metric and momentum.
+fn every<E: Embedding + Copy>(
+    embedding: E,
+    constants: (f64, f64),
+    run: &Trajectory,
+    claim: impl Fn(&[Space], &[Space]) -> TestCaseResult + Copy,
+) -> TestCaseResult {
+    fn momenta<M: DiagonalMetric + Copy, E: Embedding + Copy>(
+        metric: M,
+        embedding: E,
+        constants: (f64, f64),
+        run: &Trajectory,
+        claim: impl Fn(&[Space], &[Space]) -> TestCaseResult + Copy,
+    ) -> TestCaseResult {
+        both((metric, embedding, Ema(0.8)), constants, run, claim)?;
+        both((metric, embedding, Nesterov(0.8)), constants, run, claim)?;
+        both((metric, embedding, HeavyBall(0.5)), constants, run, claim)?;
+        both((metric, embedding, NoMomentum), constants, run, claim)
+    }
+    momenta(Euclidean, embedding, constants, run, claim)?;
+    momenta(RmsProp { beta: 0.9, epsilon: 1e-8 }, embedding, constants, run, claim)?;
+    momenta(Adagrad::default(), embedding, constants, run, claim)?;
+    momenta(Quadratic, embedding, constants, run, claim)
+}
+
+proptest! {
+    #![proptest_config(cases(24))]
+
+    /// Multiplying by a power of two is exact, so it does not matter that one averages ξ⟨l, l⟩ and the other ⟨l, l⟩.
+    #[test]
+    fn it_takes_the_fused_steps_bit_for_bit_where_xi_is_a_power_of_two(
+        run in trajectories(12, 5, 0.1..10.0, -6..7), power in -6..3_i32, beta in prop_oneof![Just(0.0), 0.1..0.95_f64],
+    ) {
+        let same = |one: &[Space], other: &[Space]| {
+            for (one, other) in one.iter().zip(other) {
+                prop_assert_eq!(bits(one), bits(other), "{:?} beside {:?}", one, other);
+            }
+            prop_assert_eq!(one.len(), other.len());
+            Ok(())
+        };
+        for xi in [2.0_f64.powi(power), 0.0] {
+            every(Identity, (xi, beta), &run, same)?;
+            every(Log, (xi, beta), &run, same)?;
+            every(Sqrt, (xi, beta), &run, same)?;
+        }
+    }
+
+    /// Averages of positive numbers in one order and in the other are off by at most 2T + 4 roundings of themselves, and the damping by no more than
+    /// its average and four roundings of its own: so is every step, and T additions to θ round what they give. Twice that covers second order.
+    /// For the full inverse f′ − r and r change by so much of f′, which the undamped step bounds: there is a third run for that.
+    #[test]
+    fn it_takes_the_fused_steps_up_to_rounding_for_every_xi(
+        run in trajectories(12, 5, 0.1..10.0, -2..3), xi in 0.001..4.0_f64, beta in 0.1..0.95_f64,
+    ) {
+        let steps = run.gradients.len() as f64;
+        let induced = Induced::new(RmsProp::default(), Log, xi).beta(beta);
+        let rule = MetricDescent::new(RmsProp::default(), Log, xi, Ema(0.9)).beta(beta);
+        let (one, other) = (fused(&Descent::new(induced, Ema(0.9)), &run)?, whole(rule, &run)?);
+        for element in 0..run.theta.len() {
+            let at = |space: &Space| space.elements().nth(element).unwrap();
+            let path: Vec<f64> = core::iter::once(run.theta[element]).chain(one.iter().map(at)).collect();
+            let length = compensated_sum(path.windows(2).map(|pair| (pair[1] - pair[0]).abs()));
+            let largest = path.iter().map(|x| x.abs()).fold(0.0, f64::max);
+            // The length counts decay too, by which steps may be shorter than they were: at most ηλ of the largest θ in each.
+            let moved = length + steps * 0.025 * largest;
+            let bound = f64::EPSILON * ((2.0 * steps + 8.0) * moved + 4.0 * steps * largest);
+            let difference = (at(one.last().unwrap()) - at(other.last().unwrap())).abs();
+            prop_assert!(difference <= bound, "{} > {}", difference, bound);
+        }
+    }
+}
+
+// Exact numbers.
+
+fn exact(values: &[Fraction]) -> Vec<Exact> {
+    values.iter().map(|value| value.exact()).collect()
+}
+
+fn product(x: &[Exact], y: &[Exact]) -> Exact {
+    x.iter().zip(y).fold(Exact::ratio(0, 1), |sum, (&x, &y)| sum + x * y)
+}
+
+fn of(value: f64) -> Exact {
+    <Exact as ambient_metric::Field>::constant(value)
+}
+
+/// BᵀB + 1 for rows of B: symmetric and positive definite.
+fn positive(rows: &[Vec<Fraction>]) -> Vec<Vec<Exact>> {
+    let side = rows.len();
+    let column = |index: usize| -> Vec<Exact> { rows.iter().map(|row| row[index].exact()).collect() };
+    let entry = |i: usize, j: usize| product(&column(i), &column(j)) + Exact::ratio(i64::from(i == j), 1);
+    (0..side).map(|i| (0..side).map(|j| entry(i, j)).collect()).collect()
+}
+
+/// A matrix to make γ of, and vectors of its side.
+#[derive(Clone, Debug)]
+struct Point {
+    gamma: Vec<Vec<Fraction>>,
+    theta: Vec<Fraction>,
+    gradients: [Vec<Fraction>; 4],
+    /// Squares, so that every embedding has a slope that is a fraction.
+    losses: [Fraction; 4],
+    /// √ξ.
+    roots: [Fraction; 4],
+}
+
+fn points() -> impl Strategy<Value = Point> {
+    let numbers = |side| prop::collection::vec(fractions(), side);
+    (1..4_usize).prop_flat_map(move |side| {
+        let four = [numbers(side), numbers(side), numbers(side), numbers(side)];
+        let positive = || [positive_fractions(), positive_fractions(), positive_fractions(), positive_fractions()];
+        let losses = positive().prop_map(|losses| losses.map(Fraction::squared));
+        // Quarters, so that ξ = its square is exact in f64.
+        let root = || (0_i64..9).prop_map(|numerator| Fraction { numerator, denominator: 4 });
+        let roots = [root(), root(), root(), root()];
+        (prop::collection::vec(numbers(side), side), numbers(side), four, losses, roots)
+            .prop_map(|(gamma, theta, gradients, losses, roots)| Point { gamma, theta, gradients, losses, roots })
+    })
+}
+
+const LEARNING_RATE: f64 = 0.125;
+
+/// The change of θ in the first step of a rule, and det g / det γ as reported.
+fn change<const K: usize, E: Embedding, P: Placement, C: Coupling>(
+    rule: MetricDescent<Dense<Exact>, [Height<E>; K], NoMomentum, P, C, K>,
+    point: &Point,
+    given: Option<&[Exact]>,
+) -> Result<(Vec<Exact>, Exact), Error> {
+    let before = exact(&point.theta);
+    let mut theta = Reference::vector(before.iter().copied());
+    let mut optimiser = MetricConfiguration::new(rule, LEARNING_RATE).build(&theta)?;
+    if let Some(given) = given {
+        optimiser.write_coupling(&[&Reference::vector(given.iter().copied())])?;
+    }
+    let gradients: [Covector<Reference<Exact>>; K] =
+        core::array::from_fn(|loss| Covector(Reference::vector(exact(&point.gradients[loss]))));
+    let losses = core::array::from_fn(|loss| point.losses[loss].exact());
+    let report = optimiser.step_losses(&mut theta, gradients.each_ref(), losses)?;
+    let change = theta.elements().zip(before).map(|(after, before)| after - before).collect();
+    Ok((change, report.determinant_ratio))
+}
+
+fn heights<E: Embedding + Copy, const K: usize>(embedding: E, point: &Point) -> [Height<E>; K] {
+    core::array::from_fn(|loss| Height { embedding, xi: point.roots[loss].to_f64().powi(2) })
+}
+
+/// γ + Σ ξ_A f′_A² l_A l_Aᵀ written out, −η Σ f′_A l_A, and det γ.
+fn explicit<E: Embedding>(embedding: &E, point: &Point, losses: usize) -> (Matrix<Exact>, Vec<Exact>, Exact) {
+    let gamma = Matrix::from_columns(&positive(&point.gamma));
+    let determinant = gamma.determinant();
+    let mut g = gamma;
+    let mut right = vec![Exact::ratio(0, 1); point.theta.len()];
+    for loss in 0..losses {
+        let (l, root) = (exact(&point.gradients[loss]), point.roots[loss].exact());
+        let slope = embedding.slope(point.losses[loss].exact());
+        g = g.plus_outer(root * root * slope * slope, &l);
+        right = right.iter().zip(&l).map(|(&sum, &l)| sum - of(LEARNING_RATE) * slope * l).collect();
+    }
+    (g, right, determinant)
+}
+
+fn solves<E: Embedding + Copy, const K: usize>(embedding: E, point: &Point) -> TestCaseResult {
+    Exact::scope(|| {
+        let metric = Dense::new(positive(&point.gamma))?;
+        let rule = MetricDescent::of_heights(metric, heights::<E, K>(embedding, point), NoMomentum);
+        let (change, ratio) = change(rule, point, None)?;
+        let (g, right, determinant) = explicit(&embedding, point, K);
+        prop_assert_eq!(Some(change), g.solve(&right));
+        prop_assert_eq!(ratio * determinant, g.determinant());
+        Ok(())
+    })
+}
+
+/// c as a coupling has it, and the coupled step against γ − ccᵀ + (c + wl)(c + wl)ᵀ written out.
+fn coupled<C: Coupling>(coupling: C, c: impl Fn(&Point) -> Vec<Exact>, point: &Point, given: bool) -> TestCaseResult {
+    Exact::scope(|| {
+        let metric = Dense::new(positive(&point.gamma))?;
+        let rule = MetricDescent::of_heights(metric, heights::<Sqrt, 1>(Sqrt, point), NoMomentum).coupled(coupling);
+        let c = c(point);
+        let gamma = Matrix::from_columns(&positive(&point.gamma));
+        let length = product(&c, &gamma.solve(&c).unwrap());
+        let taken = change(rule, point, given.then_some(&c));
+        if !ambient_metric::Element::is_negative(length - Exact::ratio(1, 1)) {
+            prop_assert!(matches!(taken, Err(Error::Coupling { .. })), "{:?}", taken.err());
+            return Ok(());
+        }
+        let (change, ratio) = taken?;
+        let l = exact(&point.gradients[0]);
+        let slope = Sqrt.slope(point.losses[0].exact());
+        let weight = point.roots[0].exact() * slope;
+        let tilted: Vec<Exact> = c.iter().zip(&l).map(|(&c, &l)| c + weight * l).collect();
+        let g = gamma.clone().plus_outer(Exact::ratio(-1, 1), &c).plus_outer(Exact::ratio(1, 1), &tilted);
+        let right: Vec<Exact> = l.iter().map(|&l| -(of(LEARNING_RATE) * slope * l)).collect();
+        prop_assert_eq!(Some(change), g.solve(&right));
+        prop_assert_eq!(ratio * gamma.determinant(), g.determinant());
+        Ok(())
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(48))]
+
+    #[test]
+    fn p2_and_p13_the_step_over_a_dense_metric_solves_the_explicit_system_of_one_to_four_losses(point in points()) {
+        solves::<_, 1>(Identity, &point)?;
+        solves::<_, 2>(Log, &point)?;
+        solves::<_, 3>(Sqrt, &point)?;
+        solves::<_, 4>(Log, &point)?;
+    }
+
+    /// The order in which losses are given does not matter, whatever the order of elimination (P13).
+    #[test]
+    fn p13_losses_may_come_in_any_order(point in points(), (a, b) in (0..3_usize, 0..3_usize)) {
+        Exact::scope(|| {
+            let mut other = point.clone();
+            other.gradients.swap(a, b);
+            other.losses.swap(a, b);
+            other.roots.swap(a, b);
+            let step = |point: &Point| {
+                let metric = Dense::new(positive(&point.gamma))?;
+                change(MetricDescent::of_heights(metric, heights::<_, 3>(Log, point), NoMomentum), point, None)
+            };
+            prop_assert_eq!(step(&point)?, step(&other)?);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn p14_the_coupled_step_over_a_dense_metric_solves_the_completed_square(point in points(), eighths in -8..9_i64) {
+        let kappa = f64::from(i32::try_from(eighths).unwrap()) / 8.0;
+        let times = |values: &[Fraction]| -> Vec<Exact> { values.iter().map(|x| Exact::ratio(eighths, 8) * x.exact()).collect() };
+        coupled(AlongGradient(kappa), |point| times(&point.gradients[0]), &point, false)?;
+        coupled(AlongMomentum(kappa), |point| times(&point.gradients[0]), &point, false)?;
+        coupled(AlongParameters(kappa), |point| times(&point.theta), &point, false)?;
+        coupled(Given, |point| times(&point.gradients[1]), &point, true)?;
+    }
+
+    #[test]
+    fn p7_p8_p9_the_step_over_a_dense_metric_is_bounded_parallel_and_descends(point in points()) {
+        Exact::scope(|| {
+            let metric = Dense::new(positive(&point.gamma))?;
+            let gamma = Matrix::from_columns(metric.rows());
+            let l = exact(&point.gradients[0]);
+            let raised = gamma.solve(&l).unwrap();
+            let rule = MetricDescent::of_heights(metric, heights::<_, 1>(Sqrt, &point), NoMomentum);
+            let (change, _) = change(rule, &point, None)?;
+            let (g, ..) = explicit(&Sqrt, &point, 1);
+            let xi = point.roots[0].exact() * point.roots[0].exact();
+            let squared_rate = of(LEARNING_RATE * LEARNING_RATE);
+            let left = squared_rate - Exact::ratio(4, 1) * xi * product(&change, &gamma.times(&change));
+            prop_assert!(!ambient_metric::Element::is_negative(left));
+            let left = squared_rate - xi * product(&change, &g.times(&change));
+            prop_assert!(!ambient_metric::Element::is_negative(left));
+            for (&a, &b) in change.iter().zip(&raised) {
+                for (&c, &d) in change.iter().zip(&raised) {
+                    prop_assert_eq!(a * d, c * b);
+                }
+            }
+            let along = product(&l, &change);
+            prop_assert_eq!(ambient_metric::Element::is_negative(along), l.iter().any(|&x| x != Exact::ratio(0, 1)));
+            Ok(())
+        })?;
+    }
+
+    /// θ = Aφ with γ_φ = AᵀγA: the step in φ is A⁻¹ times the step in θ (P10), for any invertible A.
+    #[test]
+    fn p10_the_step_over_a_dense_metric_is_covariant(point in points(), entries in prop::collection::vec(fractions(), 9)) {
+        Exact::scope(|| {
+            let side = point.theta.len();
+            let entry = |row: usize, column: usize| entries[3 * row + column].exact();
+            let columns: Vec<Vec<Exact>> = (0..side).map(|column| (0..side).map(|row| entry(row, column)).collect()).collect();
+            let a = Matrix::from_columns(&columns);
+            prop_assume!(a.inverse().is_some());
+            let gamma = positive(&point.gamma);
+            let matrix = Matrix::from_columns(&gamma);
+            let pulled = |i: usize, j: usize| product(&columns[i], &matrix.times(&columns[j]));
+            let of_phi = Dense::new((0..side).map(|i| (0..side).map(|j| pulled(i, j)).collect()).collect())?;
+            let height = heights::<_, 1>(Log, &point);
+            let step = |metric: Dense<Exact>, l: Vec<Exact>| -> Result<Vec<Exact>, Error> {
+                let mut theta = Reference::vector(vec![Exact::ratio(0, 1); side]);
+                let rule = MetricDescent::of_heights(metric, height, NoMomentum);
+                let mut optimiser = MetricConfiguration::new(rule, LEARNING_RATE).build(&theta)?;
+                optimiser.step(&mut theta, &Covector(Reference::vector(l)), point.losses[0].exact())?;
+                Ok(theta.elements().collect())
+            };
+            let l = exact(&point.gradients[0]);
+            let of_l = columns.iter().map(|column| product(column, &l)).collect();
+            prop_assert_eq!(a.times(&step(of_phi, of_l)?), step(Dense::new(gamma)?, l)?);
+            Ok(())
+        })?;
+    }
+
+    /// A dense metric is over all parameters together: where they are cut into parts changes nothing (P15).
+    #[test]
+    fn p15_splitting_parameters_under_a_dense_metric_changes_nothing(point in points(), cut in any::<prop::sample::Index>()) {
+        Exact::scope(|| {
+            let side = point.theta.len();
+            let cut = cut.index(side + 1);
+            let split = |values: &[Fraction]| {
+                let parts = [("a", &values[..cut]), ("b", &values[cut..])];
+                let part = |name: &str, len| Part { name: name.into(), shape: vec![len] };
+                Reference::new(parts.map(|(name, values)| (part(name, values.len()), exact(values))))
+            };
+            let rule = || -> Result<_, Error> {
+                Ok(MetricDescent::of_heights(Dense::new(positive(&point.gamma))?, heights::<_, 1>(Log, &point), NoMomentum))
+            };
+            let mut theta = split(&point.theta)?;
+            let mut optimiser = MetricConfiguration::new(rule()?, LEARNING_RATE).build(&theta)?;
+            optimiser.step(&mut theta, &Covector(split(&point.gradients[0])?), point.losses[0].exact())?;
+            let (change, _) = change(rule()?, &point, None)?;
+            let before = exact(&point.theta);
+            let moved: Vec<Exact> = theta.elements().zip(before).map(|(after, before)| after - before).collect();
+            prop_assert_eq!(moved, change);
+            Ok(())
+        })?;
+    }
+}
+
+// Refusals.
+
+fn vector(values: &[f64]) -> Parameters<f64> {
+    Parameters::from(Array1::from(values.to_vec()))
+}
+
+/// γ⁻¹ = diag(1, −1): no metric, and nothing in its interface says so.
+#[derive(Clone, Copy)]
+struct Lorentzian;
+
+impl BaseMetric<Parameters<f64>> for Lorentzian {
+    type State = ();
+
+    fn begin(&self, _parameters: &Parameters<f64>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn update(&self, (): &mut (), _gradient: &Covector<Parameters<f64>>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn raise(&self, (): &(), x: &Covector<Parameters<f64>>) -> Result<Vector<Parameters<f64>>, Error> {
+        Ok(Vector(vector(&[x.0.as_slice()[0], -x.0.as_slice()[1]])))
+    }
+
+    fn lower(&self, (): &(), v: &Vector<Parameters<f64>>) -> Result<Covector<Parameters<f64>>, Error> {
+        self.raise(&(), &Covector(v.0.clone())).map(|raised| Covector(raised.0))
+    }
+
+    fn log_determinant(&self, (): &()) -> Result<f64, Error> {
+        Ok(0.0)
+    }
+}
+
+/// Takes one good step, a bad one, and the good one again: the bad one must be refused, and leave no trace.
+fn leaves_no_trace<M, H, Q, P, C, const K: usize>(
+    rule: &MetricDescent<M, H, Q, P, C, K>,
+    start: &Parameters<f64>,
+    good: (&[Parameters<f64>; K], [f64; K]),
+    bad: (&[Parameters<f64>; K], [f64; K]),
+) -> Error
+where
+    MetricDescent<M, H, Q, P, C, K>: Clone,
+    M: BaseMetric<Parameters<f64>, State: Clone>,
+    H: ambient_metric::Heights<K>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+{
+    let run = |with_bad: bool| {
+        let mut theta = start.clone();
+        let mut optimiser = MetricConfiguration::new(rule.clone(), 0.1).weight_decay(0.1).build(&theta).unwrap();
+        let covectors = |gradients: &[Parameters<f64>; K]| gradients.clone().map(Covector);
+        let step = |optimiser: &mut ambient_metric::MetricOptimiser<M, H, Q, P, C, Parameters<f64>, K>,
+                    theta: &mut Parameters<f64>,
+                    (gradients, losses): (&[Parameters<f64>; K], [f64; K])| {
+            optimiser.step_losses(theta, covectors(gradients).each_ref(), losses)
+        };
+        step(&mut optimiser, &mut theta, good).unwrap();
+        let mut refused = None;
+        if with_bad {
+            let before = theta.clone();
+            refused = step(&mut optimiser, &mut theta, bad).err();
+            assert!(refused.is_some(), "the bad step was taken");
+            assert_eq!(
+                theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+                before.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+            );
+            assert_eq!(optimiser.steps(), 1);
+        }
+        step(&mut optimiser, &mut theta, good).unwrap();
+        (theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>(), refused)
+    };
+    let (clean, _) = run(false);
+    let (after, refused) = run(true);
+    assert_eq!(clean, after);
+    refused.unwrap()
+}
+
+fn rmsprop() -> RmsProp {
+    RmsProp::default()
+}
+
+#[test]
+fn bad_gradients_and_losses_are_refused_and_leave_no_trace() {
+    let start = vector(&[1.0, 2.0]);
+    let good = [vector(&[3.0, 4.0])];
+    let rule = MetricDescent::new(rmsprop(), Log, 0.1, Ema(0.9)).beta(0.5);
+    let error = leaves_no_trace(&rule, &start, (&good, [1.0]), (&[vector(&[f64::NAN, 1.0])], [1.0]));
+    assert!(matches!(&error, Error::NonFiniteGradient { parameter } if parameter == "theta"), "{error}");
+    let error = leaves_no_trace(&rule, &start, (&good, [1.0]), (&good, [-1.0]));
+    assert!(matches!(error, Error::LossOutsideDomain { .. }), "{error}");
+    let error = leaves_no_trace(&rule, &start, (&good, [1.0]), (&[vector(&[1.0, 2.0, 3.0])], [1.0]));
+    assert!(matches!(error, Error::Shape { .. }), "{error}");
+    // The square is no number, and neither is the sum of squares.
+    let flat = MetricDescent::new(Euclidean, Log, 0.1, Ema(0.9));
+    let error = leaves_no_trace(&flat, &start, (&good, [1.0]), (&[vector(&[1e200, 1.0])], [1.0]));
+    assert!(matches!(error, Error::Overflow { .. }), "{error}");
+}
+
+#[test]
+fn a_coupling_that_is_too_strong_is_refused_or_scaled_back_and_the_report_says_so() {
+    let start = vector(&[1.0, 2.0]);
+    let (good, long) = ([vector(&[0.3, 0.4])], [vector(&[3.0, 4.0])]);
+    let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0]).unwrap(), Identity, 0.25, NoMomentum)
+        .coupled(AlongGradient(1.0));
+    let error = leaves_no_trace(&rule, &start, (&good, [1.0]), (&long, [1.0]));
+    assert!(matches!(error, Error::Coupling { squared_length } if (squared_length - 25.0).abs() < 1e-13), "{error}");
+
+    let mut theta = start.clone();
+    let rule = rule.scale_back(0.19);
+    let mut optimiser = MetricConfiguration::new(rule, 0.1).build(&theta).unwrap();
+    let report = optimiser.step(&mut theta, &Covector(long[0].clone()), 1.0).unwrap();
+    // ⟨c, c⟩ = 25 goes back to 0.81: c to 0.9 / 5 of itself.
+    assert!((report.coupling - 0.81).abs() < 1e-15 && (report.coupling_scale - 0.18).abs() < 1e-15, "{report:?}");
+    // With c along l: D = (1 + w⟨c, l⟩)² + w²s(1 − ⟨c, c⟩) = 3.25² + 6.25 · 0.19, w = 1/2, ⟨c, l⟩ = 4.5.
+    assert!((report.determinant_ratio - (3.25 * 3.25 + 6.25 * 0.19)).abs() < 1e-13, "{report:?}");
+}
+
+#[test]
+fn a_form_that_is_no_metric_is_refused_by_what_it_does() {
+    let start = vector(&[1.0, 2.0]);
+    let one = MetricDescent::new(Lorentzian, Identity, 1.0, Ema(0.5));
+    let error = leaves_no_trace(&one, &start, (&[vector(&[2.0, 1.0])], [1.0]), (&[vector(&[1.0, 2.0])], [1.0]));
+    assert!(matches!(&error, Error::NotPositiveDefinite { metric } if metric == "Lorentzian"), "{error}");
+    // Both lengths are 3 and the product is 5: det(1 + G) = 4 · 4 − 25 < 0.
+    let two = MetricDescent::of_heights(Lorentzian, [Height { embedding: Identity, xi: 1.0 }; 2], Ema(0.5));
+    let good = [vector(&[2.0, 0.0]), vector(&[1.0, 0.0])];
+    let bad = [vector(&[2.0, 1.0]), vector(&[2.0, -1.0])];
+    let error = leaves_no_trace(&two, &start, (&good, [1.0, 1.0]), (&bad, [1.0, 1.0]));
+    assert!(matches!(error, Error::Determinant { determinant_ratio, .. } if determinant_ratio == -9.0), "{error}");
+}
+
+#[test]
+fn matrices_that_are_no_metric_are_refused_when_they_are_given() {
+    assert!(matches!(Dense::new(vec![vec![1.0, 2.0], vec![2.0, 1.0]]), Err(Error::IndefiniteMatrix { order: 2 })));
+    assert!(matches!(Dense::new(vec![vec![0.0]]), Err(Error::IndefiniteMatrix { order: 1 })));
+    assert!(matches!(Dense::new(vec![vec![f64::NAN]]), Err(Error::IndefiniteMatrix { order: 1 })));
+    assert!(matches!(
+        Dense::new(vec![vec![1.0, 2.0], vec![1.0, 8.0]]),
+        Err(Error::AsymmetricMatrix { row: 1, column: 0 })
+    ));
+    assert!(matches!(Dense::new(vec![vec![1.0, 2.0], vec![2.0]]), Err(Error::Shape { .. })));
+    let metric = Dense::diagonal(&[1.0, 2.0]).unwrap();
+    let refused = metric.begin(&vector(&[1.0, 2.0, 3.0]));
+    assert!(
+        matches!(refused, Err(Error::Shape { expected, found, .. }) if (expected.as_slice(), found.as_slice()) == (&[2], &[3]))
+    );
+}
+
+#[test]
+fn a_vector_is_refused_by_metrics_of_matrices_and_named() {
+    let theta = Parameters::new([("w", array![[1.0, 2.0]].into_dyn()), ("x.bias", array![1.0].into_dyn())]).unwrap();
+    let muon =
+        MetricConfiguration::new(MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
+    let kronecker = MetricConfiguration::new(MetricDescent::new(Kronecker::default(), Identity, 0.0, NoMomentum), 0.1)
+        .build(&theta);
+    for error in [muon.err().unwrap(), kronecker.err().unwrap()] {
+        assert!(
+            matches!(&error, Error::NotAMatrix { parameter, shape, .. } if parameter == "x.bias" && *shape == [1]),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn what_only_one_loss_can_have_is_refused_for_several() {
+    let theta = Parameters::from(array![[1.0, 2.0]]);
+    let gradients = [Covector(theta.clone()), Covector(theta.clone())];
+    let two = [Height { embedding: Identity, xi: 1.0 }; 2];
+    let mut moved = theta.clone();
+    let mut muon = MetricConfiguration::new(MetricDescent::of_heights(Muon::default(), two, NoMomentum), 0.1)
+        .build(&theta)
+        .unwrap();
+    let refused = muon.step_losses(&mut moved, gradients.each_ref(), [1.0, 1.0]);
+    assert!(matches!(refused, Err(Error::Losses { expected: 1, found: 2 })), "{refused:?}");
+    assert_eq!(moved, theta);
+    let plain = MetricDescent::of_heights(Euclidean, two, NoMomentum);
+    let MetricDescent { metric, heights, momentum, coupling, guard, beta, .. } = plain;
+    let full: MetricDescent<_, _, _, FullInverse, _, 2> =
+        MetricDescent { metric, heights, momentum, placement: FullInverse, coupling, guard, beta };
+    assert!(matches!(full.validate(), Err(Error::Losses { expected: 1, found: 2 })));
+    let coupled: MetricDescent<_, _, _, Damped, _, 2> =
+        MetricDescent { metric, heights, momentum, placement: Damped, coupling: AlongGradient(0.1), guard, beta };
+    assert!(matches!(coupled.validate(), Err(Error::Losses { expected: 1, found: 2 })));
+}
+
+#[test]
+fn groups_have_rates_of_their_own_and_no_metric_of_their_own() {
+    let mut theta = Parameters::new([("a", array![1.0].into_dyn()), ("b", array![1.0].into_dyn())]).unwrap();
+    let rule = MetricDescent::new(Dense::diagonal(&[1.0, 2.0]).unwrap(), Identity, 0.0, NoMomentum);
+    let configuration = MetricConfiguration::new(rule, 0.5).weight_decay(0.25);
+    let grouped = configuration.clone().group(Group::new("b", ["b"]).learning_rate(0.25).weight_decay(0.0));
+    let mut optimiser = grouped.build(&theta).unwrap();
+    let gradient = Covector(theta.clone());
+    let report = optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    assert_eq!(report.effective_learning_rate, [0.5]);
+    assert_eq!(theta.as_slice(), [1.0 - 0.5 - 0.125, 1.0 - 0.25 * 0.5]);
+    optimiser.set_learning_rate("b", 0.0).unwrap();
+    assert!(optimiser.set_learning_rate("c", 0.0).is_err());
+    optimiser.set_xi(0, 4.0).unwrap();
+    assert!(matches!(optimiser.set_xi(1, 4.0), Err(Error::Losses { expected: 1, found: 2 })));
+    let report = optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    // s = 4 (1 + 1/2).
+    assert_eq!((report.squared_length, report.damping, theta.as_slice()[1]), ([6.0], [1.0 / 7.0], 0.875));
+    let own = configuration.group(Group::new("b", ["b"]).own_metric()).build(&theta);
+    assert!(matches!(own, Err(Error::OwnMetric { group }) if group == "b"));
+}
