@@ -161,16 +161,18 @@ fn table(proofs: &BTreeMap<u32, Vec<Proof<'_>>>) -> String {
     let worst = rows.map(|proof| proof.worst).fold(0.0, f64::max);
     line(
         &mut text,
-        "\nworst: the largest error that was found, in units of the bound derived for it; no claim is accepted above 1.",
+        "\nworst: the largest error that was found, in units of the bound derived for it; no claim is accepted above 1 (that of P7 is reached).",
     );
     line(&mut text, "holds: there was no error. In exact numbers the claim is an equation, and no bound is needed.");
     line(&mut text, &format!("{all} proofs; the worst error is {worst:.3} of its bound."));
     text
 }
 
-/// The subject without the test that it was recorded by.
+/// The subject without the test that it was recorded by and without the name of the property.
 fn short(subject: &str) -> String {
-    subject.split_once("::").map_or(subject, |(_, rest)| rest).replace("::", ", ").replace('_', " ")
+    let (_, path) = subject.split_once("::").unwrap_or(("", subject));
+    let names = path.split("::").filter(|name| numbered(name).is_none());
+    names.collect::<Vec<_>>().join(", ").replace('_', " ")
 }
 
 #[cfg(test)]
