@@ -9,6 +9,7 @@ pub mod device;
 pub mod device;
 pub mod error;
 pub mod explain;
+pub mod extended;
 mod folder;
 pub mod functions;
 pub mod landscape;

@@ -15,7 +15,7 @@ use ambient_experiments::optimisers::{Constants, Named};
 use ambient_experiments::reference::Paper;
 use ambient_experiments::replay::{self, Cases};
 use ambient_experiments::study::Selection;
-use ambient_experiments::{bench, device, table};
+use ambient_experiments::{bench, device, extended, table};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -79,6 +79,7 @@ Columns:
 Examples:
   ambient lowdim
   ambient lowdim --functions beale,himmelblau --optimisers adam,euclidean_log --starts 1000
+  ambient lowdim --extended --starts 200
   ambient lowdim --format json | jq '.cells[] | select(.paper.reproducibility != \"chaotic\" and (.matches | not))'")]
 struct Lowdim {
     /// Functions, separated by commas [default: all]: beale, rosenbrock, himmelblau, ackley, rastrigin
@@ -100,6 +101,9 @@ struct Lowdim {
     /// The seed of the random starts.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Every variant of the library on a grid of its own in place of the paper's study: embeddings, metrics, couplings, clipping, two losses.
+    #[arg(long, conflicts_with = "optimisers")]
+    extended: bool,
     /// How the results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -429,10 +433,14 @@ impl Command {
 impl Lowdim {
     fn run(self) -> Result<String, Error> {
         let paper = Paper::compiled_in()?;
-        let selection = Selection {
-            functions: parse(&self.functions, &Function::ALL, str::parse)?,
-            optimisers: parse(&self.optimisers, &Named::STUDIED, Named::studied)?,
-        };
+        let functions = parse(&self.functions, &Function::ALL, str::parse)?;
+        if self.extended {
+            let request = extended::Request { functions, out: self.out, starts: self.starts as usize, seed: self.seed };
+            let found = extended::perform(&paper, &request)?;
+            let _ = writeln!(io::stderr(), "Picture and page: {}", request.out.join(extended::PAGE).display());
+            return self.format.of(&found, |found| table::extended(found, &request.functions));
+        }
+        let selection = Selection { functions, optimisers: parse(&self.optimisers, &Named::STUDIED, Named::studied)? };
         let request = Request { selection, out: self.out, starts: self.starts as usize, seed: self.seed };
         let study = lowdim::perform(&paper, &request)?;
         let _ = writeln!(io::stderr(), "Pictures and page: {}", request.out.join(PAGE).display());

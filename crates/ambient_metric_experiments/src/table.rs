@@ -6,6 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use crate::bench::Measured;
+use crate::extended::{Extended, VARIANTS};
 use crate::functions::Function;
 use crate::landscape::Landscape;
 use crate::landscape::colour::short;
@@ -119,6 +120,33 @@ pub fn study(paper: &Paper, study: &Study, functions: &[Function]) -> String {
         let _ = writeln!(text, "{table}");
     }
     text
+}
+
+/// Every variant on every function: updates from the paper's start, and the share of random starts that converge.
+#[must_use]
+pub fn extended(extended: &Extended, functions: &[Function]) -> String {
+    let names: Vec<&str> = functions.iter().map(|function| function.name()).collect();
+    let mut table = new_table(&[&["", "variant"][..], &names].concat());
+    let mut last = "";
+    for variant in &VARIANTS {
+        let mut cells =
+            vec![if variant.family == last { "" } else { variant.family }.to_owned(), variant.name.to_owned()];
+        last = variant.family;
+        for function in functions {
+            let row = extended.rows.iter().find(|row| row.function == *function && row.variant == variant.name);
+            cells.push(row.map_or_else(String::new, |row| {
+                let updates = if row.best.converged { row.best.iterations.to_string() } else { "–".to_owned() };
+                format!("{updates} {:>5.0} %", row.success_rate * 100.0)
+            }));
+        }
+        table.add_row(cells);
+    }
+    align(&mut table, &(2..2 + functions.len()).collect::<Vec<_>>());
+    format!(
+        "Updates of the best of a grid from the paper's start (–: not converged in {}), and the share of {} random starts (seed {}) from which \
+         that configuration converges\n{table}\n{} runs in {:.1} s\n",
+        extended.max_iterations, extended.starts, extended.seed, extended.runs, extended.seconds
+    )
 }
 
 /// The runs on a surface.
