@@ -330,7 +330,7 @@ impl<A: Schedule, B: Schedule> Schedule for Times<A, B> {
 }
 
 #[cfg(test)]
-#[allow(clippy::float_cmp, reason = "schedules meet their ends exactly")]
+#[allow(clippy::float_cmp, reason = "what is promised exactly is compared exactly")]
 mod tests {
     use proptest::prelude::*;
 

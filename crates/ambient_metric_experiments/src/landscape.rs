@@ -6,6 +6,7 @@ pub(crate) mod page;
 mod relief;
 
 use core::cmp::Ordering;
+use core::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ambient_metric::{
@@ -35,6 +36,9 @@ const RATES: [f64; 19] =
     [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 const MOMENTA: [f64; 3] = [0.0, 0.5, 0.9];
 const XIS: [f64; 4] = [0.01, 0.1, 1.0, 10.0];
+
+/// ξ that a picture shows, besides zero: beyond, its axes would span more than the numbers do.
+const XI_RANGE: RangeInclusive<f64> = 1e-12..=1e12;
 
 /// A run longer than so many diagonals of the frame wanders.
 const WANDERING: f64 = 3.0;
@@ -320,12 +324,13 @@ fn check(request: &Request, frame: [[f64; 2]; 2], start: [f64; 2]) -> Result<(),
     if let Some(rate) = request.learning_rate
         && !(rate.is_finite() && rate > 0.0)
     {
-        return refuse("--learning-rate", format!("is {rate}: it must be finite and above zero"));
+        return refuse("--learning-rate", format!("is {rate:?}: it must be finite and above zero"));
     }
     if let Some(xi) = request.xi
-        && !(xi.is_finite() && xi >= 0.0)
+        && !(xi == 0.0 || XI_RANGE.contains(&xi))
     {
-        return refuse("--xi", format!("is {xi}: it must be finite and not negative"));
+        let (least, most) = (XI_RANGE.start(), XI_RANGE.end());
+        return refuse("--xi", format!("is {xi:?}: it must be zero, or lie between {least:e} and {most:e}"));
     }
     if let Some([turn, tilt]) = request.view
         && !(turn.is_finite() && (5.0..=90.0).contains(&tilt))
@@ -351,7 +356,9 @@ fn check(request: &Request, frame: [[f64; 2]; 2], start: [f64; 2]) -> Result<(),
     }
     refuse(
         "--start",
-        format!("is {x},{y}: it must lie in the frame, {left} to {right} and {bottom} to {top}; --frame changes it"),
+        format!(
+            "is {x:?},{y:?}: it must lie in the frame, {left} to {right} and {bottom} to {top}; --frame changes it"
+        ),
     )
 }
 

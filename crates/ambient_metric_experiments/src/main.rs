@@ -155,7 +155,7 @@ struct Surface {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// After how many updates a run ends.
-    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     steps: u32,
     /// Where the runs start [default: a place that shows the function]
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]

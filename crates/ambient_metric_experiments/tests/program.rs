@@ -254,6 +254,18 @@ fn surface_draws_every_function_with_every_colour_and_embedding() {
 }
 
 #[test]
+fn surface_draws_runs_that_leave_the_picture_and_the_numbers() {
+    let folder = tempdir().unwrap();
+    for rate in ["100", "1e30", "1e100"] {
+        let arguments = ["surface", "rastrigin", "--learning-rate", rate, "--steps", "200", "--format", "json"];
+        let result = stdout_json(&ambient(&[&arguments[..], &["--out", path(folder.path())]].concat()));
+        assert!(result["runs"].as_array().unwrap().iter().all(|run| run["end"] != "converged"), "{result}");
+        let svg = fs::read_to_string(folder.path().join("rastrigin-surface.svg")).unwrap();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{rate}");
+    }
+}
+
+#[test]
 fn surface_refuses_what_cannot_be_drawn() {
     let folder = tempdir().unwrap();
     let out = folder.path().join("none");
@@ -271,6 +283,7 @@ fn surface_refuses_what_cannot_be_drawn() {
     assert!(ackley(&["--frame=-inf,inf,0,1"]).contains("--frame"));
     assert!(ackley(&["--view", "20,0"]).contains("tilt"));
     assert!(ackley(&["--xi", "-1"]).contains("--xi"));
+    assert!(ackley(&["--xi", "1e300"]).contains("--xi"));
     assert!(ackley(&["--learning-rate", "0"]).contains("--learning-rate"));
     assert!(ackley(&["--steps", "0"]).contains("--steps"));
     // At the minimum the logarithm has no height, and the tip of the funnel no gradient.

@@ -12,6 +12,8 @@ use crate::pictures::{Area, PLOT, Problem, draw, title};
 use crate::surface::Embedding;
 
 const HEIGHT: u32 = 560;
+/// The numbers that an axis reaches at most.
+const SHOWN: [f64; 2] = [1e-18, 1e18];
 const GREY: RGBColor = RGBColor(128, 128, 128);
 
 /// A line of a chart, with what the legend says of it.
@@ -103,7 +105,7 @@ fn series(trace: &Trace, values: impl Iterator<Item = f64>) -> Series {
     }
 }
 
-/// Lines over two logarithmic axes. What is not above zero has no place on them and is left out.
+/// Lines over two logarithmic axes. What is not above zero has no place on them and is left out; what lies beyond [`SHOWN`] lies on the edge.
 fn chart(name: &str, frame: &Frame<'_>, series: &[Series]) -> Result<String, Error> {
     draw(name, HEIGHT, |area| paint(area, frame, series))
 }
@@ -111,7 +113,9 @@ fn chart(name: &str, frame: &Frame<'_>, series: &[Series]) -> Result<String, Err
 fn paint(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Problem> {
     let (plot, legend) = area.split_horizontally(PLOT);
     let shown = |&(x, y): &(f64, f64)| x > 0.0 && y > 0.0 && x.is_finite() && y.is_finite();
-    let points = || series.iter().flat_map(|series| series.points.iter().copied()).filter(|point| shown(point));
+    let held = |(x, y): (f64, f64)| (x, y.clamp(SHOWN[0], SHOWN[1]));
+    let points =
+        || series.iter().flat_map(|series| series.points.iter().copied()).filter(|point| shown(point)).map(held);
     let span = |values: &mut dyn Iterator<Item = f64>| {
         let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         if low <= high { (low, high) } else { (1.0, 10.0) }
@@ -146,7 +150,7 @@ fn paint(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Pr
         chart.draw_series(DashedLineSeries::new(across, 3, 6, GREY.stroke_width(2)))?;
     }
     for line in series {
-        let points = line.points.iter().copied().filter(shown);
+        let points = line.points.iter().copied().filter(shown).map(held);
         if line.dashed {
             chart.draw_series(DashedLineSeries::new(points, 10, 7, line.colour.stroke_width(3)))?;
         } else {

@@ -176,7 +176,8 @@ impl Grid {
         let mut way = step;
         loop {
             let (x, y, z) = (x + dx * way, y + dy * way, z + dz * way);
-            if x.abs() > 1.0 || y.abs() > 1.0 || z > self.tall {
+            let in_the_box = x.abs() <= 1.0 && y.abs() <= 1.0 && z <= self.tall;
+            if !in_the_box {
                 return true;
             }
             if self.height([x, y]) > z + LIFT / 2.0 {
@@ -477,6 +478,10 @@ fn run(svg: &mut String, grid: &Grid, eye: &Eye, trace: &Trace, width: f64) {
     for (point, _) in &trace.way.track {
         let Some(from) = last.replace(*point) else { continue };
         let Some([a, b]) = clip(from, *point, grid.frame) else { continue };
+        // From too far away no part of a line can be told.
+        if !a.iter().chain(&b).all(|coordinate| coordinate.is_finite()) {
+            continue;
+        }
         let (start, end) = (grid.floor(a), grid.floor(b));
         let length = (end[0] - start[0]).hypot(end[1] - start[1]);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a length in half cells of the box")]
