@@ -592,3 +592,24 @@ fn groups_have_rates_of_their_own_and_no_metric_of_their_own() {
     let own = configuration.group(Group::new("b", ["b"]).own_metric()).build(&theta);
     assert!(matches!(own, Err(Error::OwnMetric { group }) if group == "b"));
 }
+
+/// A clone is a checkpoint in memory: what the original does afterwards does not reach it.
+#[test]
+fn a_clone_goes_on_where_it_was_made() {
+    let gradient =
+        |step: usize| Covector(Parameters::from(array![[(step as f64).sin(), 1.0], [0.5, (step as f64).cos()]]));
+    let run = |theta: &mut Parameters<f64>, optimiser: &mut dyn FnMut(&mut Parameters<f64>, usize)| {
+        (3..6).for_each(|step| optimiser(theta, step));
+        theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+    };
+    let rule = MetricDescent::new(Kronecker { every: 2, ..Kronecker::default() }, Log, 0.1, Ema(0.9)).beta(0.5);
+    let mut theta = Parameters::from(array![[1.0, 2.0], [3.0, 4.0]]);
+    let mut optimiser = MetricConfiguration::new(rule, 0.1).build(&theta).unwrap();
+    for step in 0..3 {
+        optimiser.step(&mut theta, &gradient(step), 1.5).unwrap();
+    }
+    let (mut kept, mut of_kept) = (optimiser.clone(), theta.clone());
+    let first = run(&mut theta, &mut |theta, step| drop(optimiser.step(theta, &gradient(step), 1.5).unwrap()));
+    let second = run(&mut of_kept, &mut |theta, step| drop(kept.step(theta, &gradient(step), 1.5).unwrap()));
+    assert_eq!(first, second);
+}

@@ -1,5 +1,7 @@
 //! The optimiser for any base metric: steps made of whole tensors.
 
+use std::sync::Arc;
+
 use crate::bundle::Bundle;
 use crate::configuration::{Configuration, Group, Groups};
 use crate::coupling::{Coupling, CouplingProducts, Guard, coupled_step};
@@ -104,7 +106,7 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
             groups,
             state: self.rule.metric.begin(parameters)?,
             momenta: momenta.collect::<Result<_, Error>>()?,
-            coupling: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
+            coupling: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
             average: Gram::from_entries(|_, _| <Wide<T> as Field>::zero()),
             power: <Wide<T> as Field>::one(),
             steps: 0,
@@ -197,11 +199,34 @@ pub struct MetricOptimiser<M: BaseMetric<T>, H, Q, P, C, T: Tensor, const K: usi
     groups: Groups,
     state: M::State,
     momenta: Vec<Remembered<T>>,
-    coupling: Vec<T>,
+    coupling: Arc<Vec<T>>,
     /// Of the bare inner products: ξ may change.
     average: Gram<Wide<T>, K>,
     power: Wide<T>,
     steps: u64,
+}
+
+/// A clone goes on where the optimiser was, whatever becomes of that; tensors are shared until one of both steps.
+impl<M, H, Q, P, C, T, const K: usize> Clone for MetricOptimiser<M, H, Q, P, C, T, K>
+where
+    MetricDescent<M, H, Q, P, C, K>: Clone,
+    M: BaseMetric<T, State: Clone>,
+    T: Tensor,
+{
+    fn clone(&self) -> Self {
+        Self {
+            configuration: self.configuration.clone(),
+            xi: self.xi,
+            layout: self.layout.clone(),
+            groups: self.groups.clone(),
+            state: self.state.clone(),
+            momenta: self.momenta.clone(),
+            coupling: Arc::clone(&self.coupling),
+            average: self.average,
+            power: self.power,
+            steps: self.steps,
+        }
+    }
 }
 
 /// The weights of a step, and what led to them.
@@ -412,7 +437,7 @@ where
         }
         let mut covector = Covector(parameters.duplicate()?);
         let mut reads = vec![&gradient.0, &momentum.covector().0];
-        reads.extend(&self.coupling);
+        reads.extend(self.coupling.iter());
         T::update(&CouplingCovector(&rule.coupling), Uniforms::same(&()), &mut covector.0, &mut [], &reads)?;
         let vector = rule.metric.raise(state, &covector)?;
         let (along, length) = (covector.contract(raised)?, covector.contract(&vector)?);
@@ -594,7 +619,7 @@ where
             return Err(Error::Operands { expected: self.coupling.len(), found: values.len() });
         }
         values.iter().try_for_each(|value| self.layout.check(value.layout()))?;
-        self.coupling = values.iter().map(|value| value.duplicate()).collect::<Result<_, Error>>()?;
+        self.coupling = Arc::new(values.iter().map(|value| value.duplicate()).collect::<Result<_, Error>>()?);
         Ok(())
     }
 }

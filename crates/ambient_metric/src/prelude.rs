@@ -12,7 +12,8 @@
 //! ```
 
 pub use crate::{
-    Adagrad, BaseMetric, Checkpoint, Configuration, Covector, Descent, DiagonalMetric, Ema, Embedding, Error,
-    Euclidean, Field, Group, HeavyBall, Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, Optimiser, Power,
-    PullBack, Real, Report, RmsProp, Sqrt, Tensor, Vector, rules,
+    Adagrad, BaseMetric, Checkpoint, Configuration, Covector, Dense, Descent, DiagonalMetric, Ema, Embedding, Error,
+    Euclidean, EveryMatrix, Field, Group, HeavyBall, HiddenMatrices, Identity, Induced, Kronecker, Log, Log1p, Metric,
+    MetricConfiguration, MetricDescent, MetricOptimiser, MetricReport, Muon, Nesterov, NoMomentum, Optimiser, Power,
+    PullBack, Real, Report, RmsProp, Routed, Sqrt, Tensor, Vector, rules,
 };
