@@ -35,7 +35,7 @@ impl Faulty {
     }
 
     /// A tensor like this one after a function of its two numbers.
-    fn map(&self, tensor: &Space, f: impl FnOnce([f64; 2]) -> [f64; 2]) -> Result<Space, Error> {
+    fn map(tensor: &Space, f: impl FnOnce([f64; 2]) -> [f64; 2]) -> Result<Space, Error> {
         let mut numbers = tensor.elements();
         let pair = [numbers.next().unwrap_or(0.0), numbers.next().unwrap_or(0.0)];
         let mut mapped = tensor.duplicate()?;
@@ -60,13 +60,13 @@ impl BaseMetric<Space> for Faulty {
 
     fn raise(&self, state: &Self::State, x: &Covector<Space>) -> Result<Vector<Space>, Error> {
         let raised = || self.0.raise(state, x);
-        let scaled = |scale: f64| Ok(Vector(self.map(&raised()?.0, |[a, b]| [scale * a, scale * b])?));
+        let scaled = |scale: f64| Ok(Vector(Self::map(&raised()?.0, |[a, b]| [scale * a, scale * b])?));
         match self.1 {
             Fault::Raise => scaled(2.0),
             Fault::Negative => scaled(-1.0),
             // The inverse of [[2, 1], [0, 3]].
-            Fault::Turned => Ok(Vector(self.map(&x.0, |[a, b]| [(a - b / 3.0) / 2.0, b / 3.0])?)),
-            Fault::Square => Ok(Vector(self.map(&raised()?.0, |[a, b]| [a * a.abs(), b])?)),
+            Fault::Turned => Ok(Vector(Self::map(&x.0, |[a, b]| [(a - b / 3.0) / 2.0, b / 3.0])?)),
+            Fault::Square => Ok(Vector(Self::map(&raised()?.0, |[a, b]| [a * a.abs(), b])?)),
             _ => raised(),
         }
     }
@@ -74,8 +74,8 @@ impl BaseMetric<Space> for Faulty {
     fn lower(&self, state: &Self::State, v: &Vector<Space>) -> Result<Covector<Space>, Error> {
         let lowered = || self.0.lower(state, v);
         match self.1 {
-            Fault::Negative => Ok(Covector(self.map(&lowered()?.0, |[a, b]| [-a, -b])?)),
-            Fault::Turned => Ok(Covector(self.map(&v.0, |[a, b]| [2.0 * a + b, 3.0 * b])?)),
+            Fault::Negative => Ok(Covector(Self::map(&lowered()?.0, |[a, b]| [-a, -b])?)),
+            Fault::Turned => Ok(Covector(Self::map(&v.0, |[a, b]| [2.0 * a + b, 3.0 * b])?)),
             _ => lowered(),
         }
     }
