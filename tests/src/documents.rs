@@ -15,6 +15,9 @@ mod architecture {}
 #[doc = include_str!("../../docs/how_to_choose.md")]
 mod how_to_choose {}
 
+#[doc = include_str!("../../docs/geometry.md")]
+mod geometry {}
+
 #[doc = include_str!("../../docs/matrix_metrics.md")]
 mod matrix_metrics {}
 

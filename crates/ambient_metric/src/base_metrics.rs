@@ -161,3 +161,40 @@ impl DiagonalMetric for Adagrad {
 }
 
 named_unit!(Euclidean);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// γ of RMSprop is the root of the average of squares, plus ε. A product and two sums round three times, the root halves that.
+        #[test]
+        fn rmsprop_divides_by_the_root_of_the_average_of_squares(
+            squares in prop::collection::vec(0.01..10.0_f64, 1..6),
+            beta in 0.0..0.95_f64,
+            epsilon in 1e-3..1.0_f64,
+        ) {
+            let metric = RmsProp { beta, epsilon };
+            let average = squares.iter().fold(0.0, |rho, x| beta * rho + (1.0 - beta) * x * x);
+            let rho = squares.iter().fold(0.0, |rho, &x| metric.observe(rho, x));
+            prop_assert!((rho - average).abs() <= 4.0 * f64::EPSILON * average * squares.len() as f64);
+            let inverse: f64 = metric.inverse(rho);
+            prop_assert!((1.0 / inverse - rho.sqrt() - epsilon).abs() <= 4.0 * f64::EPSILON / inverse);
+            prop_assert_eq!(DiagonalMetric::decay(&metric).to_bits(), beta.to_bits());
+        }
+    }
+
+    #[test]
+    fn constants_out_of_range_are_refused_and_named() {
+        let name = |result: Result<(), Error>| match result {
+            Err(Error::Hyperparameter { name, .. }) => name,
+            _ => "accepted",
+        };
+        assert_eq!(name(RmsProp { beta: 1.0, epsilon: 1.0 }.validate()), "beta_rms");
+        assert_eq!(name(RmsProp { beta: 0.5, epsilon: 0.0 }.validate()), "epsilon");
+        assert_eq!(name(Adagrad { epsilon: 0.0 }.validate()), "epsilon");
+        assert_eq!(name(Adagrad { epsilon: f64::INFINITY }.validate()), "epsilon");
+        assert_eq!(name(Adagrad { epsilon: 1e-8 }.validate()), "accepted");
+    }
+}

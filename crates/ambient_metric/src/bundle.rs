@@ -255,3 +255,56 @@ macro_rules! bundle {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    bundle! {
+        /// Two numbers with names.
+        struct Named { left, right }
+    }
+
+    bundle! {
+        /// Everything that a bundle can be made of, in one.
+        nested struct Tree<A, B, C, D> { named: A, array: B, pair: C, nothing: D }
+    }
+
+    type Leaves = Tree<Named<f64>, [f64; 3], (f64, [f64; 2]), ()>;
+
+    /// A bundle with these scalars.
+    fn of<B: Bundle<f64>>(scalars: &[f64]) -> B {
+        let mut scalars = scalars.iter().copied();
+        B::build(&mut || scalars.next().unwrap_or(f64::NAN))
+    }
+
+    proptest! {
+        /// A bundle is its scalars in order: they come out as they went in, no more of them than that, and are added one by one.
+        #[test]
+        fn a_bundle_is_its_scalars_in_order(
+            x in prop::array::uniform8(-1e3..1e3_f64),
+            y in prop::array::uniform8(-1e3..1e3_f64),
+        ) {
+            let (a, b): (Leaves, Leaves) = (of(&x), of(&y));
+            prop_assert_eq!(Leaves::LEN, 8);
+            prop_assert_eq!(a.scalars().collect::<Vec<_>>(), x);
+            prop_assert_eq!((0..10).map(|slot| a.get(slot)).collect::<Vec<_>>(), x.map(Some).into_iter().chain([None; 2]).collect::<Vec<_>>());
+            let sums: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
+            prop_assert_eq!(a.plus(b).scalars().collect::<Vec<_>>(), sums);
+            prop_assert_eq!(a.map(|x| 2.0 * x), a.plus(a));
+            let flat: [f64; 8] = convert(a, &mut |x: f64| -x);
+            prop_assert_eq!(flat.to_vec(), x.iter().map(|x| -x).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn every_slot_has_a_name() {
+        let names = <Leaves as Bundle<f64>>::names();
+        let expected = ["named.left", "named.right", "array.0", "array.1", "array.2", "pair.0", "pair.1.0", "pair.1.1"];
+        assert_eq!(names, expected);
+        assert_eq!(<f64 as Bundle<f64>>::names(), [""]);
+        assert_eq!(<() as Bundle<f64>>::names(), [""; 0]);
+        assert_eq!(<Leaves as Bundle<f64>>::zero().scalars().collect::<Vec<_>>(), [0.0; 8]);
+    }
+}

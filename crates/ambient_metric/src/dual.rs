@@ -177,5 +177,26 @@ mod tests {
             // Four roundings: a quotient of quotients.
             prop_assert!((y.derivative.derivative - exact).abs() <= 4.0 * f64::EPSILON * exact.abs());
         }
+
+        /// |x − y| and the larger of two have the slope of the branch that is taken.
+        #[test]
+        fn slopes_of_absolute_value_and_extrema_are_those_of_the_branch(x in -5.0..5.0_f64, y in -5.0..5.0_f64) {
+            prop_assume!((x - y).abs() > 1e-6);
+            let variable = Dual::variable(x);
+            let other = Dual { value: y, derivative: 3.0 };
+            let branch = |first: bool| if first { variable } else { other };
+            prop_assert_eq!(variable.maximum(other), branch(x > y));
+            prop_assert_eq!(variable.minimum(other), branch(x < y));
+            let absolute = (variable - other).abs();
+            prop_assert_eq!(absolute, if x > y { variable - other } else { other - variable });
+        }
+    }
+
+    #[test]
+    fn where_two_are_equal_the_slopes_are_averaged() {
+        let (one, three) = (Dual { value: 2.0, derivative: 1.0 }, Dual { value: 2.0, derivative: 3.0 });
+        assert_eq!(one.maximum(three), Dual { value: 2.0, derivative: 2.0 });
+        assert_eq!(one.minimum(three), Dual { value: 2.0, derivative: 2.0 });
+        assert_eq!(Dual::variable(0.0).abs(), Dual::fixed(0.0));
     }
 }

@@ -45,6 +45,11 @@ pub trait Embedding: Sync {
         self.height(Dual::variable(loss)).derivative
     }
 
+    /// f″(L), the derivative of the slope, by dual numbers once more. Curvature needs it; a step does not.
+    fn second_slope<S: Real>(&self, loss: S) -> S {
+        self.slope(Dual::variable(loss)).derivative
+    }
+
     /// Accepts a loss inside the domain: f finite, f′ finite and above zero.
     ///
     /// # Errors
@@ -276,3 +281,46 @@ impl Embedding for Log1p {
 }
 
 named_unit!(Identity, Log, Sqrt, Log1p);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// f = max(L, 0): flat below zero.
+    struct Folded;
+
+    impl Embedding for Folded {
+        fn height<S: Real>(&self, loss: S) -> S {
+            loss.maximum(S::zero())
+        }
+    }
+
+    fn accepts(embedding: &impl Embedding, losses: &[f64]) -> Vec<bool> {
+        losses.iter().map(|&loss| embedding.check(loss).is_ok()).collect()
+    }
+
+    #[test]
+    fn a_loss_is_accepted_where_height_and_slope_are_finite_and_the_slope_is_above_zero() {
+        let losses = [f64::NEG_INFINITY, -2.0, -1.0, 0.0, f64::from_bits(1), 2.0, 1e300, f64::INFINITY, f64::NAN];
+        let (no, yes) = (false, true);
+        assert_eq!(accepts(&Identity, &losses), [no, yes, yes, yes, yes, yes, yes, no, no]);
+        // 1/L overflows at the smallest losses.
+        assert_eq!(accepts(&Log, &losses), [no, no, no, no, no, yes, yes, no, no]);
+        assert_eq!(accepts(&Sqrt, &losses), [no, no, no, no, yes, yes, yes, no, no]);
+        assert_eq!(accepts(&Log1p, &losses), [no, no, no, yes, yes, yes, yes, no, no]);
+        // L² overflows at 10³⁰⁰, and its slope at the smallest loss is above zero; so is that of L³ above zero alone.
+        assert_eq!(accepts(&Power(2.0), &losses), [no, no, no, no, yes, yes, no, no, no]);
+        assert_eq!(accepts(&Power(3.0), &losses), [no, no, no, no, no, yes, no, no, no]);
+        assert_eq!(accepts(&Power(1.0), &losses), [no, no, no, no, yes, yes, yes, no, no]);
+        // The slope overflows at the smallest loss, the height does not.
+        assert_eq!(accepts(&Power(0.01), &losses), [no, no, no, no, no, yes, yes, no, no]);
+        // No slope below zero, where the height is flat.
+        assert_eq!(accepts(&Folded, &[-2.0, 2.0]), [no, yes]);
+    }
+
+    #[test]
+    fn names_tell_embeddings_apart() {
+        assert_eq!(Power(1.5).name(), "Power(1.5)");
+        assert_eq!(Log1p.name(), "Log1p");
+    }
+}

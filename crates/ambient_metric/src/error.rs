@@ -248,6 +248,43 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A product with the Hessian has an element that is NaN or infinite.
+    #[error(
+        "the product of the Hessian with a vector has an element that is NaN or infinite in parameter `{parameter}`: take another point, or scale the vector"
+    )]
+    NonFiniteHessian {
+        /// The parameter.
+        parameter: String,
+    },
+    /// A matrix that should be symmetric is not, beyond rounding.
+    #[error("the {matrix} is not symmetric: its entries ({row}, {column}) and ({column}, {row}) differ")]
+    NotSymmetric {
+        /// Which matrix.
+        matrix: &'static str,
+        /// The row of one of the entries, counted from zero.
+        row: usize,
+        /// Its column.
+        column: usize,
+    },
+    /// A quantity exists in another number of dimensions.
+    #[error("the {quantity} needs {needed} parameters and there are {found}")]
+    Dimension {
+        /// Which quantity.
+        quantity: &'static str,
+        /// How many elements it needs.
+        needed: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A vector of length zero has no direction.
+    #[error("a vector of length zero has no direction: there is no {quantity}")]
+    NoDirection {
+        /// What was asked for.
+        quantity: &'static str,
+    },
+    /// Two vectors are parallel, so they span no plane.
+    #[error("the two vectors are parallel and span no plane: give two that point in different directions")]
+    NoPlane,
     /// What a backend reports about its device or storage.
     #[error("the backend failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -285,4 +322,38 @@ pub(crate) fn require_non_negative(name: &'static str, value: f64) -> Result<(),
 /// Accepts a finite number above zero.
 pub(crate) fn require_positive(name: &'static str, value: f64) -> Result<(), Error> {
     require(value.is_finite() && value > 0.0, name, value, "it must be finite and above zero")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_names_are_listed_and_long_lists_are_cut() {
+        let message = |count: usize| {
+            let known = (1..=count).map(|index| format!("w{index}")).collect();
+            Error::UnknownGroup { group: "x".to_owned(), known }.to_string()
+        };
+        assert_eq!(message(0), "there is no group `x`; there are none");
+        assert_eq!(message(2), "there is no group `x`; there are `w1`, `w2`");
+        assert!(message(8).ends_with("`w7`, `w8`"));
+        assert!(message(11).ends_with("`w7`, `w8` and 3 more"));
+    }
+
+    #[test]
+    fn ranges_end_where_they_say() {
+        assert!(
+            require_decay("x", 0.0).is_ok() && require_decay("x", 1.0).is_err() && require_decay("x", -0.1).is_err()
+        );
+        let [least, below] = [f64::MIN_POSITIVE, -f64::MIN_POSITIVE];
+        assert!(require_non_negative("x", 0.0).is_ok() && require_non_negative("x", below).is_err());
+        assert!(require_positive("x", least).is_ok() && require_positive("x", 0.0).is_err());
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(
+                require_decay("x", bad).is_err()
+                    && require_non_negative("x", bad).is_err()
+                    && require_positive("x", bad).is_err()
+            );
+        }
+    }
 }

@@ -128,3 +128,53 @@ impl Layout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn part(name: &str, shape: &[usize]) -> Part {
+        Part { name: name.to_owned(), shape: shape.to_vec() }
+    }
+
+    fn layout(parts: &[Part]) -> Layout {
+        Layout { parts: parts.to_vec() }
+    }
+
+    proptest! {
+        #[test]
+        fn elements_are_counted_over_all_parts(shapes in prop::collection::vec(prop::collection::vec(0..5_usize, 0..4), 0..5)) {
+            let parts: Vec<Part> = shapes.iter().enumerate().map(|(index, shape)| part(&index.to_string(), shape)).collect();
+            let count = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum::<usize>();
+            prop_assert_eq!(layout(&parts).elements(), count);
+            prop_assert_eq!(layout(&parts).names(), (0..shapes.len()).map(|index| index.to_string()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_name_that_appears_twice_is_refused() {
+        let twice = Layout::new(vec![part("a", &[1]), part("b", &[1]), part("a", &[2])]);
+        assert!(matches!(twice, Err(Error::DuplicateParameter { name }) if name == "a"));
+        assert!(Layout::new(vec![part("b", &[1]), part("a", &[1])]).is_ok());
+    }
+
+    #[test]
+    fn a_difference_between_layouts_is_named() {
+        let expected = layout(&[part("a", &[2]), part("b", &[3])]);
+        assert!(expected.check(&expected.clone()).is_ok());
+        let found = |parts: &[Part]| expected.check(&layout(parts));
+        assert!(
+            matches!(found(&[part("a", &[2])]), Err(Error::MissingParameter { name, shape }) if name == "b" && shape == [3])
+        );
+        assert!(matches!(found(&[part("b", &[3])]), Err(Error::MissingParameter { name, .. }) if name == "a"));
+        assert!(matches!(
+            found(&[part("a", &[2]), part("b", &[4])]),
+            Err(Error::Shape { name, expected, found }) if name == "b" && expected == [3] && found == [4]
+        ));
+        let more = found(&[part("a", &[2]), part("b", &[3]), part("c", &[1])]);
+        assert!(matches!(more, Err(Error::UnknownParameter { name, known }) if name == "c" && known == ["a", "b"]));
+        let turned = found(&[part("b", &[3]), part("a", &[2])]);
+        assert!(matches!(turned, Err(Error::UnknownParameter { name, .. }) if name == "b"));
+    }
+}

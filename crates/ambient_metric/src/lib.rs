@@ -9,11 +9,13 @@ mod checkpoint;
 mod clipping;
 mod configuration;
 mod coupling;
+mod curvature;
 mod dense;
 mod descent;
 mod dual;
 mod embedding;
 mod error;
+mod hessian;
 mod induced;
 mod kernel;
 mod kronecker;
@@ -36,6 +38,7 @@ mod routed;
 mod rule;
 pub mod rules;
 mod scalar;
+mod schedule;
 mod tensor;
 
 pub use base_metrics::{Adagrad, Euclidean, RmsProp};
@@ -49,11 +52,13 @@ pub use coupling::{
     AlongGradient, AlongMomentum, AlongParameters, Bilinear, Coupled, CoupledState, CoupledStep, CoupledSums, Coupling,
     CouplingProducts, Given, Guard, OffDiagonal, Uncoupled, coupled_step,
 };
+pub use curvature::{Christoffel, Curvature};
 pub use dense::{Dense, DenseState};
 pub use descent::{Carried, Corrections, Descent, Memory, Multipliers, Powers};
 pub use dual::Dual;
 pub use embedding::{Embedding, Identity, Log, Log1p, Power, Sqrt};
 pub use error::Error;
+pub use hessian::DenseHessian;
 pub use induced::{Average, Damped, Exact, Induced, InducedSums, Placement, SurfaceFactors, SurfaceMemory};
 pub use kernel::{Kernel, Uniforms};
 pub use kronecker::{Kronecker, KroneckerState};
@@ -73,4 +78,5 @@ pub use remembered::{Remembered, Remembering};
 pub use routed::{EveryMatrix, HiddenMatrices, Named, Route, Routed, RoutedState};
 pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use scalar::{Element, Field, Real};
+pub use schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
 pub use tensor::{Covector, Operands, Tensor, Vector, Wide};

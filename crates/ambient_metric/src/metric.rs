@@ -8,7 +8,7 @@ use crate::embedding::short_name;
 use crate::error::{Error, require_decay};
 use crate::kernel::{Kernel, Uniforms};
 use crate::preconditioner::Totals;
-use crate::scalar::{Field, Real};
+use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite};
 
 /// A Riemannian metric at one point: lengths and angles of vectors and covectors.
@@ -104,6 +104,62 @@ pub trait Metric<T: Tensor> {
     /// As [`raise`](Self::raise).
     fn norm_covector(&self, covector: &Covector<T>) -> Result<Wide<T>, Error> {
         Ok(self.inner_covectors(covector, covector)?.sqrt())
+    }
+
+    /// The angle between two vectors, from 0 to π.
+    ///
+    /// It is computed as 2 atan2(|a − b|, |a + b|) from both directions, which keeps its digits where they are nearly parallel; an
+    /// arc cosine would lose half of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDirection`] where one of them has length zero, and as [`raise`](Self::raise).
+    fn angle(&self, u: &Vector<T>, v: &Vector<T>) -> Result<f64, Error> {
+        let (mut a, mut b) = (self.direction(u)?, self.direction(v)?);
+        let one = <Wide<T> as Field>::one();
+        let kept = Vector(a.0.duplicate()?);
+        a.add_scaled(one, &b)?;
+        b.add_scaled(-one, &kept)?;
+        Ok(2.0 * self.norm(&b)?.to_f64().atan2(self.norm(&a)?.to_f64()))
+    }
+
+    /// The angle between two covectors, from 0 to π: that between the vectors that the metric makes of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`angle`](Self::angle).
+    fn angle_covectors(&self, x: &Covector<T>, y: &Covector<T>) -> Result<f64, Error> {
+        self.angle(&self.raise(x)?, &self.raise(y)?)
+    }
+
+    /// The vector of length one that points where `vector` does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDirection`] for a vector of length zero, [`Error::Overflow`] where its length is not finite, and as
+    /// [`raise`](Self::raise).
+    fn direction(&self, vector: &Vector<T>) -> Result<Vector<T>, Error> {
+        let norm = self.norm(vector)?;
+        if norm == <Wide<T> as Field>::zero() {
+            return Err(Error::NoDirection { quantity: "direction" });
+        }
+        if !norm.is_finite() {
+            return Err(Error::Overflow { quantity: "the length of the vector".to_owned() });
+        }
+        let mut direction = Vector(vector.0.duplicate()?);
+        direction.scale(<Wide<T> as Field>::one() / norm)?;
+        Ok(direction)
+    }
+
+    /// √det g, the volume of the patch that a unit cube of coordinates stands for.
+    ///
+    /// With very many parameters it leaves the range of its type; then take [`log_determinant`](Self::log_determinant).
+    ///
+    /// # Errors
+    ///
+    /// As [`log_determinant`](Self::log_determinant).
+    fn volume(&self) -> Result<Wide<T>, Error> {
+        Ok((<Wide<T> as Field>::constant(0.5) * self.log_determinant()?).exp())
     }
 }
 

@@ -94,6 +94,7 @@ pub struct PullBack<T: Tensor, G> {
     gradient: Covector<T>,
     raised: Vector<T>,
     slope: Wide<T>,
+    second_slope: Wide<T>,
     xi: Wide<T>,
     /// ⟨l, l⟩.
     length: Wide<T>,
@@ -129,7 +130,28 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
         if !length.is_finite() || !squared_length.is_finite() {
             return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
         }
-        Ok(Self { base, gradient, raised, slope: embedding.slope(loss), xi, length, squared_length })
+        let (slope, second_slope) = (embedding.slope(loss), embedding.second_slope(loss));
+        Ok(Self { base, gradient, raised, slope, second_slope, xi, length, squared_length })
+    }
+
+    /// The base metric γ.
+    pub fn base(&self) -> &G {
+        &self.base
+    }
+
+    /// The gradient l.
+    pub fn gradient(&self) -> &Covector<T> {
+        &self.gradient
+    }
+
+    /// l♯ = γ⁻¹l.
+    pub fn raised_gradient(&self) -> &Vector<T> {
+        &self.raised
+    }
+
+    /// ξ.
+    pub fn xi(&self) -> Wide<T> {
+        self.xi
     }
 
     /// ξ⟨l, l⟩, with the length taken in γ.
@@ -140,6 +162,11 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
     /// The slope f′ of the embedding.
     pub fn slope(&self) -> Wide<T> {
         self.slope
+    }
+
+    /// The derivative f″ of that slope.
+    pub fn second_slope(&self) -> Wide<T> {
+        self.second_slope
     }
 
     /// det g / det γ = 1 + ξ f′²⟨l, l⟩.
@@ -168,8 +195,51 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
         Ok(step)
     }
 
+    /// The displacement of length ρ in g along which the loss rises most: the perturbation of Monge SAM.
+    ///
+    /// # Mathematics
+    ///
+    /// ρ g⁻¹l / √(lᵀg⁻¹l) = ρ l♯ / √(s (1 + ξf′²s)) with s = ⟨l, l⟩, which raises the loss by ρ √(s / (1 + ξf′²s)) to first order: never by
+    /// more than ρ / (√ξ f′). Where the gradient is zero no direction is steepest, and the displacement is zero.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{BaseMetric, Covector, Euclidean, Identity, Metric, PullBack};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
+    /// let state = Euclidean.begin(&gradient.0)?;
+    /// let g = PullBack::new(Euclidean.at(&state), gradient, 1.0, &Identity, 1.0)?;
+    /// let perturbation = g.perturbation(0.05)?;
+    /// assert!((g.norm(&perturbation)? - 0.05).abs() < 1e-16);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ρ < 0, and where the backend fails.
+    ///
+    /// # References
+    ///
+    /// A. K. Jacobsen and G. Arvanitidis, *Monge SAM*, arXiv 2502.08448, where γ = 1, ξ = 1 and f is the identity.
+    pub fn perturbation(&self, radius: f64) -> Result<Vector<T>, Error> {
+        require_non_negative("radius", radius)?;
+        let zero = <Wide<T> as Field>::zero();
+        let mut perturbation = Vector(self.raised.0.duplicate()?);
+        let scale = if self.length == zero {
+            zero
+        } else {
+            // Two roots, because the product of both radicands may leave the range of the type.
+            Wide::<T>::constant(radius) / self.length.sqrt() / self.determinant_ratio().sqrt()
+        };
+        perturbation.scale(scale)?;
+        Ok(perturbation)
+    }
+
     /// ξ f′², the weight of l lᵀ in g.
-    fn weight(&self) -> Wide<T> {
+    pub(crate) fn weight(&self) -> Wide<T> {
         self.xi * self.slope * self.slope
     }
 }

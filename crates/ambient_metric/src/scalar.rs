@@ -217,3 +217,85 @@ macro_rules! float {
 
 float!(f32);
 float!(f64);
+
+#[cfg(test)]
+mod tests {
+    use core::ops::{Add, Div, Mul, Neg, Sub};
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A scalar that gives what it must and nothing more.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Least(f64);
+
+    macro_rules! operator {
+        ($($name:ident :: $method:ident),+) => {
+            $(impl $name for Least {
+                type Output = Self;
+                fn $method(self, other: Self) -> Self {
+                    Self(self.0.$method(other.0))
+                }
+            })+
+        };
+    }
+
+    operator!(Add::add, Sub::sub, Mul::mul, Div::div);
+
+    impl Neg for Least {
+        type Output = Self;
+        fn neg(self) -> Self {
+            Self(-self.0)
+        }
+    }
+
+    impl Field for Least {
+        fn constant(value: f64) -> Self {
+            Self(value)
+        }
+    }
+
+    impl Real for Least {
+        fn sqrt(self) -> Self {
+            Self(self.0.sqrt())
+        }
+        fn exp(self) -> Self {
+            Self(self.0.exp())
+        }
+        fn ln(self) -> Self {
+            Self(self.0.ln())
+        }
+        fn power(self, exponent: f64) -> Self {
+            Self(self.0.powf(exponent))
+        }
+        fn sin(self) -> Self {
+            Self(self.0.sin())
+        }
+        fn cos(self) -> Self {
+            Self(self.0.cos())
+        }
+        fn abs(self) -> Self {
+            Self(self.0.abs())
+        }
+        fn maximum(self, other: Self) -> Self {
+            Self(self.0.max(other.0))
+        }
+        fn minimum(self, other: Self) -> Self {
+            Self(self.0.min(other.0))
+        }
+    }
+
+    proptest! {
+        /// ln(1 + x) is off by the rounding of the sum, one unit of 1 + x, and of the logarithm.
+        #[test]
+        fn a_scalar_without_one_has_the_logarithm_of_one_plus_x(x in 0.1..10.0_f64) {
+            let found = Least(x).ln_1p().0;
+            prop_assert!((found - x.ln_1p()).abs() <= 2.0 * f64::EPSILON * (1.0 + found));
+        }
+    }
+
+    #[test]
+    fn zero_and_one_are_what_they_are_called() {
+        assert_eq!([Least::zero(), Least::one()], [Least(0.0), Least(1.0)]);
+    }
+}

@@ -228,6 +228,15 @@ impl<T: Tensor> Covector<T> {
     pub fn add_scaled(&mut self, scale: Wide<T>, other: &Self) -> Result<(), Error> {
         add_scaled(&mut self.0, scale, &other.0)
     }
+
+    /// Multiplies every component by `scale`.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    pub fn scale(&mut self, scale: Wide<T>) -> Result<(), Error> {
+        T::update(&Scale, Uniforms::same(&scale), &mut self.0, &mut [], &[])
+    }
 }
 
 impl<T: Tensor> Vector<T> {
@@ -298,7 +307,8 @@ pub(crate) fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
     Ok(total)
 }
 
-fn add_scaled<T: Tensor>(target: &mut T, scale: Wide<T>, other: &T) -> Result<(), Error> {
+/// Adds `scale` times another tensor.
+pub(crate) fn add_scaled<T: Tensor>(target: &mut T, scale: Wide<T>, other: &T) -> Result<(), Error> {
     T::update(&AddScaled, Uniforms::same(&scale), target, &mut [], &[other])
 }
 
@@ -317,13 +327,18 @@ impl Kernel for Probe {
 
 /// Names the first parameter whose gradient is not finite; accepts a gradient that is finite everywhere.
 pub(crate) fn find_non_finite<T: Tensor>(gradient: &T) -> Result<(), Error> {
-    let parts = gradient.layout().parts();
+    match first_non_finite(gradient)? {
+        Some(parameter) => Err(Error::NonFiniteGradient { parameter }),
+        None => Ok(()),
+    }
+}
+
+/// The name of the first part with an element that is not finite.
+pub(crate) fn first_non_finite<T: Tensor>(tensor: &T) -> Result<Option<String>, Error> {
+    let parts = tensor.layout().parts();
     let group_of_part: Vec<usize> = (0..parts.len()).collect();
     let mut totals = vec![<Wide<T> as Field>::zero(); parts.len()];
     let uniforms = Uniforms { groups: &vec![(); parts.len()], group_of_part: &group_of_part };
-    T::sum(&Probe, uniforms, Operands { target: gradient, companions: &[], reads: &[] }, &mut totals)?;
-    match parts.iter().zip(&totals).find(|(_, total)| !total.is_finite()) {
-        Some((part, _)) => Err(Error::NonFiniteGradient { parameter: part.name.clone() }),
-        None => Ok(()),
-    }
+    T::sum(&Probe, uniforms, Operands { target: tensor, companions: &[], reads: &[] }, &mut totals)?;
+    Ok(parts.iter().zip(&totals).find(|(_, total)| !total.is_finite()).map(|(part, _)| part.name.clone()))
 }

@@ -195,18 +195,18 @@ pub fn sums_repeat_bit_for_bit<T: Tensor>(make: &impl Make<T>) -> Proof {
 /// Runs of the induced rule with the logarithm, which has no roots, end where those of the reference in `f64` do, up to rounding.
 pub fn p16_runs_agree_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proof {
     let cases = (trajectories(70, 4, 0.5..5.0, -3..4), 0.0..2.0_f64, decays(), decays());
-    prove(&cases, |(run, xi, momentum, beta)| {
+    Proof::of(CASES, &cases, |(run, xi, momentum, beta)| {
         let configured = |xi| Configuration::new(rules::euclidean_log(xi, momentum, beta), 0.1).weight_decay(0.01);
-        runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double)
+        Exact::scope(|| runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double))
     })
 }
 
 /// One step of the induced rule over RMSprop with constants at which its root is a fraction agrees with the reference, up to rounding.
 pub fn p16_a_step_over_rmsprop_agrees_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proof {
-    prove(&(trajectories(70, 1, 0.5..5.0, -3..4), 0.0..2.0_f64), |(run, xi)| {
+    Proof::of(CASES, &(trajectories(70, 1, 0.5..5.0, -3..4), 0.0..2.0_f64), |(run, xi)| {
         let metric = RmsProp { beta: 0.75, epsilon: 0.5 };
         let configured = |xi| Configuration::new(rules::rmsprop(xi, 0.75, 0.5, metric), 0.125);
-        runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double)
+        Exact::scope(|| runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double))
     })
 }
 

@@ -1,16 +1,14 @@
 //! General covariance (P10): in coordinates φ with θ = Aφ the same steps are taken. Proofs in exact numbers.
 
-use ambient_metric::{Configuration, Covector, DiagonalMetric, Embedding, Error, Metric, PullBack, Real, Rule, Vector};
+use ambient_metric::{Configuration, DiagonalMetric, Embedding, Error, PullBack, Real, Rule};
 use proptest::prop_assert_eq;
 use proptest::test_runner::TestCaseResult;
 
 use crate::exact::Exact;
 use crate::geometry::{covector, exact};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, MatrixMetric};
 use crate::reference::Reference;
 use crate::strategies::{Fraction, Surface};
-
-type Space = Reference<Exact>;
 
 /// γ = Σ l²: the diagonal metric that transforms as a metric does when coordinates are scaled by a: it becomes a²γ.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,25 +102,6 @@ pub fn permuted_coordinates_take_the_same_steps<R: Rule + Clone>(
     })
 }
 
-/// A metric written out as a matrix.
-struct Dense(Matrix<Exact>);
-
-impl Metric<Space> for Dense {
-    fn raise(&self, covector: &Covector<Space>) -> Result<Vector<Space>, Error> {
-        let x: Vec<Exact> = covector.0.elements().collect();
-        let singular = || Error::Backend("the matrix is singular".into());
-        Ok(Vector(Reference::vector(self.0.solve(&x).ok_or_else(singular)?)))
-    }
-
-    fn lower(&self, vector: &Vector<Space>) -> Result<Covector<Space>, Error> {
-        Ok(covector(&self.0.times(&vector.0.elements().collect::<Vec<_>>())))
-    }
-
-    fn log_determinant(&self) -> Result<Exact, Error> {
-        Ok(self.0.determinant().ln())
-    }
-}
-
 /// The step in φ with θ = Aφ, over the metric Aᵀ γ A and from the gradient Aᵀ l, is A⁻¹ times the step in θ, for any invertible A and any γ (P10).
 ///
 /// γ is 1 + `case.seen` `case.seen`ᵀ, and the columns of A are given; where A is singular there is no claim.
@@ -155,7 +134,7 @@ pub fn any_linear_coordinates_take_the_same_step(
 
         let l = exact(&case.gradient);
         let step = |gamma: Matrix<Exact>, l: &[Exact]| {
-            PullBack::new(Dense(gamma), covector(l), case.loss.exact(), embedding, case.xi)?.step()
+            PullBack::new(MatrixMetric(gamma), covector(l), case.loss.exact(), embedding, case.xi)?.step()
         };
         let expected = step(gamma, &l)?;
         let found = step(in_phi, &transposed(&l))?;

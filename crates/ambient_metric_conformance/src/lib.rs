@@ -5,11 +5,15 @@ pub mod backend_suite;
 pub mod base_metric_suite;
 mod chosen;
 pub mod covariance;
+pub mod dense;
 mod differences;
+mod elimination;
 pub mod embedding_suite;
 mod exact;
 pub mod first_step;
 pub mod geometry;
+#[cfg(feature = "lapack")]
+pub mod lapack;
 mod matrix;
 pub mod metric_suite;
 mod proof;
@@ -24,8 +28,9 @@ mod summation;
 pub mod surface_suite;
 
 pub use differences::central_difference;
+pub use elimination::{Solution, solve_integers};
 pub use exact::Exact;
-pub use matrix::Matrix;
+pub use matrix::{Matrix, MatrixMetric};
 pub use proof::{Proof, RECORD};
 pub use reference::Reference;
 pub use reference_matrix::ReferenceMatrix;

@@ -1,6 +1,8 @@
 //! Explicit matrices: what the closed forms are compared with, built and solved entry by entry.
 
-use ambient_metric::Element;
+use ambient_metric::{Covector, Element, Error, Metric, Vector, Wide};
+
+use crate::reference::Reference;
 
 /// A square matrix over any scalar, solved by elimination with the largest pivot.
 ///
@@ -29,6 +31,12 @@ impl<S: Element> Matrix<S> {
         let entry = |row: usize, column: &Vec<S>| column.get(row).copied().unwrap_or_else(S::zero);
         let rows = (0..columns.len()).map(|row| columns.iter().map(|column| entry(row, column)).collect()).collect();
         Self { rows }
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<S>] {
+        &self.rows
     }
 
     /// The matrix with this diagonal and zeros elsewhere.
@@ -98,6 +106,41 @@ impl<S: Element> Matrix<S> {
     pub fn norm(&self) -> S {
         let sums = self.rows.iter().map(|row| row.iter().fold(S::zero(), |sum, &entry| sum + entry.abs()));
         sums.fold(S::zero(), S::maximum)
+    }
+}
+
+/// A metric written out as a matrix, on vectors of [`Reference`].
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Covector, Identity, PullBack};
+/// use ambient_metric_conformance::{Matrix, MatrixMetric, Reference};
+///
+/// let gamma = MatrixMetric(Matrix::diagonal(&[1.0, 4.0]));
+/// let gradient = Covector(Reference::vector([3.0, 8.0]));
+/// // s = 9 + 16, so r = 1/26.
+/// let surface = PullBack::new(gamma, gradient, 1.0, &Identity, 1.0)?;
+/// assert_eq!(surface.determinant_ratio(), 26.0);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatrixMetric<S>(pub Matrix<S>);
+
+impl<S: Element> Metric<Reference<S>> for MatrixMetric<S> {
+    fn raise(&self, covector: &Covector<Reference<S>>) -> Result<Vector<Reference<S>>, Error> {
+        let x: Vec<S> = covector.0.elements().collect();
+        let singular = || Error::NotPositiveDefinite { metric: "the matrix".to_owned() };
+        Ok(Vector(Reference::vector(self.0.solve(&x).ok_or_else(singular)?)))
+    }
+
+    fn lower(&self, vector: &Vector<Reference<S>>) -> Result<Covector<Reference<S>>, Error> {
+        Ok(Covector(Reference::vector(self.0.times(&vector.0.elements().collect::<Vec<_>>()))))
+    }
+
+    fn log_determinant(&self) -> Result<Wide<Reference<S>>, Error> {
+        use ambient_metric::Real;
+        Ok(self.0.determinant().widen().ln())
     }
 }
 

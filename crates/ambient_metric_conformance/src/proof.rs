@@ -44,6 +44,11 @@ pub struct Proof {
 impl Proof {
     /// Tries a claim on `cases` cases, or on as many as `PROPTEST_CASES` says. The claim returns its error in units of its bound.
     pub fn of<S: Strategy>(cases: u32, strategy: &S, claim: impl Fn(S::Value) -> Result<f64, TestCaseError>) -> Self {
+        Self::of_claim(cases, strategy, &claim)
+    }
+
+    /// Compiled once for every strategy, not for every claim: there are hundreds of those.
+    fn of_claim<S: Strategy>(cases: u32, strategy: &S, claim: &dyn Fn(S::Value) -> Result<f64, TestCaseError>) -> Self {
         let default = Config::default();
         let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
         let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..default });

@@ -2,7 +2,7 @@
 
 use ambient_metric::{Configuration, Covector, Element, Error, Part, Rule, Tensor, Wide};
 use proptest::prop_assert;
-use proptest::test_runner::TestCaseResult;
+use proptest::test_runner::{TestCaseError, TestCaseResult};
 
 use crate::exact::Exact;
 use crate::reference::Reference;
@@ -118,7 +118,7 @@ pub enum Truth {
     Exact,
 }
 
-/// A backend agrees with the reference to the rounding of its elements (P16).
+/// A backend agrees with the reference to the rounding of its elements (P16). Returns the largest difference in units of its bound.
 ///
 /// # Mathematics
 ///
@@ -154,7 +154,7 @@ pub fn agrees_with_the_reference<R: Rule + Clone, T: Tensor>(
     trajectory: &Trajectory,
     make: &impl Make<T>,
     truth: Truth,
-) -> TestCaseResult {
+) -> Result<f64, TestCaseError> {
     let trajectory = trajectory.rounded::<T::Element>();
     let found = run(configuration, &trajectory, make)?;
     let expected: Vec<f64> = match truth {
@@ -165,11 +165,13 @@ pub fn agrees_with_the_reference<R: Rule + Clone, T: Tensor>(
         })?,
     };
     let bounds = rounding_bounds::<R, T::Element>(configuration, without_height, &trajectory)?;
+    let mut worst = 0.0_f64;
     for (index, ((found, expected), bound)) in found.iter().zip(&expected).zip(bounds).enumerate() {
         let difference = (found.to_f64() - expected).abs();
         prop_assert!(difference <= bound, "element {}: {:?} beside {}, bound {}", index, found, expected, bound);
+        worst = worst.max(if difference > 0.0 { difference / bound } else { 0.0 });
     }
-    Ok(())
+    Ok(worst)
 }
 
 /// How far rounding in elements of type `E` can move every parameter of a run: the bound derived at [`agrees_with_the_reference`].

@@ -89,12 +89,59 @@ impl Function {
         }
     }
 
+    /// The function as the sum of two, neither of which is anywhere below zero: two losses for what takes several.
+    pub fn terms<S: Real>(self, x: S, y: S) -> [S; 2] {
+        let c = S::constant;
+        let square = |z: S| z * z;
+        match self {
+            Self::Beale => {
+                let near = square(c(1.5) - x + x * y) + square(c(2.25) - x + x * square(y));
+                [near, square(c(2.625) - x + x * square(y) * y)]
+            }
+            Self::Rosenbrock => [square(c(1.0) - x), c(100.0) * square(y - square(x))],
+            Self::Himmelblau => [square(square(x) + y - c(11.0)), square(x + square(y) - c(7.0))],
+            Self::Ackley => {
+                let distance = (c(0.5) * (square(x) + square(y))).sqrt();
+                let ripples = c(0.5) * ((c(TAU) * x).cos() + (c(TAU) * y).cos());
+                [c(20.0) - c(20.0) * (c(-0.2) * distance).exp(), c(E) - ripples.exp()]
+            }
+            Self::Rastrigin => {
+                let dimpled = |z: S| c(10.0) + square(z) - c(10.0) * (c(TAU) * z).cos();
+                [dimpled(x), dimpled(y)]
+            }
+        }
+    }
+
     /// The value and the gradient at a point, by one dual number per coordinate.
     #[must_use]
     pub fn value_and_gradient(self, [x, y]: [f64; 2]) -> (f64, [f64; 2]) {
         let along_x = self.at(Dual::variable(x), Dual::fixed(y));
         let along_y = self.at(Dual::fixed(x), Dual::variable(y));
         (along_x.value, [along_x.derivative, along_y.derivative])
+    }
+
+    /// Values and gradients of the two [`terms`](Self::terms).
+    #[must_use]
+    pub fn terms_and_gradients(self, [x, y]: [f64; 2]) -> ([f64; 2], [[f64; 2]; 2]) {
+        let along_x = self.terms(Dual::variable(x), Dual::fixed(y));
+        let along_y = self.terms(Dual::fixed(x), Dual::variable(y));
+        let gradient = |term: usize| [along_x[term].derivative, along_y[term].derivative];
+        (along_x.map(|term| term.value), [gradient(0), gradient(1)])
+    }
+
+    /// The second derivatives at a point, by dual numbers of dual numbers.
+    #[must_use]
+    pub fn hessian(self, point: [f64; 2]) -> [[f64; 2]; 2] {
+        let mixed = |inner: usize, outer: usize| {
+            let coordinate = |axis: usize| {
+                let value = point.get(axis).copied().unwrap_or(0.0);
+                let value = if axis == inner { Dual::variable(value) } else { Dual::fixed(value) };
+                if axis == outer { Dual::variable(value) } else { Dual::fixed(value) }
+            };
+            self.at(coordinate(0), coordinate(1)).derivative.derivative
+        };
+        let across = mixed(0, 1);
+        [[mixed(0, 0), across], [across, mixed(1, 1)]]
     }
 }
 
@@ -139,6 +186,43 @@ mod tests {
         let (value, [x, y]) = Function::Rastrigin.value_and_gradient([2.0, 2.0]);
         // 2x + 20π sin 2πx, whose last term is the rounding of sin: 20π · 2ε·2π at most.
         assert!((value - 8.0).abs() < 1e-12 && (x - 4.0).abs() < 1e-12 && (y - 4.0).abs() < 1e-12);
+    }
+
+    /// Central differences of the gradient with h = 1e-5: truncation h²/6·|f⁗| ≤ 2e-11·1e5, rounding ε|∂f|/h ≤ 2e-11·1e4.
+    #[test]
+    fn hessians_agree_with_central_differences_of_gradients() {
+        let h = 1e-5;
+        for function in Function::ALL {
+            for [x, y] in [[0.3, -0.7], [1.9, 1.1], [-1.3, 0.4]] {
+                let slope = |point| function.value_and_gradient(point).1;
+                let (right, left) = (slope([x + h, y]), slope([x - h, y]));
+                let (up, down) = (slope([x, y + h]), slope([x, y - h]));
+                for (axis, row) in function.hessian([x, y]).into_iter().enumerate() {
+                    let numeric = [(right[axis] - left[axis]) / (2.0 * h), (up[axis] - down[axis]) / (2.0 * h)];
+                    for (exact, numeric) in row.into_iter().zip(numeric) {
+                        assert!((exact - numeric).abs() < 1e-5 * (1.0 + exact.abs()), "{function:?} {exact} {numeric}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Both ways of adding round a dozen times, numbers no larger than a thousand.
+    #[test]
+    fn terms_add_up_to_the_function_and_are_not_below_zero() {
+        for function in Function::ALL {
+            for point in [[0.3, -0.7], [1.9, 1.1], [-1.3, 0.4], [3.0, 2.0]] {
+                let (value, gradient) = function.value_and_gradient(point);
+                let (terms, gradients) = function.terms_and_gradients(point);
+                assert!(terms.iter().all(|term| *term >= -1e-15), "{function:?} {terms:?}");
+                let tolerance = 12.0 * f64::EPSILON * 1e3;
+                assert!((terms[0] + terms[1] - value).abs() <= tolerance, "{function:?} {terms:?}");
+                for axis in 0..2 {
+                    let sum = gradients[0][axis] + gradients[1][axis];
+                    assert!((sum - gradient[axis]).abs() <= tolerance, "{function:?} {sum} {}", gradient[axis]);
+                }
+            }
+        }
     }
 
     /// Central differences with h = 1e-5: truncation h²/6·|f‴| ≤ 2e-11·1e4, rounding ε|f|/h ≤ 2e-11·1e3.

@@ -1,12 +1,12 @@
 //! The command `ambient lowdim`: the whole low-dimensional study, its pictures and its page.
 
-use std::fs::{self, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::folder::{prepare, save};
 use crate::page;
 use crate::pictures::{self, Line};
 use crate::progress;
@@ -51,7 +51,7 @@ pub const PAGE: &str = "index.html";
 ///
 /// [`Error::Write`] before the first run if the folder cannot be written, and those of the runs and pictures.
 pub fn perform(paper: &Paper, request: &Request) -> Result<Study, Error> {
-    prepare(&request.out)?;
+    prepare(&request.out, PAGE)?;
     let study = run(paper, request)?;
     write(paper, request, &study)?;
     Ok(study)
@@ -73,14 +73,6 @@ pub fn run(paper: &Paper, request: &Request) -> Result<Study, Error> {
     Ok(Study { runs, replays: cells.len(), seconds: begin.elapsed().as_secs_f64(), cells, starts })
 }
 
-/// Makes the folder and opens the page in it, so that a folder that cannot be written is known before the first run.
-fn prepare(folder: &Path) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
-    let page = folder.join(PAGE);
-    let opened = OpenOptions::new().create(true).append(true).open(&page);
-    opened.map(drop).map_err(|source| Error::Write { path: page, source })
-}
-
 fn write(paper: &Paper, request: &Request, study: &Study) -> Result<(), Error> {
     let mut drawn = Vec::new();
     for &function in &request.selection.functions {
@@ -97,9 +89,4 @@ fn write(paper: &Paper, request: &Request, study: &Study) -> Result<(), Error> {
         drawn.push(page::Drawn { function, values, trajectories });
     }
     save(&request.out, PAGE, &page::render(paper, study, &drawn)?)
-}
-
-fn save(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
-    let path = folder.join(name);
-    fs::write(&path, text).map_err(|source| Error::Write { path, source })
 }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use ambient_experiments::error::Error;
 use ambient_experiments::explain::{self, Form};
 use ambient_experiments::functions::Function;
+use ambient_experiments::landscape::{self, Shown};
 use ambient_experiments::lowdim::{self, PAGE, Request};
 use ambient_experiments::machine::{Backend, Choice, Precision};
 use ambient_experiments::optimisers::{Constants, Named};
@@ -32,6 +33,7 @@ use serde::Serialize;
     after_help = "\
 Examples:
   ambient lowdim --functions beale,rosenbrock
+  ambient surface rosenbrock
   ambient replay golden_steps.json
   ambient explain rmsprop --as latex
   ambient bench step --backend wgpu
@@ -47,6 +49,7 @@ struct Ambient {
 #[derive(Subcommand)]
 enum Command {
     Lowdim(Lowdim),
+    Surface(Surface),
     Replay(Replay),
     Explain(Explain),
     Bench(Bench),
@@ -97,6 +100,71 @@ struct Lowdim {
     /// The seed of the random starts.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// How the results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// A loss surface in three dimensions, with its geometry as colour and runs of optimisers on it.
+///
+/// Draws h = √ξ f(L) over the two parameters of a test function, coloured by the volume √det g, the damping r, the loss or the
+/// Gaussian curvature, and beside it the size of an update against the size of the gradient, the effective learning rate along the
+/// runs, and the loss. Pictures (SVG) and one page of HTML go to a folder.
+#[derive(Args)]
+#[command(after_long_help = "\
+Functions:
+  beale, rosenbrock, himmelblau, ackley, rastrigin
+
+Columns:
+  configuration            of 19 learning rates, three momenta (0, 0.5, 0.9) and, unless --xi is
+                           given, four ξ (0.01 to 10), what stays in the frame without wandering
+                           and converges from this start with the least updates × way
+  updates, loss, end       how the run went
+  effective learning rate  η r, from the least to the greatest
+  way on the surface       its length in the space that the surface stands in
+
+Examples:
+  ambient surface rosenbrock
+  ambient surface ackley --colour damping --xi 1
+  ambient surface himmelblau --colour curvature --optimisers sgd,induced:rmsprop:log
+  ambient surface beale --start 1,1 --frame=-2,4,-2,2 --learning-rate 0.01 --view 140,50")]
+struct Surface {
+    /// The function; a longer --help lists them.
+    function: String,
+    /// What the colour tells.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Shown::Volume)]
+    colour: Shown,
+    /// f of the surface: identity, log, sqrt or log1p. Optimisers have their own.
+    #[arg(long, value_name = "NAME", default_value = "identity")]
+    embedding: String,
+    /// ξ of the surface and of every optimiser that has one [default: 0.1 for the surface, for each optimiser what does best]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    xi: Option<f64>,
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        help = "Optimisers, separated by commas, as `ambient explain --help` lists them; eight at most [default: sgd, adam, euclidean, euclidean_log]"
+    )]
+    optimisers: Vec<String>,
+    /// η of every optimiser [default: for each what does best]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// After how many updates a run ends.
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    steps: u32,
+    /// Where the runs start [default: a place that shows the function]
+    #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
+    start: Option<String>,
+    /// The lowest and highest x and the lowest and highest y of the picture [default: a part that shows the function]
+    #[arg(long, value_name = "X0,X1,Y0,Y1", allow_hyphen_values = true)]
+    frame: Option<String>,
+    /// From where the surface is seen, in degrees: turned about the vertical, and tilted towards the eye [default: that of the function]
+    #[arg(long, value_name = "TURN,TILT", allow_hyphen_values = true)]
+    view: Option<String>,
+    /// The folder for pictures and page; it is made if it is not there.
+    #[arg(long, value_name = "FOLDER", default_value = "surface-out")]
+    out: PathBuf,
     /// How the results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -347,6 +415,7 @@ impl Command {
     fn run(self) -> Result<String, String> {
         let text = match self {
             Self::Lowdim(lowdim) => lowdim.run(),
+            Self::Surface(surface) => surface.run(),
             Self::Replay(replay) => replay.run(),
             Self::Explain(explain) => explain.run(),
             Self::Bench(Bench { what: What::Step(step) }) => step.run(),
@@ -369,6 +438,40 @@ impl Lowdim {
         let _ = writeln!(io::stderr(), "Pictures and page: {}", request.out.join(PAGE).display());
         self.format.of(&study, |study| table::study(&paper, study, &request.selection.functions))
     }
+}
+
+impl Surface {
+    fn run(self) -> Result<String, Error> {
+        let request = landscape::Request {
+            function: self.function.parse()?,
+            shown: self.colour,
+            embedding: self.embedding.parse()?,
+            xi: self.xi,
+            optimisers: parse(&self.optimisers, &landscape::OPTIMISERS, str::parse)?,
+            learning_rate: self.learning_rate,
+            steps: self.steps,
+            start: self.start.as_deref().map(|text| numbers("--start", text)).transpose()?,
+            frame: self
+                .frame
+                .as_deref()
+                .map(|text| numbers("--frame", text))
+                .transpose()?
+                .map(|[a, b, c, d]| [[a, b], [c, d]]),
+            view: self.view.as_deref().map(|text| numbers("--view", text)).transpose()?,
+            out: self.out,
+        };
+        let landscape = landscape::perform(&Paper::compiled_in()?, &request)?;
+        let _ = writeln!(io::stderr(), "Pictures and page: {}", request.out.join(landscape::PAGE).display());
+        self.format.of(&landscape, table::landscape)
+    }
+}
+
+/// So many numbers with commas between them.
+fn numbers<const N: usize>(option: &'static str, text: &str) -> Result<[f64; N], Error> {
+    let read: Option<Vec<f64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    let numbers = read.and_then(|numbers| <[f64; N]>::try_from(numbers).ok());
+    let problem = || format!("is `{text}`: give {N} numbers with commas between them, without spaces");
+    numbers.ok_or_else(|| Error::Option { option, problem: problem() })
 }
 
 impl Replay {

@@ -21,7 +21,7 @@ pub struct Drawn {
     pub trajectories: String,
 }
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 
 /// The page.
 ///
@@ -172,7 +172,7 @@ fn label(optimiser: Named) -> String {
 }
 
 /// A picture that grows and shrinks with the page.
-fn inline(svg: &str, name: &str) -> String {
+pub(crate) fn inline(svg: &str, name: &str) -> String {
     let svg = svg.trim_end();
     match svg.split_once("<svg ") {
         Some((_, rest)) => format!("<svg role=\"img\" aria-label=\"{name}\" {rest}"),
@@ -180,6 +180,6 @@ fn inline(svg: &str, name: &str) -> String {
     }
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -27,7 +27,7 @@ pub struct Line {
 
 /// A picture's width, and the part of it that the plot takes; the legend has the rest.
 const WIDTH: u32 = 1120;
-const PLOT: u32 = 820;
+pub(crate) const PLOT: u32 = 820;
 /// Marks on the map have one colour in light and dark.
 const INK: RGBColor = RGBColor(16, 20, 28);
 
@@ -66,11 +66,15 @@ pub fn trajectories(function: Function, facts: &Facts, lines: &[Line]) -> Result
     draw(&name, height, |area| draw_trajectories(function, facts, lines, area))
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Problem = Box<dyn std::error::Error>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Problem = Box<dyn std::error::Error>;
 
 /// Draws on a ground that a page can hide, in an ink that a page can choose.
-fn draw(name: &str, height: u32, paint: impl FnOnce(&Area<'_>) -> Result<(), Problem>) -> Result<String, Error> {
+pub(crate) fn draw(
+    name: &str,
+    height: u32,
+    paint: impl FnOnce(&Area<'_>) -> Result<(), Problem>,
+) -> Result<String, Error> {
     let failed = |problem: &dyn Display| Error::Picture { picture: name.to_owned(), problem: problem.to_string() };
     let mut text = String::new();
     {
@@ -242,7 +246,7 @@ fn end_style(line: &Line, colour: RGBColor) -> ShapeStyle {
     if line.outcome.converged { colour.filled() } else { colour.stroke_width(3) }
 }
 
-fn title(function: Function) -> String {
+pub(crate) fn title(function: Function) -> String {
     let mut name = function.name().to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -294,7 +298,7 @@ fn pieces(track: &Track, frame: [[f64; 2]; 2]) -> Vec<Vec<(f64, f64)>> {
 }
 
 /// The part of a straight line that lies in the frame (after Liang and Barsky).
-fn clip(from: [f64; 2], to: [f64; 2], frame: [[f64; 2]; 2]) -> Option<[[f64; 2]; 2]> {
+pub(crate) fn clip(from: [f64; 2], to: [f64; 2], frame: [[f64; 2]; 2]) -> Option<[[f64; 2]; 2]> {
     let mut enter = 0.0_f64;
     let mut leave = 1.0_f64;
     for ((from, to), [low, high]) in from.into_iter().zip(to).zip(frame) {

@@ -87,7 +87,7 @@ pub fn fare(paper: &Paper, cells: &[Cell], count: usize, seed: u64, done: impl F
 }
 
 /// The middle of sorted numbers, or the mean of the two in the middle.
-fn median(sorted: &[u32]) -> Option<f64> {
+pub(crate) fn median(sorted: &[u32]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     let lower = *sorted.get((sorted.len() - 1) / 2)?;
     Some(f64::midpoint(f64::from(lower), f64::from(upper)))

@@ -95,27 +95,50 @@ impl<V: FnMut([f64; 2], f64)> WithRule for Descending<'_, V> {
         let mut gradient = Covector(theta.clone());
         let decay = config.weight_decay.unwrap_or(0.0);
         let mut optimiser = Configuration::new(rule, config.learning_rate).weight_decay(decay).build(&theta)?;
-
-        let (mut value, mut slopes) = function.value_and_gradient(start);
-        let mut outcome = Outcome { converged: false, iterations: 0, final_value: value };
-        (self.visit)(start, value);
-        while outcome.iterations < max_iterations && !outcome.converged {
+        let end = End { tolerance, max_iterations };
+        let step = |_: [f64; 2], value: f64, slopes: [f64; 2]| {
             gradient.0.as_mut_slice().copy_from_slice(&slopes);
-            if optimiser.step(&mut theta, &gradient, value).is_err() {
-                break;
-            }
-            let &[x, y] = theta.as_slice() else { break };
-            (value, slopes) = function.value_and_gradient([x, y]);
-            outcome.iterations += 1;
-            if !value.is_finite() {
-                break;
-            }
-            (self.visit)([x, y], value);
-            outcome.final_value = value;
-            outcome.converged = value <= tolerance;
-        }
-        Ok(outcome)
+            optimiser.step(&mut theta, &gradient, value).ok()?;
+            <[f64; 2]>::try_from(theta.as_slice()).ok()
+        };
+        Ok(descend(function, start, end, step, &mut self.visit))
     }
+}
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// The value at which it has converged.
+    pub(crate) tolerance: f64,
+    /// After how many updates it ends.
+    pub(crate) max_iterations: u32,
+}
+
+/// Steps from a start to the end. A step, from point, value and gradient to the next point, that is refused ends the run as not converged.
+pub(crate) fn descend(
+    function: Function,
+    start: [f64; 2],
+    end: End,
+    mut step: impl FnMut([f64; 2], f64, [f64; 2]) -> Option<[f64; 2]>,
+    visit: &mut impl FnMut([f64; 2], f64),
+) -> Outcome {
+    let mut point = start;
+    let (mut value, mut slopes) = function.value_and_gradient(start);
+    let mut outcome = Outcome { converged: false, iterations: 0, final_value: value };
+    visit(start, value);
+    while outcome.iterations < end.max_iterations && !outcome.converged {
+        let Some(next) = step(point, value, slopes) else { break };
+        point = next;
+        (value, slopes) = function.value_and_gradient(point);
+        outcome.iterations += 1;
+        if !value.is_finite() {
+            break;
+        }
+        visit(point, value);
+        outcome.final_value = value;
+        outcome.converged = value <= end.tolerance;
+    }
+    outcome
 }
 
 /// One function and optimiser: our best beside the paper's.

@@ -110,6 +110,20 @@ impl fmt::Display for Surface {
     }
 }
 
+impl FromStr for Embedding {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        find("embedding", text, &EMBEDDINGS)
+    }
+}
+
+impl fmt::Display for Embedding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(name(self, &EMBEDDINGS))
+    }
+}
+
 impl FromStr for Surface {
     type Err = Error;
 

@@ -186,8 +186,103 @@ fn a_reader_that_goes_away_is_no_panic() {
 }
 
 #[test]
+fn surface_prints_the_promised_names_and_draws_every_picture() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("new/folder");
+    let arguments =
+        ["surface", "himmelblau", "--optimisers", "adam,induced:rmsprop:log", "--xi", "0.5", "--format", "json"];
+    let output = ambient(&[&arguments[..], &["--start=-0.5,1", "--steps", "400", "--out", path(&out)]].concat());
+    let result = stdout_json(&output);
+    assert_eq!((&result["function"], &result["embedding"]), (&"himmelblau".into(), &"identity".into()));
+    assert_eq!((&result["xi"], &result["tolerance"]), (&0.5.into(), &1e-6.into()));
+    assert_eq!(result["start"].as_array().unwrap(), &[Value::from(-0.5), Value::from(1.0)]);
+    // (x² + y − 11)² + (x + y² − 7)² at (−½, 1): 9.75² + 6.5², with the gradient (6.5, −45.5).
+    let there = &result["at_start"];
+    let near = |name: &str, expected: f64| {
+        let found = there[name].as_f64().unwrap();
+        assert!((found - expected).abs() <= 1e-12 * expected.abs(), "{name} {found} {expected}");
+    };
+    let squared = 6.5_f64.powi(2) + 45.5_f64.powi(2);
+    near("loss", 9.75_f64.powi(2) + 6.5_f64.powi(2));
+    near("gradient_norm", squared.sqrt());
+    near("volume", (1.0 + 0.5 * squared).sqrt());
+    near("damping", 1.0 / (1.0 + 0.5 * squared));
+    // H = [[12x² + 4y − 42, 4(x + y)], [4(x + y), 12y² + 4x − 26]].
+    near("curvature", 0.5 * ((3.0 + 4.0 - 42.0) * (12.0 - 2.0 - 26.0) - 4.0) / (1.0 + 0.5 * squared).powi(2));
+    let runs = result["runs"].as_array().unwrap();
+    let names: Vec<&str> = runs.iter().map(|run| run["optimiser"].as_str().unwrap()).collect();
+    assert_eq!(names, ["adam", "induced:rmsprop:log"]);
+    for run in runs {
+        assert_eq!(run["end"], "converged");
+        assert!(run["updates"].as_u64().unwrap() <= 400 && run["final_value"].as_f64().unwrap() <= 1e-6);
+        assert!(run["length"].as_f64().unwrap() > 1.0 && run["config"]["learning_rate"].is_number());
+        let rates = run["effective_learning_rate"].as_array().unwrap();
+        assert!(rates[0].as_f64().unwrap() <= rates[1].as_f64().unwrap());
+    }
+    assert_eq!(runs[1]["config"]["xi"], 0.5);
+    for picture in ["surface", "profile", "effective-learning-rate", "values"] {
+        let svg = fs::read_to_string(out.join(format!("himmelblau-{picture}.svg"))).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>") && !svg.contains("NaN"), "{picture}");
+        let page = fs::read_to_string(out.join("index.html")).unwrap();
+        assert_eq!(page.matches("<svg ").count(), 4);
+        assert!(!page.contains("http://") || page.matches("http").count() == page.matches("www.w3.org").count());
+    }
+    assert!(String::from_utf8(output.stderr).unwrap().contains("index.html"));
+}
+
+#[test]
+fn surface_draws_every_function_with_every_colour_and_embedding() {
+    let folder = tempdir().unwrap();
+    let out = path(folder.path());
+    for (function, colour, embedding) in [
+        ("beale", "volume", "log"),
+        ("rosenbrock", "damping", "sqrt"),
+        ("himmelblau", "curvature", "log1p"),
+        ("ackley", "loss", "identity"),
+        ("rastrigin", "curvature", "sqrt"),
+    ] {
+        let arguments = ["surface", function, "--colour", colour, "--embedding", embedding, "--optimisers", "sgd"];
+        let output = ambient(&[&arguments[..], &["--steps", "20", "--learning-rate", "0.001", "--out", out]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains("Gaussian curvature") && text.contains(&format!("f = {embedding}")), "{text}");
+        let svg = fs::read_to_string(folder.path().join(format!("{function}-surface.svg"))).unwrap();
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{function}");
+        // Every cell is drawn: in at least one path a row.
+        assert!(svg.matches("<path color=").count() >= 96, "{function}");
+    }
+}
+
+#[test]
+fn surface_refuses_what_cannot_be_drawn() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("none");
+    let ackley = |arguments: &[&str]| refused(&[&["surface", "ackley"], arguments, &["--out", path(&out)]].concat());
+    assert!(refused(&["surface", "booth"]).contains("himmelblau"));
+    assert!(refused(&["surface"]).contains("FUNCTION"));
+    assert!(ackley(&["--colour", "taste"]).contains("curvature"));
+    assert!(ackley(&["--embedding", "cube"]).contains("log1p"));
+    assert!(ackley(&["--optimisers", "lion"]).contains("euclidean_log"));
+    assert!(ackley(&["--start", "1"]).contains("--start"));
+    assert!(ackley(&["--start", "1,2,3"]).contains("2 numbers"));
+    assert!(ackley(&["--start", "NaN,1"]).contains("--start"));
+    assert!(ackley(&["--start", "4,4"]).contains("--frame"));
+    assert!(ackley(&["--frame", "1,0,0,1"]).contains("--frame"));
+    assert!(ackley(&["--frame=-inf,inf,0,1"]).contains("--frame"));
+    assert!(ackley(&["--view", "20,0"]).contains("tilt"));
+    assert!(ackley(&["--xi", "-1"]).contains("--xi"));
+    assert!(ackley(&["--learning-rate", "0"]).contains("--learning-rate"));
+    assert!(ackley(&["--steps", "0"]).contains("--steps"));
+    // At the minimum the logarithm has no height, and the tip of the funnel no gradient.
+    let minimum = ["surface", "rosenbrock", "--embedding", "log", "--start", "1,1", "--out", path(&out)];
+    assert!(refused(&minimum).contains("domain"));
+    assert!(ackley(&["--start", "0,0"]).contains("NaN"));
+    assert!(!out.exists(), "nothing is written where something is refused");
+}
+
+#[test]
 fn help_has_an_example_and_the_columns() {
-    for command in [&["lowdim"][..], &["replay"], &["bench", "step"], &["devices"]] {
+    for command in [&["lowdim"][..], &["surface"], &["replay"], &["bench", "step"], &["devices"]] {
         let text = String::from_utf8(ambient(&[command, &["--help"]].concat()).stdout).unwrap();
         assert!(text.contains("Example") && text.contains("Columns"), "{text}");
         assert!(text.contains(&format!("ambient {}", command.join(" "))));

@@ -8,12 +8,15 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::math;
 use crate::steps::{Steps, ask};
+use crate::system_packages;
 
 /// The platform without threads and files on which the core and the GPU backend must build.
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// Checks formatting, lints, documentation, packages and dependencies.
 pub fn run(steps: &Steps) -> Result<(), Failure> {
+    // Every feature is checked, and the one for LAPACK looks for its library when it is built.
+    system_packages::install(steps)?;
     if steps.continuous_integration() {
         steps.cargo("lock file", &["fetch", "--locked"])?;
     }

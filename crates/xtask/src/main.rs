@@ -30,7 +30,7 @@ enum Command {
     Test,
     /// Check formatting, lints, documentation, packages and dependencies.
     Lint,
-    /// Run the property suites on many cases in the release profile, and print how near each came to its bound.
+    /// Run the property suites on many cases, optimised, and print how near each came to its bound.
     Prove {
         /// Cases of each property.
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -59,7 +59,10 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Lint => lint::run(&steps)?,
         Command::Prove { cases } => prove::run(&steps, *cases)?,
         Command::Math => math::render(&steps)?,
-        Command::Doc => steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?,
+        Command::Doc => {
+            system_packages::install(&steps)?;
+            steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?;
+        }
     }
     steps.finish();
     Ok(())

@@ -23,6 +23,8 @@ enum FoundBy<'a> {
     Program(&'a str),
     /// A library that the dynamic linker knows.
     Library(&'a str),
+    /// A library that `pkg-config` knows, with what is needed to build against it.
+    PkgConfig(&'a str),
     /// A file.
     File(&'a str),
 }
@@ -36,6 +38,7 @@ impl FoundBy<'_> {
                 .iter()
                 .find_map(|ldconfig| ask(Command::new(ldconfig).arg("-p")))
                 .is_some_and(|libraries| libraries.lines().any(|line| line.trim_start().starts_with(name))),
+            Self::PkgConfig(name) => ask(Command::new("pkg-config").args(["--exists", name])).is_some(),
             Self::File(path) => Path::new(path).exists(),
         }
     }
@@ -51,6 +54,7 @@ fn parse(table: &str) -> Result<Vec<SystemPackage<'_>>, Failure> {
             let found_by = match found_by.split_once(' ') {
                 Some(("program", name)) => FoundBy::Program(name),
                 Some(("library", name)) => FoundBy::Library(name),
+                Some(("pkg-config", name)) => FoundBy::PkgConfig(name),
                 Some(("file", path)) => FoundBy::File(path),
                 _ => return Err(malformed(line)),
             };
@@ -132,6 +136,7 @@ mod tests {
     fn what_is_not_there_is_not_found() {
         assert!(!FoundBy::Program("no-program-has-this-name").is_installed());
         assert!(!FoundBy::Library("libno-library-has-this-name.so").is_installed());
+        assert!(!FoundBy::PkgConfig("no-library-has-this-name").is_installed());
         assert!(!FoundBy::File("/no/file/has/this/name").is_installed());
         assert!(FoundBy::File("/").is_installed());
     }

@@ -1,0 +1,142 @@
+//! What a user's own rule, preconditioner, metric, embedding and momentum have where they say nothing else.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
+
+use ambient_metric::{
+    Adagrad, Advanced, Configuration, Coordinate, Damping, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean,
+    Inputs, Local, Momentum, NoMomentum, Outcome, Preconditioner, Real, RmsProp, Rule, Totals, rules, stands_zero,
+};
+use ambient_metric_ndarray::Parameters;
+use ndarray::array;
+
+/// γ⁻¹ = 2, without anything else.
+struct Halved;
+
+impl DiagonalMetric for Halved {
+    type State<S: Real> = ();
+
+    fn observe<S: Real>(&self, (): (), _gradient: S) {}
+    fn inverse<S: Real>(&self, (): ()) -> S {
+        S::constant(2.0)
+    }
+}
+
+/// The gradient as it is.
+struct Plain;
+
+impl Preconditioner for Plain {
+    type State<S: Real> = ();
+    type Sums<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Corrections<S: Real> = ();
+    type Factors<S: Real> = ();
+
+    fn decay(&self) -> f64 {
+        0.0
+    }
+    fn begin<S: Real>(&self) {}
+    fn correct<S: Real>(&self, (): ()) {}
+    fn observe<S: Real>(&self, (): (), _gradient: S) {}
+    fn measure<S: Real>(&self, (): (), (): (), _at: Local<S>) {}
+    fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), sums: Totals<()>) -> Outcome<(), (), Damping<S>> {
+        Preconditioner::damp(&Euclidean, inputs, (), sums)
+    }
+    fn apply<S: Real>(&self, (): (), (): (), (): (), at: Local<S>) -> S {
+        at.momentum
+    }
+    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
+        Ok(())
+    }
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// θ ← θ − ηl.
+#[derive(Clone)]
+struct Straight;
+
+impl Rule for Straight {
+    type PerLoss<S: Real> = S;
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Corrections<S: Real> = ();
+    type Sums<S: Real> = ();
+    type Multipliers<S: Real> = S;
+
+    fn begin<S: Real>(&self) {}
+    fn correct<S: Real>(&self, (): ()) {}
+    fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
+    fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<S, (), Damping<S>> {
+        Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
+    }
+    fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
+        Advanced { parameter: at.parameter - eta * at.gradient, state: () }
+    }
+    fn xi(&self) -> f64 {
+        0.0
+    }
+    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
+        Ok(())
+    }
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+    fn name(&self) -> String {
+        "Straight".to_owned()
+    }
+}
+
+struct Cubic;
+
+impl Embedding for Cubic {
+    fn height<S: Real>(&self, loss: S) -> S {
+        loss * loss * loss
+    }
+}
+
+#[test]
+fn without_a_height_there_is_no_coefficient() {
+    let theta = Parameters::from(array![1.0, 2.0]);
+    assert_eq!(Configuration::new(Straight, 0.1).build(&theta).unwrap().checkpoint().unwrap().xi, [0.0]);
+    assert_eq!(Preconditioner::xi(&Plain).to_bits(), 0);
+    assert_eq!(rules::adam(0.9, 0.999, 1e-8).xi().to_bits(), 0);
+    assert_eq!(rules::euclidean(0.25, 0.9, 0.8).xi().to_bits(), 0.25_f64.to_bits());
+}
+
+#[test]
+fn the_name_is_that_of_the_type() {
+    assert_eq!(Preconditioner::name(&Plain), "Plain");
+    assert_eq!(DiagonalMetric::name(&Halved), "Halved");
+    assert_eq!(Embedding::name(&Cubic), "Cubic");
+    assert_eq!(Momentum::name(&Ema(0.9)), "Ema");
+    assert_eq!(Descent::new(Plain, NoMomentum).name(), "Descent(Plain, NoMomentum)");
+    assert_eq!(rules::adam(0.9, 0.999, 1e-8).name(), "Descent(RmsProp, Ema)");
+    assert_eq!(rules::euclidean_log(0.1, 0.9, 0.8).name(), "Descent(Induced(Euclidean, Log, damped), Ema)");
+}
+
+#[test]
+fn there_is_nothing_to_correct_and_nothing_to_refuse() {
+    assert_eq!(DiagonalMetric::decay(&Halved).to_bits(), 0);
+    assert!(DiagonalMetric::validate(&Halved).is_ok());
+    assert!(Embedding::validate(&Cubic).is_ok());
+    assert_eq!(DiagonalMetric::decay(&Adagrad::default()).to_bits(), 0);
+}
+
+#[test]
+fn a_metric_stands_a_gradient_of_zero_where_its_inverse_is_a_number_then() {
+    struct Bare;
+    impl DiagonalMetric for Bare {
+        type State<S: Real> = S;
+        fn observe<S: Real>(&self, _seen: S, gradient: S) -> S {
+            gradient.abs()
+        }
+        fn inverse<S: Real>(&self, seen: S) -> S {
+            S::one() / seen
+        }
+    }
+    assert!(stands_zero::<_, f64>(&rules::sgd(0.9)));
+    assert!(stands_zero::<_, f64>(&Descent::new(RmsProp::default(), NoMomentum)));
+    assert!(!stands_zero::<_, f64>(&Descent::new(Bare, NoMomentum)));
+    // 10⁻³⁰⁰ is zero in single precision.
+    assert!(!stands_zero::<_, f32>(&Descent::new(RmsProp { beta: 0.5, epsilon: 1e-300 }, NoMomentum)));
+}

@@ -1,0 +1,189 @@
+//! The plane pictures: update against gradient, and what runs do step by step.
+
+use ambient_metric::{Embedding as _, damping};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::colour::label;
+use super::relief::brief;
+use super::{Scene, Trace};
+use crate::error::Error;
+use crate::pictures::{Area, PLOT, Problem, draw, title};
+use crate::surface::Embedding;
+
+const HEIGHT: u32 = 560;
+const GREY: RGBColor = RGBColor(128, 128, 128);
+
+/// A line of a chart, with what the legend says of it.
+struct Series {
+    name: String,
+    remark: String,
+    colour: RGBColor,
+    dashed: bool,
+    points: Vec<(f64, f64)>,
+}
+
+/// What the axes are called, and what is drawn across.
+struct Frame<'a> {
+    caption: String,
+    x: &'a str,
+    y: &'a str,
+    /// A level of its own, with its name.
+    level: Option<(f64, &'a str)>,
+}
+
+/// The size of the update against the size of the gradient (the paper's figure 2), for η = 1.
+pub(super) fn profile(scene: &Scene<'_>) -> Result<String, Error> {
+    const POINTS: u32 = 60;
+    let xi = scene.xi;
+    let peak = if xi > 0.0 { 1.0 / xi.sqrt() } else { 1.0 };
+    let limit = if xi > 0.0 { 0.5 * peak } else { f64::INFINITY };
+    let size = |point: u32| peak * 10.0_f64.powf(6.0 * f64::from(point) / f64::from(POINTS) - 3.0);
+    let series = |name: &str, remark: &str, colour: (u8, u8, u8), dashed: bool, update: &dyn Fn(f64) -> f64| Series {
+        name: name.to_owned(),
+        remark: remark.to_owned(),
+        colour: RGBColor(colour.0, colour.1, colour.2),
+        dashed,
+        points: (0..=POINTS).map(|point| (size(point), update(size(point)))).collect(),
+    };
+    let damped = |embedding: Embedding, loss: f64| {
+        let slope = embedding.slope(loss);
+        move |gradient: f64| damping(slope, xi * gradient * gradient) * gradient
+    };
+    let all = [
+        series("SGD", "the gradient itself", (120, 120, 130), false, &|gradient| gradient),
+        series("clipping", "cut at 1/(2√ξ)", (120, 120, 130), true, &|gradient| gradient.min(limit)),
+        series("f = identity", "whatever the loss", (213, 94, 0), false, &damped(Embedding::Identity, 1.0)),
+        series("f = √, L = 10", "", (0, 114, 178), false, &damped(Embedding::Sqrt, 10.0)),
+        series("f = ln, L = 10", "", (204, 60, 140), false, &damped(Embedding::Log, 10.0)),
+        series("f = ln, L = 0.1", "", (204, 60, 140), true, &damped(Embedding::Log, 0.1)),
+    ];
+    let frame = Frame {
+        caption: format!("How far one update goes, ξ = {}", label(xi)),
+        x: "size of the gradient",
+        y: "size of the update / η",
+        level: limit.is_finite().then_some((limit, "the bound 1/(2√ξ)")),
+    };
+    chart("profile.svg", &frame, &all)
+}
+
+/// The effective learning rate ηr along the runs (the paper's figure 3).
+pub(super) fn rates(scene: &Scene<'_>) -> Result<String, Error> {
+    let frame = Frame {
+        caption: format!("{}: effective learning rate along the runs", title(scene.request.function)),
+        x: "update",
+        y: "η r",
+        level: None,
+    };
+    let all: Vec<Series> = scene.traces.iter().map(|trace| series(trace, trace.way.rates.iter().copied())).collect();
+    chart("rates.svg", &frame, &all)
+}
+
+/// The value along the runs.
+pub(super) fn values(scene: &Scene<'_>) -> Result<String, Error> {
+    let frame = Frame {
+        caption: format!("{}: loss along the runs", title(scene.request.function)),
+        x: "update",
+        y: "loss",
+        level: Some((scene.facts.tolerance, "tolerance")),
+    };
+    let after = |trace: &Trace| series(trace, trace.way.track.iter().skip(1).map(|(_, value)| *value));
+    let all: Vec<Series> = scene.traces.iter().map(after).collect();
+    chart("values.svg", &frame, &all)
+}
+
+fn series(trace: &Trace, values: impl Iterator<Item = f64>) -> Series {
+    let name = trace.optimiser.to_string();
+    Series {
+        name: name.strip_prefix("induced:").unwrap_or(&name).to_owned(),
+        remark: brief(trace),
+        colour: trace.colour,
+        dashed: false,
+        points: values.enumerate().map(|(index, value)| (index as f64 + 1.0, value)).collect(),
+    }
+}
+
+/// Lines over two logarithmic axes. What is not above zero has no place on them and is left out.
+fn chart(name: &str, frame: &Frame<'_>, series: &[Series]) -> Result<String, Error> {
+    draw(name, HEIGHT, |area| paint(area, frame, series))
+}
+
+fn paint(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Problem> {
+    let (plot, legend) = area.split_horizontally(PLOT);
+    let shown = |&(x, y): &(f64, f64)| x > 0.0 && y > 0.0 && x.is_finite() && y.is_finite();
+    let points = || series.iter().flat_map(|series| series.points.iter().copied()).filter(|point| shown(point));
+    let span = |values: &mut dyn Iterator<Item = f64>| {
+        let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
+        if low <= high { (low, high) } else { (1.0, 10.0) }
+    };
+    let (left, right) = span(&mut points().map(|(x, _)| x));
+    let level = frame.level.map(|(level, _)| level);
+    let (low, high) = span(&mut points().map(|(_, y)| y).chain(level));
+    // A line at one height has room above and below it.
+    let (low, high) = if high / low < 4.0 { (low / 3.0, high * 3.0) } else { (low / 1.5, high * 1.5) };
+    let right = right.max(left * 2.0);
+
+    let mut chart = ChartBuilder::on(&plot)
+        .caption(&frame.caption, ("sans-serif", 27))
+        .margin(14)
+        .x_label_area_size(62)
+        .y_label_area_size(104)
+        .build_cartesian_2d((left..right * 1.05).log_scale(), (low..high).log_scale())?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GREY.mix(0.25))
+        .label_style(("sans-serif", 21))
+        .axis_desc_style(("sans-serif", 23))
+        .x_desc(frame.x)
+        .y_desc(frame.y)
+        .y_labels(8)
+        .x_label_formatter(&|x| label(*x))
+        .y_label_formatter(&|y| label(*y))
+        .draw()?;
+    if let Some(level) = level {
+        let across = [(left, level), (right * 1.05, level)];
+        chart.draw_series(DashedLineSeries::new(across, 3, 6, GREY.stroke_width(2)))?;
+    }
+    for line in series {
+        let points = line.points.iter().copied().filter(shown);
+        if line.dashed {
+            chart.draw_series(DashedLineSeries::new(points, 10, 7, line.colour.stroke_width(3)))?;
+        } else {
+            chart.draw_series(LineSeries::new(points, line.colour.stroke_width(2)))?;
+        }
+    }
+    list(&legend, frame, series)
+}
+
+/// What the lines are called.
+fn list(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Problem> {
+    let mut y = 64;
+    let text = |x: i32, y: i32, size: i32, text: &str| {
+        let style = ("sans-serif", size).into_text_style(area).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw_text(text, &style, (x, y))
+    };
+    let stroke = |y: i32, colour: RGBColor, dashed: bool, width: u32| -> Result<(), Problem> {
+        let stretches = if dashed { vec![(8, 18), (26, 36), (44, 48)] } else { vec![(8, 48)] };
+        for (from, to) in stretches {
+            area.draw(&PathElement::new([(from, y), (to, y)], colour.stroke_width(width)))?;
+        }
+        Ok(())
+    };
+    for line in series {
+        stroke(y, line.colour, line.dashed, 4)?;
+        text(58, y, 22, &line.name)?;
+        if !line.remark.is_empty() {
+            y += 24;
+            text(58, y, 18, &line.remark)?;
+        }
+        y += 36;
+    }
+    if let Some((_, name)) = frame.level {
+        for x in [8, 18, 28, 38] {
+            area.draw(&PathElement::new([(x, y), (x + 4, y)], GREY.stroke_width(2)))?;
+        }
+        text(58, y, 19, name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Schedules beside an optimiser: what the loop passes on is what the step uses, and a resumed run goes on where it was.
+
+use ambient_metric::{
+    Checkpoint, Configuration, Cosine, Covector, Descent, Ema, Error, Euclidean, Identity, Induced, Linear, Optimiser,
+    Rule, Schedule, rules,
+};
+use ambient_metric_ndarray::Parameters;
+use ambient_metric_tests::cases;
+use ndarray::array;
+use proptest::prelude::*;
+
+type Plane = Parameters<f64>;
+
+fn eta() -> impl Schedule {
+    Cosine { from: 0.5, to: 0.05, steps: 20 }.warm_up(5)
+}
+
+fn xi() -> impl Schedule {
+    Linear { from: 0.0, to: 2.0, steps: 15 }
+}
+
+/// So many steps on L = |θ|²/2, with η and ξ of the schedules.
+fn run<R: Rule>(optimiser: &mut Optimiser<R, Plane>, theta: &mut Plane, steps: u64) -> Result<Vec<f64>, Error> {
+    let mut rates = Vec::new();
+    for _ in 0..steps {
+        let step = optimiser.steps();
+        optimiser.set_learning_rate("default", eta().at(step))?;
+        optimiser.set_xi(xi().at(step))?;
+        let gradient = Covector(theta.clone());
+        let loss = theta.iter().map(|x| x * x / 2.0).sum();
+        rates.push(optimiser.step(theta, &gradient, loss)?.effective_learning_rate);
+    }
+    Ok(rates)
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// η r of every step is that of the schedules' η and ξ, to the four roundings of r and its product.
+    #[test]
+    fn every_step_uses_the_scheduled_values(x in -3.0..3.0_f64, y in -3.0..3.0_f64) {
+        let mut theta = Parameters::from(array![x, y]);
+        // β = 0 and μ = 0: the damping follows from the gradient of the step alone.
+        let rule = Descent::new(Induced::new(Euclidean, Identity, 0.0), Ema(0.0));
+        let mut optimiser = Configuration::new(rule, 1.0).build(&theta)?;
+        for step in 0..30 {
+            let squared: f64 = theta.iter().map(|x| x * x).sum();
+            let expected = eta().at(step) / (1.0 + xi().at(step) * squared);
+            let found = run(&mut optimiser, &mut theta, 1)?;
+            prop_assert!((found[0] - expected).abs() <= 8.0 * f64::EPSILON * expected, "{found:?} {expected}");
+        }
+    }
+
+    #[test]
+    fn a_resumed_run_goes_on_bit_for_bit(x in -3.0..3.0_f64, y in -3.0..3.0_f64, first in 0..30_u64) {
+        let start = Parameters::from(array![x, y]);
+        let configuration = Configuration::new(rules::euclidean(0.0, 0.9, 0.5), 1.0);
+        let mut whole = start.clone();
+        run(&mut configuration.clone().build(&start)?, &mut whole, 30)?;
+
+        let mut theta = start.clone();
+        let mut optimiser = configuration.build(&start)?;
+        run(&mut optimiser, &mut theta, first)?;
+        let checkpoint: Checkpoint<_> = optimiser.checkpoint()?;
+        let mut resumed = Optimiser::restore(&checkpoint, &theta)?;
+        run(&mut resumed, &mut theta, 30 - first)?;
+        prop_assert_eq!(theta, whole);
+    }
+}
