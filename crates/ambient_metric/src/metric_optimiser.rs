@@ -171,20 +171,22 @@ pub struct MetricReport<S, const K: usize = 1> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, Identity, MetricConfiguration, MetricDescent, Muon, NoMomentum};
+/// use ambient_metric::{Covector, Identity, MetricConfiguration, MetricDescent, Muon, Nesterov, NoMomentum};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
 /// // Muon has its own momentum, so the rule needs none. At ξ = 0 this is Muon as it was published.
-/// let rule = MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum);
+/// let metric = Muon { momentum: Nesterov(0.5), ..Muon::default() };
+/// let rule = MetricDescent::new(metric, Identity, 0.0, NoMomentum);
 /// let mut theta = Parameters::from(array![[2.0_f64, 1.0], [0.0, 1.0]]);
 /// let mut optimiser = MetricConfiguration::new(rule, 0.01).build(&theta)?;
-/// for _ in 0..300 {
+/// for _ in 0..400 {
 ///     let gradient = Covector(theta.clone());
 ///     let loss = gradient.0.iter().map(|x| x * x / 2.0).sum();
 ///     optimiser.step(&mut theta, &gradient, loss)?;
 /// }
-/// assert!(theta.iter().all(|x| x.abs() < 0.05));
+/// // Steps of a fixed length do not settle: they go round the minimum.
+/// assert!(theta.iter().all(|x| x.abs() < 0.02));
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 ///
