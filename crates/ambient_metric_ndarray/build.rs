@@ -1,11 +1,13 @@
-//! Links the OpenBLAS of the system where the feature `lapack` asks for one.
+//! Links the system's OpenBLAS where the feature `lapack` asks for it.
 
 #[cfg(feature = "lapack")]
 fn main() -> Result<(), String> {
-    let found = pkg_config::probe_library("openblas");
-    found.map(drop).map_err(|error| {
-        format!("the feature `lapack` links OpenBLAS: install it and pkg-config (Debian: libopenblas-dev)\n{error}")
-    })
+    match pkg_config::probe_library("openblas") {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "the feature `lapack` needs OpenBLAS: install it (Debian: libopenblas-dev, Homebrew: openblas) with pkg-config\n{error}"
+        )),
+    }
 }
 
 #[cfg(not(feature = "lapack"))]
