@@ -1,6 +1,7 @@
 //! The optimiser for any base metric: it takes the steps of the fused one where both can run, and solves the explicit system where only it can.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+#![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
 
 use ambient_metric::{
     Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Configuration, Coupling, Covector, Damped,
@@ -591,4 +592,26 @@ fn groups_have_rates_of_their_own_and_no_metric_of_their_own() {
     assert_eq!((report.squared_length, report.damping, theta.as_slice()[1]), ([6.0], [1.0 / 7.0], 0.875));
     let own = configuration.group(Group::new("b", ["b"]).own_metric()).build(&theta);
     assert!(matches!(own, Err(Error::OwnMetric { group }) if group == "b"));
+}
+
+/// A clone is a checkpoint in memory: what the original does afterwards does not reach it.
+#[test]
+fn a_clone_goes_on_where_it_was_made() {
+    let gradient =
+        |step: usize| Covector(Parameters::from(array![[(step as f64).sin(), 1.0], [0.5, (step as f64).cos()]]));
+    let rule = MetricDescent::new(Kronecker { every: 2, ..Kronecker::default() }, Log, 0.1, Ema(0.9)).beta(0.5);
+    let mut theta = Parameters::from(array![[1.0, 2.0], [3.0, 4.0]]);
+    let mut optimiser = MetricConfiguration::new(rule, 0.1).build(&theta).unwrap();
+    for step in 0..3 {
+        optimiser.step(&mut theta, &gradient(step), 1.5).unwrap();
+    }
+    let (mut kept, mut of_kept) = (optimiser.clone(), theta.clone());
+    for step in 3..6 {
+        optimiser.step(&mut theta, &gradient(step), 1.5).unwrap();
+    }
+    for step in 3..6 {
+        kept.step(&mut of_kept, &gradient(step), 1.5).unwrap();
+    }
+    let bits = |theta: &Parameters<f64>| theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&theta), bits(&of_kept));
 }

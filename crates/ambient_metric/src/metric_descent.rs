@@ -126,7 +126,7 @@ impl<M, H, Q, C> MetricDescent<M, H, Q, Damped, C> {
 
 impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize> MetricDescent<M, H, Q, P, C, K> {
     /// Whether the coupling is any but the one that does nothing; types that may borrow have no other identity than their name.
-    pub(crate) fn is_coupled(&self) -> bool {
+    pub(crate) fn is_coupled() -> bool {
         core::any::type_name::<C>() != core::any::type_name::<Uncoupled>()
     }
 
@@ -143,8 +143,8 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize> M
         if let Guard::ScaleBack { margin } = self.guard {
             require((1e-6..1.0).contains(&margin), "margin", margin, "it must lie in [10⁻⁶, 1)")?;
         }
-        let is_plain = P::NAME == Damped::NAME && !self.is_coupled();
-        let is_either = P::NAME == Damped::NAME || !self.is_coupled();
+        let is_plain = P::NAME == Damped::NAME && !Self::is_coupled();
+        let is_either = P::NAME == Damped::NAME || !Self::is_coupled();
         if K == 0 || !(K == 1 && is_either || is_plain) {
             return Err(Error::Losses { expected: 1, found: K });
         }

@@ -147,7 +147,7 @@ impl Route for Named {
         match self.patterns.iter().find(names_nothing) {
             None => Ok(()),
             Some(pattern) => Err(Error::GroupMatchesNothing {
-                group: "of a route".to_owned(),
+                group: "route".to_owned(),
                 pattern: pattern.clone(),
                 known: layout.names(),
             }),

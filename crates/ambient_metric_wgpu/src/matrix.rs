@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use ambient_metric::{Error, Layout, MatrixPart, MatrixTensor, NewtonSchulz, Separable, Tensor, Transpose};
+use ambient_metric::{Element, Error, Layout, MatrixPart, MatrixTensor, NewtonSchulz, Separable, Tensor, Transpose};
 use ambient_metric_trace::Wgsl;
 
 use crate::context::Context;
@@ -278,7 +278,7 @@ impl<E: DeviceElement> MatrixPart for DeviceMatrix<E> {
     fn norm(&self) -> Result<f64, Error> {
         let bytes = self.context.read(&self.squares()?, 0, u64::from(SUMMANDS) * E::SIZE)?;
         let partials = bytemuck::pod_collect_to_vec::<u8, E>(&bytes);
-        Ok(partials.into_iter().map(|partial| partial.widen()).sum::<f64>().sqrt())
+        Ok(partials.into_iter().map(Element::widen).sum::<f64>().sqrt())
     }
 
     fn normalised(&self) -> Result<Self, Error> {

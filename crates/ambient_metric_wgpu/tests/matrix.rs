@@ -135,8 +135,8 @@ fn a_part_with_two_axes_is_a_matrix_and_others_are_not() {
 /// RMSprop's steps are quotients. Numbers stay below four.
 #[test]
 fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
-    let Some(context) = context() else { return };
     const ETA: f64 = 0.02;
+    let Some(context) = context() else { return };
     let metric = Routed {
         route: EveryMatrix,
         taken: Muon { momentum: Nesterov(0.9), orthogonaliser: NewtonSchulz::default(), width: Width::RowsAreOutputs },
