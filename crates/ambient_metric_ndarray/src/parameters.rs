@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Tensor, Uniforms, Wide};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
-use crate::pass::{self, MAX_OPERANDS, MAX_SUMS, Stretch};
+use crate::pass::{self, MAX_OPERANDS, Stretch};
 
 /// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
 ///
@@ -276,18 +276,18 @@ impl<E: Element> Tensor for Parameters<E> {
         totals: &mut [K::Output<Wide<Self>>],
     ) -> Result<(), Error> {
         operands.check::<K>()?;
-        check_operands(1 + operands.companions.len() + operands.reads.len())?;
-        let sums = <K::Output<E> as Bundle<E>>::LEN;
-        if sums > MAX_SUMS {
-            return Err(Error::TooMany { what: "sums", found: sums, limit: MAX_SUMS });
-        }
+        let count = <K::Input<E> as Bundle<E>>::LEN;
+        check_operands(count)?;
         totals.fill(Bundle::<Wide<Self>>::zero());
-        for (group, range) in operands.target.space.stretches(uniforms) {
-            let tensors = core::iter::once(operands.target)
-                .chain(operands.companions)
-                .chain(operands.reads.iter().copied())
-                .map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
-            let stretch = Stretch::new(tensors, range.len());
+        let Operands { target, companions, reads } = operands;
+        for (group, range) in target.space.stretches(uniforms) {
+            let tensor = |slot: usize| {
+                let companion = || companions.get(slot.wrapping_sub(1));
+                let read = || reads.get(slot.wrapping_sub(1 + companions.len())).copied();
+                let tensor = if slot == 0 { Some(target) } else { companion().or_else(read) };
+                tensor.and_then(|tensor| tensor.elements.get(range.clone())).unwrap_or_default()
+            };
+            let stretch = Stretch::new(count, tensor, range.len());
             if let (Some(uniform), Some(total)) = (uniforms.groups.get(group), totals.get_mut(group)) {
                 *total = total.plus(stretch.sum(kernel, *uniform));
             }
@@ -309,14 +309,15 @@ impl<E: Element> Tensor for Parameters<E> {
         for (group, range) in space.stretches(uniforms) {
             let Some(uniform) = uniforms.groups.get(group) else { continue };
             let mut targets: [&mut [E]; MAX_OPERANDS] = core::array::from_fn(|_| <&mut [E]>::default());
-            let memory =
-                core::iter::once(&mut *elements).chain(companions.iter_mut().map(|tensor| &mut tensor.elements));
-            for (slot, elements) in targets.iter_mut().zip(memory) {
-                *slot = elements.get_mut(range.clone()).unwrap_or_default();
+            let [first, others @ ..] = &mut targets;
+            *first = elements.get_mut(range.clone()).unwrap_or_default();
+            for (slot, companion) in others.iter_mut().zip(companions.iter_mut()) {
+                *slot = companion.elements.get_mut(range.clone()).unwrap_or_default();
             }
-            let tensors = reads.iter().map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
-            let reads = Stretch::new(tensors, range.len());
-            pass::update(kernel, *uniform, targets, written, reads);
+            let tensor =
+                |slot: usize| reads.get(slot).and_then(|tensor| tensor.elements.get(range.clone())).unwrap_or_default();
+            let reads = Stretch::new(reads.len(), tensor, range.len());
+            pass::update(kernel, *uniform, &mut targets, written, &reads);
         }
         Ok(())
     }

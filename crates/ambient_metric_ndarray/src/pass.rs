@@ -19,11 +19,8 @@ pub(crate) const MAX_OPERANDS: usize = 8;
 /// Each lane then adds 256 numbers, so a block of `f32` of one sign is off by at most 256 · 2⁻²⁴ of itself.
 const BLOCK: usize = 256 * WIDTH;
 
-/// How many sums one pass can take.
-pub(crate) const MAX_SUMS: usize = 16;
-
-/// Chunks whose terms are stored before they are added.
-const BATCH: usize = 8;
+/// How many blocks are read side by side: a processor fetches memory faster in a few streams than in one.
+const STREAMS: usize = 4;
 
 /// Elements of a stretch that is not halved: enough work to be worth handing to another thread.
 const LEAF: usize = 64 * BLOCK;
@@ -42,10 +39,12 @@ pub(crate) struct Stretch<'a, E> {
 }
 
 impl<'a, E: Element> Stretch<'a, E> {
-    pub(crate) fn new(tensors: impl Iterator<Item = &'a [E]>, len: usize) -> Self {
+    /// Of the first `count` tensors, so many elements each.
+    #[inline(always)]
+    pub(crate) fn new(count: usize, tensor: impl Fn(usize) -> &'a [E], len: usize) -> Self {
         let mut operands: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-        for (slot, tensor) in operands.iter_mut().zip(tensors) {
-            *slot = tensor;
+        for (slot, operand) in operands.iter_mut().enumerate().take(count) {
+            *operand = tensor(slot);
         }
         Self { operands, len }
     }
@@ -57,7 +56,11 @@ impl<'a, E: Element> Stretch<'a, E> {
     }
 
     /// The sum of a kernel's output.
+    #[inline]
     pub(crate) fn sum<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
+        if self.len < WIDTH {
+            return self.singles(kernel, uniform, 0);
+        }
         if self.len <= LEAF {
             return Arch::new().dispatch(SumLeaf { stretch: self, kernel, uniform });
         }
@@ -67,25 +70,31 @@ impl<'a, E: Element> Stretch<'a, E> {
         left.plus(right)
     }
 
-    /// The sum over blocks, one after the other.
+    /// The sum of a leaf. Its blocks are read side by side as long as there are enough, then one after the other.
     #[inline(always)]
     fn leaf<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
         let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
-        let mut start = 0;
+        let lanes_uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let run = self.len / (STREAMS * BLOCK) * BLOCK;
+        let (mut start, mut streams) = if run > 0 { (0, STREAMS) } else { (0, 1) };
         while start < self.len {
             let end = (start + BLOCK).min(self.len);
-            total = total.plus(self.part(start, end).block::<K>(kernel, uniform));
+            let blocks: [Self; STREAMS] = from_fn(|stream| self.part(stream * run + start, stream * run + end));
+            total = total.plus(Self::blocks(kernel, lanes_uniform, &blocks, streams));
             start = end;
+            if start == run {
+                (start, streams) = (STREAMS * run, 1);
+            }
         }
-        total
+        total.plus(self.singles(kernel, uniform, self.len / WIDTH * WIDTH))
     }
 
+    /// The sum over the elements from `first` on, one by one.
     #[inline(always)]
-    fn block<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
-        let mut total = if self.len < WIDTH { Bundle::<E::Wide>::zero() } else { self.chunks(kernel, uniform) };
-        let rest = self.len / WIDTH * WIDTH;
+    fn singles<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>, first: usize) -> K::Output<E::Wide> {
         let uniform: K::Uniform<E> = convert(uniform, &mut E::narrow);
-        for index in rest..self.len {
+        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
+        for index in first..self.len {
             let mut tensors = self.operands.iter();
             let input = Bundle::build(&mut || {
                 tensors.next().and_then(|tensor| tensor.get(index)).copied().unwrap_or_else(E::zero)
@@ -95,42 +104,32 @@ impl<'a, E: Element> Stretch<'a, E> {
         total
     }
 
-    /// The sum over all whole chunks of lanes.
+    /// The sum over the whole chunks of the first `streams` blocks, which are of one length.
     #[inline(always)]
-    fn chunks<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
-        let operands = self.operands.map(|operand| operand.as_chunks::<WIDTH>());
-        let slots = <K::Output<Lanes<E>> as Bundle<Lanes<E>>>::LEN.min(MAX_SUMS);
-        let chunks = self.len / WIDTH;
-
-        let lanes_uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-        let mut sums = [[E::zero(); WIDTH]; MAX_SUMS];
-        // Terms are stored before they are added: lanes that were carried around this loop would end up as single numbers.
-        let mut terms = [[[E::zero(); WIDTH]; BATCH]; MAX_SUMS];
-        for first in (0..chunks).step_by(BATCH) {
-            let batch = BATCH.min(chunks - first);
-            for at in 0..batch {
+    fn blocks<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<Lanes<E>>,
+        blocks: &[Self; STREAMS],
+        streams: usize,
+    ) -> K::Output<E::Wide> {
+        let chunks = blocks[0].len / WIDTH;
+        let blocks = blocks.each_ref().map(|block| block.operands.map(|operand| operand.as_chunks::<WIDTH>().0));
+        // Kept in memory, for lanes that were carried around this loop would end up as single numbers.
+        let mut sums = [<K::Output<Lanes<E>> as Bundle<Lanes<E>>>::zero(); STREAMS];
+        for chunk in 0..chunks {
+            for (operands, sum) in blocks.iter().zip(&mut sums).take(streams) {
                 let mut tensors = operands.iter();
-                let input = Bundle::build(&mut || load(tensors.next().and_then(|(chunks, _)| chunks.get(first + at))));
-                let output = kernel.evaluate(lanes_uniform, input);
-                for (slot, terms) in terms.iter_mut().enumerate().take(slots) {
-                    if let Some(lanes) = output.get(slot) {
-                        terms[at] = lanes.0;
-                    }
-                }
-            }
-            for (sum, terms) in sums.iter_mut().zip(&terms).take(slots) {
-                for term in &terms[..batch] {
-                    for (sum, term) in sum.iter_mut().zip(term) {
-                        *sum = *sum + *term;
-                    }
-                }
+                let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
+                *sum = sum.plus(kernel.evaluate(uniform, input));
             }
         }
-        let mut sums = sums.iter();
-        Bundle::build(&mut || {
-            let lanes = sums.next().into_iter().flatten();
-            lanes.fold(E::Wide::zero(), |total, lane| total + lane.widen())
-        })
+        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
+        for sum in sums {
+            total = total.plus(convert(sum, &mut |lanes: Lanes<E>| {
+                lanes.0.into_iter().fold(E::Wide::zero(), |total, lane| total + lane.widen())
+            }));
+        }
+        total
     }
 }
 
@@ -154,13 +153,17 @@ impl<K: Kernel, E: Element> WithSimd for SumLeaf<'_, '_, K, E, K::Uniform<E::Wid
 pub(crate) type Targets<'a, E> = [&'a mut [E]; MAX_OPERANDS];
 
 /// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
+#[inline]
 pub(crate) fn update<K: Kernel, E: Element>(
     kernel: &K,
     uniform: K::Uniform<E::Wide>,
-    mut targets: Targets<'_, E>,
+    targets: &mut Targets<'_, E>,
     written: usize,
-    reads: Stretch<'_, E>,
+    reads: &Stretch<'_, E>,
 ) {
+    if reads.len < WIDTH {
+        return update_singles(kernel, uniform, targets, written, reads, 0);
+    }
     if reads.len <= LEAF {
         return Arch::new().dispatch(UpdateLeaf { kernel, uniform, targets, written, reads });
     }
@@ -172,42 +175,43 @@ pub(crate) fn update<K: Kernel, E: Element>(
         (*left, *right) = take(target).split_at_mut_checked(middle).unwrap_or_default();
     }
     rayon::join(
-        || update(kernel, uniform, left, written, left_reads),
-        || update(kernel, uniform, right, written, right_reads),
+        || update(kernel, uniform, &mut left, written, &left_reads),
+        || update(kernel, uniform, &mut right, written, &right_reads),
     );
 }
 
 /// The update of a leaf; see [`SumLeaf`].
-struct UpdateLeaf<'a, K, E, U> {
+struct UpdateLeaf<'a, 't, 'r, K, E, U> {
     kernel: &'a K,
     uniform: U,
-    targets: Targets<'a, E>,
+    targets: &'a mut Targets<'t, E>,
     written: usize,
-    reads: Stretch<'a, E>,
+    reads: &'a Stretch<'r, E>,
 }
 
-impl<K: Kernel, E: Element> WithSimd for UpdateLeaf<'_, K, E, K::Uniform<E::Wide>> {
+impl<K: Kernel, E: Element> WithSimd for UpdateLeaf<'_, '_, '_, K, E, K::Uniform<E::Wide>> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<V: Simd>(mut self, _vectors: V) {
-        update_leaf(self.kernel, self.uniform, &mut self.targets, self.written, &self.reads);
+    fn with_simd<V: Simd>(self, _vectors: V) {
+        let Self { kernel, uniform, targets, written, reads } = self;
+        let rest = update_chunks(kernel, uniform, targets, written, reads);
+        update_singles(kernel, uniform, targets, written, reads, rest);
     }
 }
 
+/// Updates all whole chunks of lanes, and says where the rest begins.
 #[inline(always)]
-fn update_leaf<K: Kernel, E: Element>(
+fn update_chunks<K: Kernel, E: Element>(
     kernel: &K,
     uniform: K::Uniform<E::Wide>,
     targets: &mut Targets<'_, E>,
     written: usize,
     reads: &Stretch<'_, E>,
-) {
-    let len = reads.len;
-    let chunks = len / WIDTH;
-    let read_chunks = reads.operands.map(|operand| operand.as_chunks::<WIDTH>());
-
-    let lanes_uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+) -> usize {
+    let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+    let chunks = reads.len / WIDTH;
+    let read_chunks = reads.operands.map(|operand| operand.as_chunks::<WIDTH>().0);
     for chunk in 0..chunks {
         let at = chunk * WIDTH;
         let mut slot = 0;
@@ -215,21 +219,33 @@ fn update_leaf<K: Kernel, E: Element>(
             let lanes = if slot < written {
                 load(targets[slot].get(at..at + WIDTH).and_then(|lanes| lanes.first_chunk()))
             } else {
-                load(read_chunks.get(slot - written).and_then(|(chunks, _)| chunks.get(chunk)))
+                load(read_chunks.get(slot - written).and_then(|chunks| chunks.get(chunk)))
             };
             slot += 1;
             lanes
         });
-        let output = kernel.evaluate(lanes_uniform, input);
+        let output = kernel.evaluate(uniform, input);
         for (slot, target) in targets.iter_mut().take(written).enumerate() {
             if let (Some(target), Some(lanes)) = (target.get_mut(at..at + WIDTH), output.get(slot)) {
                 target.copy_from_slice(&lanes.0);
             }
         }
     }
+    chunks * WIDTH
+}
 
+/// Updates the elements from `first` on, one by one.
+#[inline(always)]
+fn update_singles<K: Kernel, E: Element>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    targets: &mut Targets<'_, E>,
+    written: usize,
+    reads: &Stretch<'_, E>,
+    first: usize,
+) {
     let uniform: K::Uniform<E> = convert(uniform, &mut E::narrow);
-    for index in chunks * WIDTH..len {
+    for index in first..reads.len {
         let mut slot = 0;
         let input = Bundle::build(&mut || {
             let operand = if slot < written {
