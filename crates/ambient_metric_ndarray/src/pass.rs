@@ -16,14 +16,15 @@ pub(crate) const MAX_OPERANDS: usize = 8;
 
 /// Elements whose sum is kept in the stored type; sums of blocks are added in the wide type.
 ///
-/// Each lane then adds 256 numbers, so a block of `f32` of one sign is off by at most 256 · 2⁻²⁴ of itself.
-const BLOCK: usize = 256 * WIDTH;
+/// Each lane then adds 256 numbers, so a block of `f32` of one sign is off by at most 256 · 2⁻²⁴ of itself. Under Miri, which is slow,
+/// blocks are short, so that every path is reached by short stretches.
+const BLOCK: usize = if cfg!(miri) { 2 * WIDTH } else { 256 * WIDTH };
 
 /// How many blocks are read side by side: a processor fetches memory faster in a few streams than in one.
 const STREAMS: usize = 4;
 
 /// Elements of a stretch that is not halved: enough work to be worth handing to another thread.
-const LEAF: usize = 64 * BLOCK;
+const LEAF: usize = if cfg!(miri) { 10 * BLOCK } else { 64 * BLOCK };
 
 /// Where a stretch is halved: at a block, and by its length alone, so that the order of all additions is the same for every number of
 /// threads.
