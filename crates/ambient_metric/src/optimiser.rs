@@ -317,7 +317,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
             };
             let outcome = rule.damp(inputs, memory[rates.pool], sums);
             self.passes[group] = Pass { corrections: self.corrections[group], multipliers: outcome.factors };
-            self.memory[rates.pool] = outcome.memory;
+            self.memory[rates.pool] = Bundle::<S>::map(outcome.memory, flush);
             self.reports[group] = Report {
                 squared_length: outcome.report.squared_length,
                 averaged: outcome.report.averaged,
@@ -335,6 +335,13 @@ impl<R: Rule, S: Element> Acts<R, S> {
         named_finite::<S, _>(&self.passes, "multiplier", |value| E::narrow(value).is_finite())?;
         named_finite::<S, _>(&self.memory, "memory", Element::is_finite)
     }
+}
+
+/// Zero for a number so small that processors compute with it a hundred times slower: after some thousand steps the powers of bias
+/// corrections, which by then count for nothing, would be such numbers for good.
+#[inline]
+fn flush<S: Element>(value: S) -> S {
+    if value.to_f64().abs() < f64::MIN_POSITIVE { S::zero() } else { value }
 }
 
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {

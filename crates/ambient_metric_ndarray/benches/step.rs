@@ -34,8 +34,9 @@ fn by_hand(bencher: Bencher<'_, '_>, len: usize) {
     let (mut v, mut mu_t, mut beta_t) = (0.0, 1.0, 1.0);
     bencher.bench_local(|| {
         let gradient = black_box(&gradient);
-        mu_t *= MU;
-        beta_t *= BETA;
+        // Powers that have become subnormal would slow the loop down for good.
+        mu_t = if mu_t < f64::MIN_POSITIVE { 0.0 } else { mu_t * MU };
+        beta_t = if beta_t < f64::MIN_POSITIVE { 0.0 } else { beta_t * BETA };
         let s = XI * gradient.iter().map(|l| l * l).sum::<f64>();
         v = BETA * v + (1.0 - BETA) * s;
         let r = 1.0 / (1.0 + v / (1.0 - beta_t));

@@ -1,4 +1,4 @@
-//! Passes: a kernel run over a stretch of memory, summing or storing what it returns.
+//! Passes: a kernel run over a stretch of memory, chunk of lanes after chunk, summing or storing what it returns.
 //!
 //! Here is all that knows how the CPU does it; [`Parameters`](crate::Parameters) says over which memory. A long stretch is halved until
 //! it is a leaf; halves may run on two threads, and a leaf runs with the vectors that the processor has.
@@ -14,59 +14,55 @@ use crate::lanes::{Lanes, WIDTH};
 /// How many tensors one pass can read.
 pub(crate) const MAX_OPERANDS: usize = 8;
 
-/// Elements whose sum is kept in the stored type; sums of blocks are added in the wide type.
+/// Chunks whose sum is kept in the stored type; sums of blocks are added in the wide type.
 ///
 /// Each lane then adds 256 numbers, so a block of `f32` of one sign is off by at most 256 · 2⁻²⁴ of itself. Under Miri, which is slow,
 /// blocks are short, so that every path is reached by short stretches.
-const BLOCK: usize = if cfg!(miri) { 2 * WIDTH } else { 256 * WIDTH };
+const BLOCK: usize = if cfg!(miri) { 2 } else { 256 };
 
 /// How many blocks are read side by side: a processor fetches memory faster in a few streams than in one.
 const STREAMS: usize = 4;
 
-/// Elements of a stretch that is not halved: enough work to be worth handing to another thread.
+/// Chunks of a stretch that is not halved: enough work to be worth handing to another thread.
 const LEAF: usize = if cfg!(miri) { 10 * BLOCK } else { 64 * BLOCK };
 
 /// Where a stretch is halved: at a block, and by its length alone, so that the order of all additions is the same for every number of
 /// threads.
-fn half(len: usize) -> usize {
-    (len / 2).next_multiple_of(BLOCK)
+fn half(chunks: usize) -> usize {
+    (chunks / 2).next_multiple_of(BLOCK)
 }
 
-/// The memory that a pass reads: one stretch per tensor, all of one length.
+/// The memory that a pass reads: as many chunks of every tensor.
 #[derive(Clone, Copy)]
 pub(crate) struct Stretch<'a, E> {
-    operands: [&'a [E]; MAX_OPERANDS],
-    len: usize,
+    operands: [&'a [[E; WIDTH]]; MAX_OPERANDS],
+    chunks: usize,
 }
 
 impl<'a, E: Element> Stretch<'a, E> {
-    /// Of the first `count` tensors, so many elements each.
+    /// Of the first `count` tensors, so many chunks each.
     #[inline(always)]
-    pub(crate) fn new(count: usize, tensor: impl Fn(usize) -> &'a [E], len: usize) -> Self {
-        let mut operands: [&[E]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+    pub(crate) fn new(count: usize, tensor: impl Fn(usize) -> &'a [E], chunks: usize) -> Self {
+        let mut operands: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
         for (slot, operand) in operands.iter_mut().enumerate().take(count) {
-            *operand = tensor(slot);
+            *operand = tensor(slot).as_chunks().0;
         }
-        Self { operands, len }
+        Self { operands, chunks }
     }
 
-    /// The elements in a range; tensors that are not there stay empty.
+    /// The chunks in a range; tensors that are not there stay empty.
     #[inline(always)]
     fn part(&self, start: usize, end: usize) -> Self {
-        Self { operands: self.operands.map(|operand| operand.get(start..end).unwrap_or_default()), len: end - start }
+        Self { operands: self.operands.map(|operand| operand.get(start..end).unwrap_or_default()), chunks: end - start }
     }
 
     /// The sum of a kernel's output.
-    #[inline]
     pub(crate) fn sum<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
-        if self.len < WIDTH {
-            return self.singles(kernel, uniform, 0);
-        }
-        if self.len <= LEAF {
+        if self.chunks <= LEAF {
             return Arch::new().dispatch(SumLeaf { stretch: self, kernel, uniform });
         }
-        let middle = half(self.len);
-        let (left, right) = (self.part(0, middle), self.part(middle, self.len));
+        let middle = half(self.chunks);
+        let (left, right) = (self.part(0, middle), self.part(middle, self.chunks));
         let (left, right) = rayon::join(|| left.sum(kernel, uniform), || right.sum(kernel, uniform));
         left.plus(right)
     }
@@ -74,38 +70,23 @@ impl<'a, E: Element> Stretch<'a, E> {
     /// The sum of a leaf. Its blocks are read side by side as long as there are enough, then one after the other.
     #[inline(always)]
     fn leaf<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
-        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
-        let lanes_uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-        let run = self.len / (STREAMS * BLOCK) * BLOCK;
+        let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let run = self.chunks / (STREAMS * BLOCK) * BLOCK;
         let (mut start, mut streams) = if run > 0 { (0, STREAMS) } else { (0, 1) };
-        while start < self.len {
-            let end = (start + BLOCK).min(self.len);
+        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
+        while start < self.chunks {
+            let end = (start + BLOCK).min(self.chunks);
             let blocks: [Self; STREAMS] = from_fn(|stream| self.part(stream * run + start, stream * run + end));
-            total = total.plus(Self::blocks(kernel, lanes_uniform, &blocks, streams));
+            total = total.plus(Self::blocks(kernel, uniform, &blocks, streams));
             start = end;
             if start == run {
                 (start, streams) = (STREAMS * run, 1);
             }
         }
-        total.plus(self.singles(kernel, uniform, self.len / WIDTH * WIDTH))
-    }
-
-    /// The sum over the elements from `first` on, one by one.
-    #[inline(always)]
-    fn singles<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>, first: usize) -> K::Output<E::Wide> {
-        let uniform: K::Uniform<E> = convert(uniform, &mut E::narrow);
-        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
-        for index in first..self.len {
-            let mut tensors = self.operands.iter();
-            let input = Bundle::build(&mut || {
-                tensors.next().and_then(|tensor| tensor.get(index)).copied().unwrap_or_else(E::zero)
-            });
-            total = total.plus(convert(kernel.evaluate(uniform, input), &mut E::widen));
-        }
         total
     }
 
-    /// The sum over the whole chunks of the first `streams` blocks, which are of one length.
+    /// The sum over the first `streams` blocks, which are of one length.
     #[inline(always)]
     fn blocks<K: Kernel>(
         kernel: &K,
@@ -113,13 +94,11 @@ impl<'a, E: Element> Stretch<'a, E> {
         blocks: &[Self; STREAMS],
         streams: usize,
     ) -> K::Output<E::Wide> {
-        let chunks = blocks[0].len / WIDTH;
-        let blocks = blocks.each_ref().map(|block| block.operands.map(|operand| operand.as_chunks::<WIDTH>().0));
         // Kept in memory, for lanes that were carried around this loop would end up as single numbers.
         let mut sums = [<K::Output<Lanes<E>> as Bundle<Lanes<E>>>::zero(); STREAMS];
-        for chunk in 0..chunks {
-            for (operands, sum) in blocks.iter().zip(&mut sums).take(streams) {
-                let mut tensors = operands.iter();
+        for chunk in 0..blocks[0].chunks {
+            for (block, sum) in blocks.iter().zip(&mut sums).take(streams) {
+                let mut tensors = block.operands.iter();
                 let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
                 *sum = sum.plus(kernel.evaluate(uniform, input));
             }
@@ -151,10 +130,9 @@ impl<K: Kernel, E: Element> WithSimd for SumLeaf<'_, '_, K, E, K::Uniform<E::Wid
 }
 
 /// The memory that a pass writes: as many stretches as it has targets, the rest empty.
-pub(crate) type Targets<'a, E> = [&'a mut [E]; MAX_OPERANDS];
+pub(crate) type Targets<'a, E> = [&'a mut [[E; WIDTH]]; MAX_OPERANDS];
 
 /// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
-#[inline]
 pub(crate) fn update<K: Kernel, E: Element>(
     kernel: &K,
     uniform: K::Uniform<E::Wide>,
@@ -162,16 +140,13 @@ pub(crate) fn update<K: Kernel, E: Element>(
     written: usize,
     reads: &Stretch<'_, E>,
 ) {
-    if reads.len < WIDTH {
-        return update_singles(kernel, uniform, targets, written, reads, 0);
-    }
-    if reads.len <= LEAF {
+    if reads.chunks <= LEAF {
         return Arch::new().dispatch(UpdateLeaf { kernel, uniform, targets, written, reads });
     }
-    let middle = half(reads.len);
-    let (left_reads, right_reads) = (reads.part(0, middle), reads.part(middle, reads.len));
-    let mut left: Targets<'_, E> = from_fn(|_| <&mut [E]>::default());
-    let mut right: Targets<'_, E> = from_fn(|_| <&mut [E]>::default());
+    let middle = half(reads.chunks);
+    let (left_reads, right_reads) = (reads.part(0, middle), reads.part(middle, reads.chunks));
+    let mut left: Targets<'_, E> = from_fn(|_| <&mut [[E; WIDTH]]>::default());
+    let mut right: Targets<'_, E> = from_fn(|_| <&mut [[E; WIDTH]]>::default());
     for ((target, left), right) in targets.iter_mut().zip(&mut left).zip(&mut right).take(written) {
         (*left, *right) = take(target).split_at_mut_checked(middle).unwrap_or_default();
     }
@@ -196,71 +171,24 @@ impl<K: Kernel, E: Element> WithSimd for UpdateLeaf<'_, '_, '_, K, E, K::Uniform
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, targets, written, reads } = self;
-        let rest = update_chunks(kernel, uniform, targets, written, reads);
-        update_singles(kernel, uniform, targets, written, reads, rest);
-    }
-}
-
-/// Updates all whole chunks of lanes, and says where the rest begins.
-#[inline(always)]
-fn update_chunks<K: Kernel, E: Element>(
-    kernel: &K,
-    uniform: K::Uniform<E::Wide>,
-    targets: &mut Targets<'_, E>,
-    written: usize,
-    reads: &Stretch<'_, E>,
-) -> usize {
-    let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-    let chunks = reads.len / WIDTH;
-    let read_chunks = reads.operands.map(|operand| operand.as_chunks::<WIDTH>().0);
-    for chunk in 0..chunks {
-        let at = chunk * WIDTH;
-        let mut slot = 0;
-        let input = Bundle::build(&mut || {
-            let lanes = if slot < written {
-                load(targets[slot].get(at..at + WIDTH).and_then(|lanes| lanes.first_chunk()))
-            } else {
-                load(read_chunks.get(slot - written).and_then(|chunks| chunks.get(chunk)))
-            };
-            slot += 1;
-            lanes
-        });
-        let output = kernel.evaluate(uniform, input);
-        for (slot, target) in targets.iter_mut().take(written).enumerate() {
-            if let (Some(target), Some(lanes)) = (target.get_mut(at..at + WIDTH), output.get(slot)) {
-                target.copy_from_slice(&lanes.0);
-            }
-        }
-    }
-    chunks * WIDTH
-}
-
-/// Updates the elements from `first` on, one by one.
-#[inline(always)]
-fn update_singles<K: Kernel, E: Element>(
-    kernel: &K,
-    uniform: K::Uniform<E::Wide>,
-    targets: &mut Targets<'_, E>,
-    written: usize,
-    reads: &Stretch<'_, E>,
-    first: usize,
-) {
-    let uniform: K::Uniform<E> = convert(uniform, &mut E::narrow);
-    for index in first..reads.len {
-        let mut slot = 0;
-        let input = Bundle::build(&mut || {
-            let operand = if slot < written {
-                targets[slot].get(index)
-            } else {
-                reads.operands.get(slot - written).and_then(|operand| operand.get(index))
-            };
-            slot += 1;
-            operand.copied().unwrap_or_else(E::zero)
-        });
-        let output: K::Output<E> = kernel.evaluate(uniform, input);
-        for (slot, target) in targets.iter_mut().take(written).enumerate() {
-            if let (Some(target), Some(value)) = (target.get_mut(index), output.get(slot)) {
-                *target = value;
+        let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let operands = reads.operands;
+        for chunk in 0..reads.chunks {
+            let mut slot = 0;
+            let input = Bundle::build(&mut || {
+                let lanes = if slot < written {
+                    load(targets[slot].get(chunk))
+                } else {
+                    load(operands.get(slot - written).and_then(|chunks| chunks.get(chunk)))
+                };
+                slot += 1;
+                lanes
+            });
+            let output = kernel.evaluate(uniform, input);
+            for (slot, target) in targets.iter_mut().take(written).enumerate() {
+                if let (Some(target), Some(lanes)) = (target.get_mut(chunk), output.get(slot)) {
+                    *target = lanes.0;
+                }
             }
         }
     }
