@@ -374,6 +374,7 @@ impl<R: Rule> Kernel for Rehearsal<'_, R> {
     type Input<S: Real> = Coordinate<S, R::State<S>, S>;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> S {
         Advance(self.0).evaluate(uniform, at).iter().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
     }

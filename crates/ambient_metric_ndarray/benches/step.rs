@@ -24,11 +24,11 @@ fn step<R: Rule>(bencher: Bencher<'_, '_>, rule: R, tensors: usize, each: usize)
     let mut theta = Parameters::new((0..tensors).map(array)).expect("the names differ");
     let gradient = Covector(theta.clone());
     let mut optimiser = Configuration::new(rule, ETA).build(&theta).expect("the constants are in range");
-    bencher.bench_local(|| optimiser.step(&mut theta, black_box(&gradient), 1.0));
+    bencher.bench_local(|| optimiser.step(&mut theta, black_box(&gradient), 1.0).expect("the gradient is finite"));
 }
 
 /// The arithmetic of a Euclidean step, by hand.
-#[divan::bench(args = [2, 10, 1000])]
+#[divan::bench(args = [2, 10, 1000], sample_size = 1000)]
 fn by_hand(bencher: Bencher<'_, '_>, len: usize) {
     let (mut theta, mut m, gradient) = (vec![0.5; len], vec![0.0; len], vec![0.5; len]);
     let (mut v, mut mu_t, mut beta_t) = (0.0, 1.0, 1.0);
@@ -49,12 +49,12 @@ fn by_hand(bencher: Bencher<'_, '_>, len: usize) {
     });
 }
 
-#[divan::bench(args = [2, 10, 1000])]
+#[divan::bench(args = [2, 10, 1000], sample_size = 1000)]
 fn euclidean(bencher: Bencher<'_, '_>, len: usize) {
     step(bencher, rules::euclidean(XI, MU, BETA), 1, len);
 }
 
-#[divan::bench(args = [2, 10, 1000])]
+#[divan::bench(args = [2, 10, 1000], sample_size = 1000)]
 fn rmsprop(bencher: Bencher<'_, '_>, len: usize) {
     step(bencher, rules::rmsprop(XI, MU, BETA, RmsProp::default()), 1, len);
 }
