@@ -1,5 +1,7 @@
 //! The layout of a parameter space: which named parts it has, and the shape of each.
 
+use std::sync::Arc;
+
 use crate::error::Error;
 
 /// One named tensor of a parameter space.
@@ -46,7 +48,8 @@ impl Part {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    parts: Vec<Part>,
+    /// Shared by clones, so that comparing layouts in a step costs nothing.
+    parts: Arc<[Part]>,
 }
 
 impl Layout {
@@ -65,7 +68,7 @@ impl Layout {
                 return Err(Error::DuplicateParameter { name: (*a).to_owned() });
             }
         }
-        Ok(Self { parts })
+        Ok(Self { parts: parts.into() })
     }
 
     /// The layout of a single tensor.
@@ -75,7 +78,7 @@ impl Layout {
     /// ```
     #[must_use]
     pub fn single(name: impl Into<String>, shape: Vec<usize>) -> Self {
-        Self { parts: vec![Part { name: name.into(), shape }] }
+        Self { parts: [Part { name: name.into(), shape }].into() }
     }
 
     /// The parts, in order.
@@ -101,11 +104,17 @@ impl Layout {
     /// # Errors
     ///
     /// [`Error::MissingParameter`], [`Error::UnknownParameter`] or [`Error::Shape`], naming the first part that differs.
+    #[inline]
     pub fn check(&self, other: &Self) -> Result<(), Error> {
-        if core::ptr::eq(self, other) || self == other {
+        if Arc::ptr_eq(&self.parts, &other.parts) { Ok(()) } else { self.compare(other) }
+    }
+
+    /// The check of layouts that were made apart.
+    fn compare(&self, other: &Self) -> Result<(), Error> {
+        if self == other {
             return Ok(());
         }
-        for part in &self.parts {
+        for part in self.parts() {
             match other.parts.iter().find(|candidate| candidate.name == part.name) {
                 None => return Err(Error::MissingParameter { name: part.name.clone(), shape: part.shape.clone() }),
                 Some(found) if found.shape != part.shape => {
@@ -139,7 +148,7 @@ mod tests {
     }
 
     fn layout(parts: &[Part]) -> Layout {
-        Layout { parts: parts.to_vec() }
+        Layout { parts: parts.into() }
     }
 
     proptest! {

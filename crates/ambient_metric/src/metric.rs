@@ -690,6 +690,7 @@ impl<M: DiagonalMetric> Kernel for Observe<'_, M> {
     type Input<S: Real> = Seeing<M::State<S>, S>;
     type Output<S: Real> = M::State<S>;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
         self.0.observe(input.state, input.gradient)
     }
@@ -703,6 +704,7 @@ impl<M: DiagonalMetric> Kernel for Raise<'_, M> {
     type Input<S: Real> = WithState<S, M::State<S>>;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
         self.0.inverse(input.state.map(|slot| slot * correction)) * input.component
     }
@@ -716,6 +718,7 @@ impl<M: DiagonalMetric> Kernel for Lower<'_, M> {
     type Input<S: Real> = WithState<S, M::State<S>>;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
         input.component / self.0.inverse(input.state.map(|slot| slot * correction))
     }
@@ -729,6 +732,7 @@ impl<M: DiagonalMetric> Kernel for LogDeterminant<'_, M> {
     type Input<S: Real> = M::State<S>;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, correction: S, state: M::State<S>) -> S {
         -self.0.inverse(state.map(|slot| slot * correction)).ln()
     }

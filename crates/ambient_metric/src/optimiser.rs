@@ -393,7 +393,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
             };
             let outcome = rule.damp(inputs, memory[rates.pool], Totals { pool, group: self.measured[group].rule });
             self.passes[group] = Pass { corrections: self.corrections[group], multipliers: outcome.factors };
-            self.memory[rates.pool] = outcome.memory;
+            self.memory[rates.pool] = Bundle::<S>::map(outcome.memory, flush);
             let damping = outcome.report;
             self.reports[group] = Report {
                 squared_length: damping.squared_length,
@@ -440,6 +440,13 @@ fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> 
     B::build(&mut || numbers.next().map_or_else(S::zero, &convert))
 }
 
+/// Zero for a number so small that processors compute with it a hundred times slower: after some thousand steps the powers of bias
+/// corrections, which by then count for nothing, would be such numbers for good.
+#[inline]
+fn flush<S: Element>(value: S) -> S {
+    if value.to_f64().abs() < f64::MIN_POSITIVE { S::zero() } else { value }
+}
+
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
     bundle.scalars().all(Element::is_finite)
 }
@@ -470,6 +477,7 @@ impl<R: Rule> Kernel for Rehearsal<'_, R> {
     type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> S {
         Advance(self.0).evaluate(uniform, at).scalars().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
     }

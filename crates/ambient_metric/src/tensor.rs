@@ -267,6 +267,7 @@ impl Kernel for Product {
     type Input<S: Real> = [S; 2];
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, (): (), [x, y]: [S; 2]) -> S {
         x * y
     }
@@ -280,6 +281,7 @@ impl Kernel for AddScaled {
     type Input<S: Real> = [S; 2];
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, scale: S, [target, other]: [S; 2]) -> S {
         target + scale * other
     }
@@ -293,6 +295,7 @@ impl Kernel for Scale {
     type Input<S: Real> = S;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, scale: S, x: S) -> S {
         scale * x
     }
@@ -320,6 +323,7 @@ impl Kernel for Probe {
     type Input<S: Real> = S;
     type Output<S: Real> = S;
 
+    #[inline(always)]
     fn evaluate<S: Real>(&self, (): (), gradient: S) -> S {
         S::zero() * gradient
     }

@@ -331,7 +331,7 @@ struct Step {
     )]
     rules: Vec<String>,
     /// How many rounds the medians are taken over.
-    #[arg(long, value_name = "COUNT", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rounds: u32,
     /// The device, by a part of its name [default: that of `WGPU_ADAPTER_NAME`, else the most capable one]
     #[arg(long, value_name = "NAME")]

@@ -5,10 +5,13 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Separable, Tensor, Uniforms, Wide};
+use ambient_metric::{
+    Bundle, Element, Error, Kernel, Layout, Operands, Part, Separable, Tensor, Uniforms, Wide, convert,
+};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
-use crate::pass::{self, MAX_OPERANDS, MAX_SUMS, Stretch};
+use crate::lanes::WIDTH;
+use crate::pass::{self, MAX_OPERANDS, Stretch, Targets};
 
 /// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
 ///
@@ -276,20 +279,30 @@ impl<E: Element> Tensor for Parameters<E> {
         totals: &mut [K::Output<Wide<Self>>],
     ) -> Result<(), Error> {
         operands.check::<K>()?;
-        check_operands(1 + operands.companions.len() + operands.reads.len())?;
-        let sums = <K::Output<E> as Bundle<E>>::LEN;
-        if sums > MAX_SUMS {
-            return Err(Error::TooMany { what: "sums", found: sums, limit: MAX_SUMS });
-        }
+        let count = <K::Input<E> as Bundle<E>>::LEN;
+        check_operands(count)?;
         totals.fill(Bundle::<Wide<Self>>::zero());
-        for (group, range) in operands.target.space.stretches(uniforms) {
-            let tensors = core::iter::once(operands.target)
-                .chain(operands.companions)
-                .chain(operands.reads.iter().copied())
-                .map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
-            let stretch = Stretch::new(tensors, range.len());
-            if let (Some(uniform), Some(total)) = (uniforms.groups.get(group), totals.get_mut(group)) {
-                *total = total.plus(stretch.sum(kernel, *uniform));
+        let Operands { target, companions, reads } = operands;
+        for (group, range) in target.space.stretches(uniforms) {
+            let (Some(uniform), Some(total)) = (uniforms.groups.get(group), totals.get_mut(group)) else { continue };
+            let tensor = |slot: usize| {
+                let companion = || companions.get(slot.wrapping_sub(1));
+                let read = || reads.get(slot.wrapping_sub(1 + companions.len())).copied();
+                let tensor = if slot == 0 { Some(target) } else { companion().or_else(read) };
+                tensor.map(|tensor| tensor.elements.as_slice()).unwrap_or_default()
+            };
+            let (whole, rest) = in_chunks(range);
+            if !whole.is_empty() {
+                let tensor = |slot| tensor(slot).get(whole.clone()).unwrap_or_default();
+                *total = total.plus(Stretch::new(count, tensor, whole.len() / WIDTH).sum(kernel, *uniform));
+            }
+            let uniform: K::Uniform<E> = convert(*uniform, &mut E::narrow);
+            for index in rest {
+                let mut slots = 0..count;
+                let input = Bundle::build(&mut || {
+                    slots.next().and_then(|slot| tensor(slot).get(index)).copied().unwrap_or_else(E::zero)
+                });
+                *total = total.plus(convert(kernel.evaluate(uniform, input), &mut E::widen));
             }
         }
         Ok(())
@@ -308,15 +321,42 @@ impl<E: Element> Tensor for Parameters<E> {
         let Self { space, elements } = target;
         for (group, range) in space.stretches(uniforms) {
             let Some(uniform) = uniforms.groups.get(group) else { continue };
-            let mut targets: [&mut [E]; MAX_OPERANDS] = core::array::from_fn(|_| <&mut [E]>::default());
-            let memory =
-                core::iter::once(&mut *elements).chain(companions.iter_mut().map(|tensor| &mut tensor.elements));
-            for (slot, elements) in targets.iter_mut().zip(memory) {
-                *slot = elements.get_mut(range.clone()).unwrap_or_default();
+            let (whole, rest) = in_chunks(range);
+            if !whole.is_empty() {
+                let mut targets: Targets<'_, E> = core::array::from_fn(|_| <&mut [[E; WIDTH]]>::default());
+                let memory =
+                    core::iter::once(&mut *elements).chain(companions.iter_mut().map(|tensor| &mut tensor.elements));
+                for (target, elements) in targets.iter_mut().zip(memory) {
+                    *target = elements.get_mut(whole.clone()).unwrap_or_default().as_chunks_mut().0;
+                }
+                let tensor = |slot: usize| {
+                    reads.get(slot).and_then(|tensor| tensor.elements.get(whole.clone())).unwrap_or_default()
+                };
+                let reads = Stretch::new(reads.len(), tensor, whole.len() / WIDTH);
+                pass::update(kernel, *uniform, &mut targets, written, &reads);
             }
-            let tensors = reads.iter().map(|tensor| tensor.elements.get(range.clone()).unwrap_or_default());
-            let reads = Stretch::new(tensors, range.len());
-            pass::update(kernel, *uniform, targets, written, reads);
+            let uniform: K::Uniform<E> = convert(*uniform, &mut E::narrow);
+            for index in rest {
+                let mut slot = 0_usize;
+                let input = Bundle::build(&mut || {
+                    let element = match slot.checked_sub(written) {
+                        Some(read) => reads.get(read).and_then(|tensor| tensor.elements.get(index)),
+                        None if slot == 0 => elements.get(index),
+                        None => companions.get(slot - 1).and_then(|tensor| tensor.elements.get(index)),
+                    };
+                    slot += 1;
+                    element.copied().unwrap_or_else(E::zero)
+                });
+                let output: K::Output<E> = kernel.evaluate(uniform, input);
+                if let (Some(element), Some(value)) = (elements.get_mut(index), output.get(0)) {
+                    *element = value;
+                }
+                for (slot, companion) in companions.iter_mut().enumerate() {
+                    if let (Some(element), Some(value)) = (companion.elements.get_mut(index), output.get(slot + 1)) {
+                        *element = value;
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -337,6 +377,12 @@ impl<E: Element> Separable for Parameters<E> {
         }
         Ok(Self { space: Arc::new(Space::new(Layout::new(selected)?)), elements })
     }
+}
+
+/// A range cut in two: what is whole chunks of lanes from its start on, and the rest.
+fn in_chunks(range: Range<usize>) -> (Range<usize>, Range<usize>) {
+    let middle = range.start + range.len() / WIDTH * WIDTH;
+    (range.start..middle, middle..range.end)
 }
 
 /// Accepts as many operands as a pass can hold.

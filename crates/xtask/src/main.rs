@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask test`, `lint`, `prove`, `math` and `doc`.
+//! Developer commands: `cargo xtask test`, `lint`, `prove`, `miri`, `math` and `doc`.
 
 mod failure;
 mod lint;
 mod math;
+mod miri;
 mod prove;
 mod scratch;
 mod steps;
@@ -36,6 +37,8 @@ enum Command {
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         cases: u32,
     },
+    /// Run the passes of the CPU backend under Miri (needs `rustup toolchain install nightly --component miri`).
+    Miri,
     /// Render the formulas of the documentation from their LaTeX sources.
     Math,
     /// Build the documentation.
@@ -58,6 +61,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Test => test::run(&steps)?,
         Command::Lint => lint::run(&steps)?,
         Command::Prove { cases } => prove::run(&steps, *cases)?,
+        Command::Miri => miri::run(&steps)?,
         Command::Math => math::render(&steps)?,
         Command::Doc => {
             system_packages::install(&steps)?;

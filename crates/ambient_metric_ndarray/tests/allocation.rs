@@ -1,0 +1,36 @@
+//! What a step allocates: nothing after the first, whatever the problem's size on one thread.
+
+#![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
+
+use ambient_metric::{Configuration, Covector, RmsProp, Rule, rules};
+use ambient_metric_ndarray::Parameters;
+use ndarray::Array1;
+
+/// How often a hundred steps after the first ask for memory, with so many tensors of so many elements.
+fn allocations<R: Rule>(rule: R, tensors: usize, each: usize) -> u64 {
+    let array = |index: usize| (format!("{index:03}"), Array1::from_elem(each, 0.5_f64).into_dyn());
+    let mut theta = Parameters::new((0..tensors).map(array)).expect("the names differ");
+    let gradient = Covector(Parameters::new((0..tensors).map(array)).expect("the names differ"));
+    let mut optimiser = Configuration::new(rule, 1e-3).build(&theta).expect("the constants are in range");
+    let mut step = || {
+        optimiser.step(&mut theta, &gradient, 1.5).expect("the gradient is finite");
+    };
+    step();
+    allocation_counter::measure(|| (0..100).for_each(|_| step())).count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1.0_f64))));
+    assert_eq!(counted.count_total, 1);
+}
+
+#[test]
+fn a_step_after_the_first_allocates_nothing() {
+    for (tensors, each) in [(1, 2), (1, 10), (1, 1000), (3, 5), (200, 1000)] {
+        assert_eq!(allocations(rules::sgd(0.9), tensors, each), 0, "sgd, {tensors} of {each}");
+        assert_eq!(allocations(rules::euclidean(0.1, 0.9, 0.8), tensors, each), 0, "euclidean, {tensors} of {each}");
+        let rmsprop = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+        assert_eq!(allocations(rmsprop, tensors, each), 0, "rmsprop, {tensors} of {each}");
+    }
+}
