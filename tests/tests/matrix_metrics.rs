@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    BaseMetric, Covector, Dense, Element, Ema, Error, Euclidean, EveryMatrix, Group, HiddenMatrices, Identity,
-    Kronecker, Log, MatrixPart, MetricConfiguration, MetricDescent, Muon, Named, Nesterov, NewtonSchulz, NoMomentum,
-    Part, Polar, Remembering, RmsProp, Route, Routed, Tensor, Vector, Width,
+    BaseMetric, Configuration, Covector, Dense, Element, Ema, Error, Euclidean, EveryMatrix, Group, HiddenMatrices,
+    Identity, Kronecker, Log, MatrixPart, MetricDescent, Muon, Named, Nesterov, NewtonSchulz, NoMomentum, Part, Polar,
+    Remembering, RmsProp, Route, Routed, Tensor, Vector, Width,
 };
 use ambient_metric_conformance::{Reference, conformance_base_metric};
 use ambient_metric_ndarray::{HostMatrix, Parameters};
@@ -218,7 +218,7 @@ fn muon_with_nadam_for_vectors_takes_the_steps_of_the_textbook() {
     let mut b = Array1::from_shape_fn(biases, |i| i as f64 * 0.1);
     let mut theta = space(w.clone(), b.clone());
     let configuration =
-        MetricConfiguration::new(rule, ETA).weight_decay(DECAY).group(Group::new("b", ["b"]).weight_decay(0.0));
+        Configuration::new(rule, ETA).weight_decay(DECAY).group(Group::new("b", ["b"]).weight_decay(0.0));
     let mut optimiser = configuration.build(&theta).unwrap();
 
     let (mut m, mut of_b, mut squares) =
@@ -312,9 +312,9 @@ proptest! {
             let rule = |xi| MetricDescent::new(metric, Log, xi, Ema(0.5)).beta(0.5);
             let mut theta = tensor(&[1.0; 10])?;
             let (mut first, mut second) = (theta.clone(), theta.clone());
-            let mut optimiser = MetricConfiguration::new(rule(0.3), 0.1).build(&theta)?;
-            let mut of_taken = MetricConfiguration::new(MetricDescent::new(taken, Log, 0.3, Ema(0.5)).beta(0.5), 0.1).build(&theta)?;
-            let mut of_rest = MetricConfiguration::new(MetricDescent::new(rest, Log, 0.3, Ema(0.5)).beta(0.5), 0.1).build(&theta)?;
+            let mut optimiser = Configuration::new(rule(0.3), 0.1).build(&theta)?;
+            let mut of_taken = Configuration::new(MetricDescent::new(taken, Log, 0.3, Ema(0.5)).beta(0.5), 0.1).build(&theta)?;
+            let mut of_rest = Configuration::new(MetricDescent::new(rest, Log, 0.3, Ema(0.5)).beta(0.5), 0.1).build(&theta)?;
             for gradient in gradients {
                 let gradient = Covector(tensor(gradient)?);
                 let report = optimiser.step(&mut theta, &gradient, 2.0)?;

@@ -6,8 +6,8 @@
 use ambient_metric::{
     Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Configuration, Coupling, Covector, Damped,
     Dense, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, Exact as FullInverse, Given, Group, HeavyBall,
-    Height, Identity, Induced, Kronecker, Log, MetricConfiguration, MetricDescent, Momentum, Muon, Nesterov,
-    NoMomentum, Part, Placement, RmsProp, Sqrt, Vector,
+    Height, Identity, Induced, Kronecker, Log, MetricDescent, Momentum, Muon, Nesterov, NoMomentum, Part, Placement,
+    RmsProp, Sqrt, Vector,
 };
 use ambient_metric_conformance::{
     Exact, Fraction, Matrix, Reference, Trajectory, compensated_sum, fractions, positive_fractions, trajectories,
@@ -46,7 +46,7 @@ fn whole<M: DiagonalMetric, E: Embedding, P: Placement, Q: Momentum>(
     run: &Trajectory,
 ) -> Result<Vec<Space>, Error> {
     let mut theta = Space::new(run.parts(&run.theta))?;
-    let mut optimiser = MetricConfiguration::new(rule, 0.1).weight_decay(0.25).build(&theta)?;
+    let mut optimiser = Configuration::new(rule, 0.1).weight_decay(0.25).build(&theta)?;
     let step = |(gradient, &loss): (&Vec<f64>, &f64)| {
         optimiser.step(&mut theta, &Covector(Space::new(run.parts(gradient))?), loss)?;
         Ok(theta.clone())
@@ -197,7 +197,7 @@ fn change<const K: usize, E: Embedding, P: Placement, C: Coupling>(
 ) -> Result<(Vec<Exact>, Exact), Error> {
     let before = exact(&point.theta);
     let mut theta = Reference::vector(before.iter().copied());
-    let mut optimiser = MetricConfiguration::new(rule, LEARNING_RATE).build(&theta)?;
+    let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
     if let Some(given) = given {
         optimiser.write_coupling(&[&Reference::vector(given.iter().copied())])?;
     }
@@ -348,7 +348,7 @@ proptest! {
             let step = |metric: Dense<Exact>, l: Vec<Exact>| -> Result<Vec<Exact>, Error> {
                 let mut theta = Reference::vector(vec![Exact::ratio(0, 1); side]);
                 let rule = MetricDescent::of_heights(metric, height, NoMomentum);
-                let mut optimiser = MetricConfiguration::new(rule, LEARNING_RATE).build(&theta)?;
+                let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
                 optimiser.step(&mut theta, &Covector(Reference::vector(l)), point.losses[0].exact())?;
                 Ok(theta.elements().collect())
             };
@@ -374,7 +374,7 @@ proptest! {
                 Ok(MetricDescent::of_heights(Dense::new(positive(&point.gamma))?, heights::<_, 1>(Log, &point), NoMomentum))
             };
             let mut theta = split(&point.theta)?;
-            let mut optimiser = MetricConfiguration::new(rule()?, LEARNING_RATE).build(&theta)?;
+            let mut optimiser = Configuration::new(rule()?, LEARNING_RATE).build(&theta)?;
             optimiser.step(&mut theta, &Covector(split(&point.gradients[0])?), point.losses[0].exact())?;
             let (change, _) = change(rule()?, &point, None)?;
             let before = exact(&point.theta);
@@ -436,7 +436,7 @@ where
 {
     let run = |with_bad: bool| {
         let mut theta = start.clone();
-        let mut optimiser = MetricConfiguration::new(rule.clone(), 0.1).weight_decay(0.1).build(&theta).unwrap();
+        let mut optimiser = Configuration::new(rule.clone(), 0.1).weight_decay(0.1).build(&theta).unwrap();
         let covectors = |gradients: &[Parameters<f64>; K]| gradients.clone().map(Covector);
         let step = |optimiser: &mut ambient_metric::MetricOptimiser<M, H, Q, P, C, Parameters<f64>, K>,
                     theta: &mut Parameters<f64>,
@@ -496,7 +496,7 @@ fn a_coupling_that_is_too_strong_is_refused_or_scaled_back_and_the_report_says_s
 
     let mut theta = start.clone();
     let rule = rule.scale_back(0.19);
-    let mut optimiser = MetricConfiguration::new(rule, 0.1).build(&theta).unwrap();
+    let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
     let report = optimiser.step(&mut theta, &Covector(long[0].clone()), 1.0).unwrap();
     // ⟨c, c⟩ = 25 goes back to 0.81: c to 0.9 / 5 of itself.
     assert!((report.coupling - 0.81).abs() < 1e-15 && (report.coupling_scale - 0.18).abs() < 1e-15, "{report:?}");
@@ -538,10 +538,9 @@ fn matrices_that_are_no_metric_are_refused_when_they_are_given() {
 #[test]
 fn a_vector_is_refused_by_metrics_of_matrices_and_named() {
     let theta = Parameters::new([("w", array![[1.0, 2.0]].into_dyn()), ("x.bias", array![1.0].into_dyn())]).unwrap();
-    let muon =
-        MetricConfiguration::new(MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
-    let kronecker = MetricConfiguration::new(MetricDescent::new(Kronecker::default(), Identity, 0.0, NoMomentum), 0.1)
-        .build(&theta);
+    let muon = Configuration::new(MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
+    let kronecker =
+        Configuration::new(MetricDescent::new(Kronecker::default(), Identity, 0.0, NoMomentum), 0.1).build(&theta);
     for error in [muon.err().unwrap(), kronecker.err().unwrap()] {
         assert!(
             matches!(&error, Error::NotAMatrix { parameter, shape, .. } if parameter == "x.bias" && *shape == [1]),
@@ -556,9 +555,8 @@ fn what_only_one_loss_can_have_is_refused_for_several() {
     let gradients = [Covector(theta.clone()), Covector(theta.clone())];
     let two = [Height { embedding: Identity, xi: 1.0 }; 2];
     let mut moved = theta.clone();
-    let mut muon = MetricConfiguration::new(MetricDescent::of_heights(Muon::default(), two, NoMomentum), 0.1)
-        .build(&theta)
-        .unwrap();
+    let mut muon =
+        Configuration::new(MetricDescent::of_heights(Muon::default(), two, NoMomentum), 0.1).build(&theta).unwrap();
     let refused = muon.step_losses(&mut moved, gradients.each_ref(), [1.0, 1.0]);
     assert!(matches!(refused, Err(Error::Losses { expected: 1, found: 2 })), "{refused:?}");
     assert_eq!(moved, theta);
@@ -576,7 +574,7 @@ fn what_only_one_loss_can_have_is_refused_for_several() {
 fn groups_have_rates_of_their_own_and_no_metric_of_their_own() {
     let mut theta = Parameters::new([("a", array![1.0].into_dyn()), ("b", array![1.0].into_dyn())]).unwrap();
     let rule = MetricDescent::new(Dense::diagonal(&[1.0, 2.0]).unwrap(), Identity, 0.0, NoMomentum);
-    let configuration = MetricConfiguration::new(rule, 0.5).weight_decay(0.25);
+    let configuration = Configuration::new(rule, 0.5).weight_decay(0.25);
     let grouped = configuration.clone().group(Group::new("b", ["b"]).learning_rate(0.25).weight_decay(0.0));
     let mut optimiser = grouped.build(&theta).unwrap();
     let gradient = Covector(theta.clone());
@@ -585,8 +583,8 @@ fn groups_have_rates_of_their_own_and_no_metric_of_their_own() {
     assert_eq!(theta.as_slice(), [1.0 - 0.5 - 0.125, 1.0 - 0.25 * 0.5]);
     optimiser.set_learning_rate("b", 0.0).unwrap();
     assert!(optimiser.set_learning_rate("c", 0.0).is_err());
-    optimiser.set_xi(0, 4.0).unwrap();
-    assert!(matches!(optimiser.set_xi(1, 4.0), Err(Error::Losses { expected: 1, found: 2 })));
+    optimiser.set_xi_of(0, 4.0).unwrap();
+    assert!(matches!(optimiser.set_xi_of(1, 4.0), Err(Error::Losses { expected: 1, found: 2 })));
     let report = optimiser.step(&mut theta, &gradient, 1.0).unwrap();
     // s = 4 (1 + 1/2).
     assert_eq!((report.squared_length, report.damping, theta.as_slice()[1]), ([6.0], [1.0 / 7.0], 0.875));
@@ -601,7 +599,7 @@ fn a_clone_goes_on_where_it_was_made() {
         |step: usize| Covector(Parameters::from(array![[(step as f64).sin(), 1.0], [0.5, (step as f64).cos()]]));
     let rule = MetricDescent::new(Kronecker { every: 2, ..Kronecker::default() }, Log, 0.1, Ema(0.9)).beta(0.5);
     let mut theta = Parameters::from(array![[1.0, 2.0], [3.0, 4.0]]);
-    let mut optimiser = MetricConfiguration::new(rule, 0.1).build(&theta).unwrap();
+    let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
     for step in 0..3 {
         optimiser.step(&mut theta, &gradient(step), 1.5).unwrap();
     }

@@ -222,7 +222,7 @@ pub struct Configuration<R> {
     pub groups: Vec<Group>,
 }
 
-impl<R: Rule> Configuration<R> {
+impl<R> Configuration<R> {
     /// A rule with a learning rate, without weight decay or groups.
     pub fn new(rule: R, learning_rate: f64) -> Self {
         Self { rule, learning_rate, weight_decay: 0.0, groups: Vec::new() }
@@ -241,13 +241,12 @@ impl<R: Rule> Configuration<R> {
         self
     }
 
-    /// The configuration checked, and its groups as they apply to parameters of this layout; for backends with an
-    /// optimiser of their own.
+    /// The groups as they apply to parameters of this layout, with ξ of every loss.
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and [`Error::GroupMatchesNothing`].
-    pub fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
+    /// As [`resolve`](Self::resolve), but for the rule's own constants.
+    pub(crate) fn assigned(&self, layout: &Layout, xi: Vec<f64>) -> Result<Groups, Error> {
         self.validate()?;
         if layout.elements() == 0 {
             return Err(Error::Empty);
@@ -270,12 +269,11 @@ impl<R: Rule> Configuration<R> {
                 pool,
             });
         }
-        let groups = Groups { rates, group_of_part, pools, xi: self.rule.xi().scalars().collect() };
-        Ok(if self.rule.learns_per_tensor() { groups.per_part() } else { groups })
+        Ok(Groups { rates, group_of_part, pools, xi })
     }
 
+    /// Accepts the rates.
     fn validate(&self) -> Result<(), Error> {
-        self.rule.validate()?;
         require_non_negative("learning_rate", self.learning_rate)?;
         require_non_negative("weight_decay", self.weight_decay)?;
         for (index, group) in self.groups.iter().enumerate() {
@@ -311,5 +309,19 @@ impl<R: Rule> Configuration<R> {
             }
         }
         Ok(group_of_part)
+    }
+}
+
+impl<R: Rule> Configuration<R> {
+    /// The configuration checked, and its groups as they apply to parameters of this layout; for backends with an
+    /// optimiser of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and [`Error::GroupMatchesNothing`].
+    pub fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
+        self.rule.validate()?;
+        let groups = self.assigned(layout, self.rule.xi().scalars().collect())?;
+        Ok(if self.rule.learns_per_tensor() { groups.per_part() } else { groups })
     }
 }

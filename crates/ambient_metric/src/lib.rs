@@ -68,7 +68,7 @@ pub use losses::{Gram, Height, Heights, Joint, JointAverage, JointDamping, Joint
 pub use matrix::{MatrixPart, MatrixTensor, NewtonSchulz, Separable, SpectralMatrix, Transpose, WideOf};
 pub use metric::{At, BaseMetric, DiagonalMetric, DiagonalState, Metric, PointwiseMetric};
 pub use metric_descent::MetricDescent;
-pub use metric_optimiser::{MetricConfiguration, MetricOptimiser, MetricReport};
+pub use metric_optimiser::{MetricOptimiser, MetricReport};
 pub use momentum::{Ema, HeavyBall, Momentum, Nesterov, NoMomentum};
 pub use muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
 pub use optimiser::{Optimiser, Report, stands_zero};

@@ -31,7 +31,7 @@ use crate::momentum::Momentum;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, Ema, EveryMatrix, Kronecker, Log, MetricConfiguration, MetricDescent, RmsProp, Routed};
+/// use ambient_metric::{Covector, Ema, EveryMatrix, Kronecker, Log, Configuration, MetricDescent, RmsProp, Routed};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -40,7 +40,7 @@ use crate::momentum::Momentum;
 /// let rule = MetricDescent::new(metric, Log, 0.1, Ema(0.9)).beta(0.8);
 ///
 /// let mut theta = Parameters::new([("w", array![[3.0_f64, 1.0], [0.0, 2.0]].into_dyn()), ("b", array![1.0].into_dyn())])?;
-/// let mut optimiser = MetricConfiguration::new(rule, 0.1).weight_decay(1e-4).build(&theta)?;
+/// let mut optimiser = Configuration::new(rule, 0.1).weight_decay(1e-4).build(&theta)?;
 /// let gradient = Covector(theta.clone());
 /// let report = optimiser.step(&mut theta, &gradient, 7.5)?;
 /// assert_eq!(report.slope, [1.0 / 7.5]);

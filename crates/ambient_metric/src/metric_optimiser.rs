@@ -3,88 +3,24 @@
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
-use crate::configuration::{Configuration, Group, Groups};
+use crate::configuration::{Configuration, Groups};
 use crate::coupling::{Coupling, CouplingProducts, Guard, coupled_step};
-use crate::descent::Descent;
-use crate::error::{Error, require_non_negative};
+use crate::embedding::short_name;
+use crate::error::Error;
 use crate::induced::Placement;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
 use crate::losses::{Gram, Heights, JointDamping, joint_damping};
 use crate::metric::{BaseMetric, WithState};
 use crate::metric_descent::MetricDescent;
-use crate::momentum::{Momentum, NoMomentum};
+use crate::momentum::Momentum;
 use crate::preconditioner::{Damping, Local};
 use crate::remembered::Remembered;
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, contract, find_non_finite};
-use crate::{Euclidean, embedding::short_name};
-
-/// What a [`MetricOptimiser`] is made of; as [`Configuration`], for rules over metrics that are not pointwise.
-///
-/// # Requirements
-///
-/// η and λ finite and not negative; the rule's own constants in their ranges; every pattern of every group matches a parameter. A
-/// parameter that several groups match belongs to the last of them. No group has its own metric: [route](crate::Routed) parameters to metrics.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Dense, Ema, Group, Identity, MetricConfiguration, MetricDescent};
-/// use ambient_metric_ndarray::Parameters;
-/// use ndarray::array;
-///
-/// let rule = MetricDescent::new(Dense::diagonal(&[1.0, 4.0])?, Identity, 0.1, Ema(0.9));
-/// let configuration = MetricConfiguration::new(rule, 0.01).group(Group::new("all", ["theta"]).weight_decay(1e-4));
-/// assert!(configuration.build(&Parameters::from(array![1.0_f64, 2.0])).is_ok());
-/// # Ok::<(), ambient_metric::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct MetricConfiguration<R> {
-    /// The rule.
-    pub rule: R,
-    /// η.
-    pub learning_rate: f64,
-    /// λ.
-    pub weight_decay: f64,
-    /// Groups that differ from the rest.
-    pub groups: Vec<Group>,
-}
-
-impl<R> MetricConfiguration<R> {
-    /// A rule with a learning rate, without weight decay or groups.
-    pub fn new(rule: R, learning_rate: f64) -> Self {
-        Self { rule, learning_rate, weight_decay: 0.0, groups: Vec::new() }
-    }
-
-    /// With decoupled weight decay λ: each step subtracts ηλθ.
-    #[must_use]
-    pub fn weight_decay(self, weight_decay: f64) -> Self {
-        Self { weight_decay, ..self }
-    }
-
-    /// With a further group.
-    #[must_use]
-    pub fn group(mut self, group: Group) -> Self {
-        self.groups.push(group);
-        self
-    }
-
-    /// The groups as they apply to parameters of this layout.
-    fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
-        if let Some(group) = self.groups.iter().find(|group| group.own_metric) {
-            return Err(Error::OwnMetric { group: group.name.clone() });
-        }
-        // Groups are those of any configuration, whatever its rule.
-        let Self { learning_rate, weight_decay, ref groups, .. } = *self;
-        let rule = Descent::new(Euclidean, NoMomentum);
-        Configuration { rule, learning_rate, weight_decay, groups: groups.clone() }.resolve(layout)
-    }
-}
 
 impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
-    MetricConfiguration<MetricDescent<M, H, Q, P, C, K>>
+    Configuration<MetricDescent<M, H, Q, P, C, K>>
 {
     /// The optimiser for these parameters, before its first step.
     ///
@@ -97,11 +33,13 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
         M: BaseMetric<T>,
     {
         self.rule.validate()?;
-        let groups = self.resolve(parameters.layout())?;
+        if let Some(group) = self.groups.iter().find(|group| group.own_metric) {
+            return Err(Error::OwnMetric { group: group.name.clone() });
+        }
+        let groups = self.assigned(parameters.layout(), self.rule.heights.xi().to_vec())?;
         let slots = <C::State<T::Element> as Bundle<T::Element>>::LEN;
         let momenta = (0..K).map(|_| Remembered::begin(&self.rule.momentum, parameters));
         Ok(MetricOptimiser {
-            xi: self.rule.heights.xi(),
             layout: parameters.layout().clone(),
             groups,
             state: self.rule.metric.begin(parameters)?,
@@ -120,13 +58,13 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, Dense, Identity, MetricConfiguration, MetricDescent, NoMomentum};
+/// use ambient_metric::{Covector, Dense, Identity, Configuration, MetricDescent, NoMomentum};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
 /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
 /// let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0])?, Identity, 0.04, NoMomentum);
-/// let mut optimiser = MetricConfiguration::new(rule, 0.5).build(&theta)?;
+/// let mut optimiser = Configuration::new(rule, 0.5).build(&theta)?;
 /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![3.0, 4.0])), 12.5)?;
 ///
 /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), ([1.0], [1.0], [5.0]));
@@ -158,7 +96,7 @@ pub struct MetricReport<S, const K: usize = 1> {
 /// A [`MetricDescent`] at work on parameters of type `T`: as [`Optimiser`](crate::Optimiser), for any base metric.
 ///
 /// It owns the state: that of the metric, a momentum for every loss, and the average of the Gram matrix. Make one with
-/// [`MetricConfiguration::build`].
+/// [`Configuration::build`].
 ///
 /// # Mathematics
 ///
@@ -171,7 +109,7 @@ pub struct MetricReport<S, const K: usize = 1> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, Identity, MetricConfiguration, MetricDescent, Muon, Nesterov, NoMomentum};
+/// use ambient_metric::{Covector, Identity, Configuration, MetricDescent, Muon, Nesterov, NoMomentum};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -179,7 +117,7 @@ pub struct MetricReport<S, const K: usize = 1> {
 /// let metric = Muon { momentum: Nesterov(0.5), ..Muon::default() };
 /// let rule = MetricDescent::new(metric, Identity, 0.0, NoMomentum);
 /// let mut theta = Parameters::from(array![[2.0_f64, 1.0], [0.0, 1.0]]);
-/// let mut optimiser = MetricConfiguration::new(rule, 0.01).build(&theta)?;
+/// let mut optimiser = Configuration::new(rule, 0.01).build(&theta)?;
 /// for _ in 0..400 {
 ///     let gradient = Covector(theta.clone());
 ///     let loss = gradient.0.iter().map(|x| x * x / 2.0).sum();
@@ -195,8 +133,7 @@ pub struct MetricReport<S, const K: usize = 1> {
 /// [`step`](Self::step) lists them. Where it returns one, parameters and state are as they were.
 #[derive(Debug)]
 pub struct MetricOptimiser<M: BaseMetric<T>, H, Q, P, C, T: Tensor, const K: usize = 1> {
-    configuration: MetricConfiguration<MetricDescent<M, H, Q, P, C, K>>,
-    xi: [f64; K],
+    configuration: Configuration<MetricDescent<M, H, Q, P, C, K>>,
     layout: Layout,
     groups: Groups,
     state: M::State,
@@ -218,7 +155,6 @@ where
     fn clone(&self) -> Self {
         Self {
             configuration: self.configuration.clone(),
-            xi: self.xi,
             layout: self.layout.clone(),
             groups: self.groups.clone(),
             state: self.state.clone(),
@@ -295,14 +231,14 @@ where
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Covector, Dense, Height, Identity, MetricConfiguration, MetricDescent, NoMomentum};
+    /// use ambient_metric::{Covector, Dense, Height, Identity, Configuration, MetricDescent, NoMomentum};
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///
     /// let mut theta = Parameters::from(array![1.0_f64, 1.0]);
     /// let heights = [Height { embedding: Identity, xi: 1.0 }, Height { embedding: Identity, xi: 3.0 }];
     /// let rule = MetricDescent::of_heights(Dense::diagonal(&[1.0, 1.0])?, heights, NoMomentum);
-    /// let mut optimiser = MetricConfiguration::new(rule, 1.0).build(&theta)?;
+    /// let mut optimiser = Configuration::new(rule, 1.0).build(&theta)?;
     /// let [first, second] = [array![1.0, 0.0], array![0.0, 1.0]].map(|gradient| Covector(Parameters::from(gradient)));
     /// // The gradients are orthogonal, so each loss is damped by itself: 1 / (1 + 1) and 1 / (1 + 3).
     /// let report = optimiser.step_losses(&mut theta, [&first, &second], [2.0, 1.0])?;
@@ -376,7 +312,8 @@ where
             Gram::from_entries(|row, column| average.entry(row, column) / (<Wide<T> as Field>::one() - power));
 
         let slopes = rule.heights.slopes(losses);
-        let xi = self.xi.map(<Wide<T> as Field>::constant);
+        let xi =
+            core::array::from_fn(|loss| <Wide<T> as Field>::constant(self.groups.xi.get(loss).copied().unwrap_or(0.0)));
         let coupled = self.couple(parameters, &measured, &raised, &momenta, &state)?;
         let weights = self.weigh(slopes, xi, &corrected, coupled.as_ref())?;
         let averaged = core::array::from_fn(|loss| xi[loss] * corrected.entry(loss, loss));
@@ -513,7 +450,7 @@ where
 
     /// The configuration it was built from.
     #[must_use]
-    pub fn configuration(&self) -> &MetricConfiguration<MetricDescent<M, H, Q, P, C, K>> {
+    pub fn configuration(&self) -> &Configuration<MetricDescent<M, H, Q, P, C, K>> {
         &self.configuration
     }
 
@@ -538,16 +475,22 @@ where
         self.groups.set_learning_rate(group, learning_rate)
     }
 
-    /// Changes ξ of a loss, the first being 0, from the next step on, as a schedule does.
+    /// Changes ξ of the loss from the next step on, as a schedule does; for several losses see [`set_xi_of`](Self::set_xi_of).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0.
+    pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
+        self.set_xi_of(0, xi)
+    }
+
+    /// Changes ξ of one of several losses, counted from zero.
     ///
     /// # Errors
     ///
     /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
-    pub fn set_xi(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
-        require_non_negative("xi", xi)?;
-        let current = self.xi.get_mut(loss).ok_or(Error::Losses { expected: K, found: loss.saturating_add(1) })?;
-        *current = xi;
-        Ok(())
+    pub fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        self.groups.set_xi(loss, xi)
     }
 
     /// Replaces the state of the coupling: the covector c itself for [`Given`](crate::Given).
@@ -559,13 +502,13 @@ where
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Covector, Dense, Given, Identity, MetricConfiguration, MetricDescent, NoMomentum};
+    /// use ambient_metric::{Covector, Dense, Given, Identity, Configuration, MetricDescent, NoMomentum};
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///
     /// let rule = MetricDescent::new(Dense::diagonal(&[1.0, 1.0])?, Identity, 1.0, NoMomentum).coupled(Given);
     /// let mut theta = Parameters::from(array![1.0_f64, 0.0]);
-    /// let mut optimiser = MetricConfiguration::new(rule, 1.0).build(&theta)?;
+    /// let mut optimiser = Configuration::new(rule, 1.0).build(&theta)?;
     /// optimiser.write_coupling(&[&Parameters::from(array![0.0, 0.5])])?;
     /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![1.0, 0.0])), 0.5)?;
     /// // ⟨c, l⟩ = 0, so D = 1 + s (1 − ⟨c, c⟩), and the step leaves the direction of the gradient.

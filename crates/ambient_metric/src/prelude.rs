@@ -14,7 +14,6 @@
 pub use crate::{
     Adagrad, BaseMetric, Checkpoint, Configuration, Cosine, Covector, Curvature, Dense, DenseHessian, Descent,
     DiagonalMetric, Ema, Embedding, Error, Euclidean, EveryMatrix, Field, Group, HeavyBall, HiddenMatrices, Identity,
-    Induced, Kronecker, Linear, Log, Log1p, Metric, MetricConfiguration, MetricDescent, MetricOptimiser, MetricReport,
-    Muon, Nesterov, NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule, Sqrt, Tensor,
-    Vector, rules,
+    Induced, Kronecker, Linear, Log, Log1p, Metric, MetricDescent, MetricOptimiser, MetricReport, Muon, Nesterov,
+    NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule, Sqrt, Tensor, Vector, rules,
 };

@@ -6,8 +6,8 @@ use std::time::Instant;
 use ambient_metric::{
     Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bundle, Clip, Clipped, Configuration, Coupled,
     Coupling, Covector, Dense, Descent, Ema, Embedding, Euclidean, Hard, Height, Identity, Induced, Joint, Kronecker,
-    LearnedDiagonal, LearnedScalar, Log, Log1p, MetricConfiguration, MetricDescent, Muon, PointwiseMetric, RmsProp,
-    Root, Rule, Soft, Sqrt, rules,
+    LearnedDiagonal, LearnedScalar, Log, Log1p, MetricDescent, Muon, PointwiseMetric, RmsProp, Root, Rule, Soft, Sqrt,
+    rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::{arr1, array};
@@ -112,7 +112,7 @@ impl Task {
         let mut theta = Parameters::from(array![[x], [y]]);
         let mut gradient = Covector(theta.clone());
         let rule = MetricDescent::new(metric, embedding, point.xi.unwrap_or(0.0), Ema(point.momentum));
-        let mut optimiser = MetricConfiguration::new(rule, point.learning_rate).build(&theta)?;
+        let mut optimiser = Configuration::new(rule, point.learning_rate).build(&theta)?;
         let step = |_: [f64; 2], value: f64, slopes: [f64; 2]| {
             gradient.0.as_mut_slice().copy_from_slice(&slopes);
             optimiser.step(&mut theta, &gradient, value).ok()?;

@@ -3,8 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    BaseMetric, Covector, Error, EveryMatrix, Field, Log, MetricConfiguration, MetricDescent, Muon, Nesterov,
-    NoMomentum, Remembering, RmsProp, Routed, Separable, Tensor, Width,
+    BaseMetric, Configuration, Covector, Error, EveryMatrix, Field, Log, MetricDescent, Muon, Nesterov, NoMomentum,
+    Remembering, RmsProp, Routed, Separable, Tensor, Width,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};
@@ -143,7 +143,7 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
         rest: Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.99, epsilon: 1e-8 } },
     };
     let rule = MetricDescent::new(metric, Log, 0.01, NoMomentum).beta(0.5);
-    let configuration = MetricConfiguration::new(rule, ETA).weight_decay(0.1);
+    let configuration = Configuration::new(rule, ETA).weight_decay(0.1);
     let parts = |seed: u64| {
         let array = |seed, rows, columns| numbers(seed, rows, columns).mapv(f32::constant);
         [

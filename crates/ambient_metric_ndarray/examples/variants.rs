@@ -1,0 +1,94 @@
+//! What a step of every pointwise variant costs from 2¹² to 2²⁴ parameters in `f32`: nanoseconds per parameter.
+//!
+//! `cargo run --release -p ambient_metric_ndarray --example variants` needs 1.3 GB for four losses.
+
+use std::time::Instant;
+
+use ambient_metric::{
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Bundle, Clipped, Configuration, Coupled,
+    Covector, Descent, Ema, Error, Euclidean, Given, Hard, Height, Identity, Induced, Joint, LearnedDiagonal,
+    LearnedScalar, Log, RmsProp, Root, Rule, Soft, rules,
+};
+use ambient_metric_ndarray::Parameters;
+use ndarray::Array1;
+
+const POWERS: [u32; 7] = [12, 14, 16, 18, 20, 22, 24];
+
+/// Nanoseconds per parameter, the median of some rounds of about ten milliseconds each.
+fn cost<R: Rule + Clone>(rule: &R, power: u32) -> Result<f64, Error> {
+    let len = 1_usize << power;
+    let losses = <R::PerLoss<f64> as Bundle<f64>>::LEN;
+    let mut theta = Parameters::from(Array1::from_elem(len, 0.5_f32));
+    let gradients: Vec<_> = (0..losses)
+        .map(|loss| Covector(Parameters::from(Array1::from_elem(len, 1e-5 * (loss as f32 + 1.0)))))
+        .collect();
+    let (gradients, values): (Vec<_>, Vec<f64>) = gradients.iter().map(|gradient| (gradient, 1.0)).unzip();
+    let mut optimiser = Configuration::new(rule.clone(), 1e-6).build(&theta)?;
+    let mut times = Vec::new();
+    let repeats = ((1 << 22) / len).clamp(1, 1 << 10);
+    for round in 0..8 {
+        let begin = Instant::now();
+        for _ in 0..repeats {
+            optimiser.step_losses(&mut theta, &gradients, &values)?;
+        }
+        // The first round brings the memory in.
+        if round > 0 {
+            times.push(begin.elapsed().as_secs_f64() * 1e9 / (repeats * len) as f64);
+        }
+    }
+    times.sort_unstable_by(f64::total_cmp);
+    Ok(times.get(times.len() / 2).copied().unwrap_or(f64::NAN))
+}
+
+fn row<R: Rule + Clone>(name: &str, rule: &R) -> Result<(), Error> {
+    print!("{name:30}");
+    for power in POWERS {
+        print!(" {:>7.3}", cost(rule, power)?);
+    }
+    println!();
+    Ok(())
+}
+
+fn main() -> Result<(), Error> {
+    print!("{:30}", "ns per parameter at");
+    for power in POWERS {
+        print!("    2^{power}");
+    }
+    println!();
+    let height = Height { embedding: Log, xi: 0.1 };
+    let momentum = || Ema(0.9);
+    row("sgd", &rules::sgd(0.9))?;
+    row("adamw", &rules::adam(0.9, 0.999, 1e-8))?;
+    row("euclidean", &rules::euclidean(0.1, 0.9, 0.8))?;
+    row("rmsprop", &rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()))?;
+    row("adagrad", &Descent::new(Induced::new(Adagrad::default(), Log, 0.1), momentum()))?;
+    row("rmsprop, full inverse", &Descent::new(Induced::new(RmsProp::default(), Log, 0.1).exact(), momentum()))?;
+    row("learned scalar", &Descent::new(Induced::new(LearnedScalar::default(), Log, 0.1), momentum()))?;
+    row("learned diagonal", &Descent::new(Induced::new(LearnedDiagonal::default(), Log, 0.1), momentum()))?;
+    row(
+        "coupled along the gradient",
+        &Descent::new(Coupled::new(Euclidean, Log, AlongGradient(1e-3), 0.1), momentum()),
+    )?;
+    row(
+        "coupled along the momentum",
+        &Descent::new(Coupled::new(Euclidean, Log, AlongMomentum(1e-3), 0.1), momentum()),
+    )?;
+    row(
+        "coupled along the parameters",
+        &Descent::new(Coupled::new(Euclidean, Log, AlongParameters(1e-6), 0.1), momentum()),
+    )?;
+    row("coupled as given", &Descent::new(Coupled::new(RmsProp::default(), Log, Given, 0.1), momentum()))?;
+    let form = Bilinear { a: AlongGradient(1e-3), b: AlongMomentum(1e-3) };
+    row("bilinear", &Descent::new(Coupled::new(Euclidean, Log, form, 0.1), momentum()))?;
+    row("hard clip", &Descent::new(Clipped::new(Euclidean, Hard { length: 1.0 }), momentum()))?;
+    row("soft clip", &Descent::new(Clipped::new(Euclidean, Soft { rate: 1.0 }), momentum()))?;
+    row("root clip", &Descent::new(Clipped::new(RmsProp::default(), Root { xi: 1.0 }), momentum()))?;
+    row(
+        "two heights, identity and log",
+        &Joint::new(Euclidean, (Height { embedding: Identity, xi: 0.1 }, height), momentum()),
+    )?;
+    row("one loss", &Joint::new(RmsProp::default(), [height], momentum()))?;
+    row("two losses", &Joint::new(RmsProp::default(), [height; 2], momentum()))?;
+    row("three losses", &Joint::new(RmsProp::default(), [height; 3], momentum()))?;
+    row("four losses", &Joint::new(RmsProp::default(), [height; 4], momentum()))
+}
