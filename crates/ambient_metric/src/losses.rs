@@ -31,8 +31,18 @@ pub struct Gram<S, const K: usize>([[S; K]; K]);
 impl<S: Field, const K: usize> Gram<S, K> {
     /// What one coordinate adds: the products of the components of the covectors with those of the same covectors raised.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     pub fn of(covectors: [S; K], raised: [S; K]) -> Self {
-        Self::from_entries(|row, column| covectors[row] * raised[column])
+        // Without a closure, which would not be compiled for the vectors of the processor.
+        let mut entries = [[S::zero(); K]; K];
+        for row in 0..K {
+            for column in 0..=row {
+                let product = covectors[row] * raised[column];
+                entries[row][column] = product;
+                entries[column][row] = product;
+            }
+        }
+        Self(entries)
     }
 
     /// The matrix with these entries on and below the diagonal.
@@ -370,8 +380,18 @@ bundle! {
     pub nested struct JointAverage<G, S> { average: G, power: S }
 }
 
+/// The sum of the components. Without a closure, which would not be compiled for the vectors of the processor.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an iterator is not always inlined")]
 fn total<S: Real, const K: usize>(components: [S; K]) -> S {
-    components.into_iter().reduce(|sum, component| sum + component).unwrap_or_else(S::zero)
+    if K == 0 {
+        return S::zero();
+    }
+    let mut sum = components[0];
+    for loss in 1..K {
+        sum = sum + components[loss];
+    }
+    sum
 }
 
 impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Joint<M, H, O, K> {
@@ -408,8 +428,12 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
         let gradient = total(at.gradient);
         let seen = self.metric.observe(at.state.metric, gradient);
         let inverse = self.inverse(corrections, seen);
+        let mut raised = at.gradient;
+        for component in &mut raised {
+            *component = inverse * *component;
+        }
         JointSums {
-            gram: Gram::of(at.gradient, at.gradient.map(|component| inverse * component)),
+            gram: Gram::of(at.gradient, raised),
             lesson: self.metric.lesson(corrections.preconditioner, seen, gradient),
         }
     }
@@ -470,13 +494,14 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
         let gradient = total(at.gradient);
         let seen = self.metric.observe(at.state.metric, gradient);
         let inverse = self.inverse(corrections, seen);
-        let momentum: [O::State<S>; K] =
-            core::array::from_fn(|loss| self.momentum.remember(at.state.momentum[loss], at.gradient[loss]));
         let SurfaceFactors { step: weights, metric: correction } = multipliers.preconditioner;
-        let followed = total(core::array::from_fn::<S, K, _>(|loss| {
-            weights[loss] * self.momentum.covector(corrections.momentum, momentum[loss], at.gradient[loss])
-        }));
-        let step = inverse * followed;
+        let (mut momentum, mut followed) = (at.state.momentum, weights);
+        for loss in 0..K {
+            momentum[loss] = self.momentum.remember(momentum[loss], at.gradient[loss]);
+            let covector = self.momentum.covector(corrections.momentum, momentum[loss], at.gradient[loss]);
+            followed[loss] = weights[loss] * covector;
+        }
+        let step = inverse * total(followed);
         Advanced {
             parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
             state: Carried { momentum, metric: self.metric.settle(correction, seen, gradient) },

@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::lanes::{Lanes, WIDTH};
 
 /// How many tensors one pass can read.
-pub(crate) const MAX_OPERANDS: usize = 8;
+pub(crate) const MAX_OPERANDS: usize = 16;
 
 /// Chunks whose sum is kept in the stored type; sums of blocks are added in the wide type.
 ///
