@@ -115,7 +115,15 @@ impl<S: Field, const N: usize> Bundle<S> for [S; N] {
     const LEN: usize = N;
     #[inline(always)]
     fn build(next: &mut impl FnMut() -> S) -> Self {
-        core::array::from_fn(|_| next())
+        if N == 0 {
+            return core::array::from_fn(|_| next());
+        }
+        // `from_fn` is not always inlined, and lanes that pass through a call are copied one by one.
+        let mut built = [next(); N];
+        for slot in built.iter_mut().skip(1) {
+            *slot = next();
+        }
+        built
     }
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
@@ -123,7 +131,11 @@ impl<S: Field, const N: usize> Bundle<S> for [S; N] {
     }
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
-        core::array::from_fn(|slot| self[slot] + other[slot])
+        let mut sum = self;
+        for (slot, other) in sum.iter_mut().zip(other) {
+            *slot = *slot + other;
+        }
+        sum
     }
     fn names() -> Vec<String> {
         (0..N).map(|slot| slot.to_string()).collect()
