@@ -115,7 +115,15 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
     const LEN: usize = N * B::LEN;
     #[inline(always)]
     fn build(next: &mut impl FnMut() -> S) -> Self {
-        core::array::from_fn(|_| B::build(next))
+        if N == 0 {
+            return core::array::from_fn(|_| B::build(next));
+        }
+        // `from_fn` is not always inlined, and lanes that pass through a call are copied one by one.
+        let mut built = [B::build(next); N];
+        for inner in built.iter_mut().skip(1) {
+            *inner = B::build(next);
+        }
+        built
     }
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
@@ -124,7 +132,11 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
     }
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
-        core::array::from_fn(|place| self[place].plus(other[place]))
+        let mut sum = self;
+        for (inner, other) in sum.iter_mut().zip(other) {
+            *inner = inner.plus(other);
+        }
+        sum
     }
     fn names() -> Vec<String> {
         (0..N).flat_map(|place| nested_names::<S, B>(&place.to_string())).collect()
