@@ -33,13 +33,12 @@ impl<S: Field, const K: usize> Gram<S, K> {
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     pub fn of(covectors: [S; K], raised: [S; K]) -> Self {
-        // Without a closure, which would not be compiled for the vectors of the processor.
+        // Loops of constant length and no closure, so that the compiler unrolls them and makes vectors of them.
         let mut entries = [[S::zero(); K]; K];
         for row in 0..K {
-            for column in 0..=row {
-                let product = covectors[row] * raised[column];
-                entries[row][column] = product;
-                entries[column][row] = product;
+            for column in 0..K {
+                let (larger, smaller) = if row < column { (column, row) } else { (row, column) };
+                entries[row][column] = covectors[larger] * raised[smaller];
             }
         }
         Self(entries)
@@ -94,7 +93,13 @@ impl<S: Field, const K: usize> Bundle<S> for Gram<S, K> {
 
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
-        Self::from_entries(|row, column| self.0[row][column] + other.0[row][column])
+        let mut sum = self;
+        for (row, other) in sum.0.iter_mut().zip(&other.0) {
+            for (entry, other) in row.iter_mut().zip(other) {
+                *entry = *entry + *other;
+            }
+        }
+        sum
     }
 
     fn names() -> Vec<String> {
