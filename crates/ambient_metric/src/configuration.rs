@@ -92,6 +92,8 @@ pub struct Rates {
     pub weight_decay: f64,
     /// Which sum its parameters enter.
     pub pool: usize,
+    /// Whether η is that of the parameters in no group, and follows it.
+    pub inherits: bool,
 }
 
 /// The groups of a configuration as they apply to parameters: first the parameters in no group, then the groups in order.
@@ -124,19 +126,16 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Changes η of a group.
+    /// Changes η of a group; that of `default` changes it for every group that was given none of its own.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         require_non_negative("learning_rate", learning_rate)?;
-        let mut found = false;
-        for rates in self.rates.iter_mut().filter(|rates| rates.name == group) {
-            rates.learning_rate = learning_rate;
-            found = true;
-        }
-        if found {
+        if self.rates.iter().any(|rates| rates.name == group) {
+            let follows = |rates: &Rates| rates.name == group || (group == DEFAULT && rates.inherits);
+            self.rates.iter_mut().filter(|rates| follows(rates)).for_each(|rates| rates.learning_rate = learning_rate);
             return Ok(());
         }
         Err(Error::UnknownGroup {
@@ -257,6 +256,7 @@ impl<R> Configuration<R> {
             learning_rate: self.learning_rate,
             weight_decay: self.weight_decay,
             pool: 0,
+            inherits: true,
         }];
         let mut pools = 1;
         for group in &self.groups {
@@ -267,6 +267,7 @@ impl<R> Configuration<R> {
                 learning_rate: group.learning_rate.unwrap_or(self.learning_rate),
                 weight_decay: group.weight_decay.unwrap_or(self.weight_decay),
                 pool,
+                inherits: group.learning_rate.is_none(),
             });
         }
         Ok(Groups { rates, group_of_part, pools, xi })

@@ -46,6 +46,9 @@ bundle! {
 ///
 /// With a = b = c it is a metric exactly when ⟨c, c⟩ < 1, and D > 0 then. With a ≠ b it is a bilinear form, and D may have any sign.
 ///
+/// `averaged` is ⟨l, l⟩ or its moving average, and takes its place in D alone: then l·(x l♯ + y a♯) = f′⟨l, l⟩ / D whatever the average, so that the
+/// step descends.
+///
 /// # Requirements
 ///
 /// f′ > 0 and √ξ ≥ 0.
@@ -57,17 +60,17 @@ bundle! {
 ///
 /// // Without coupling: the damping of the pull-back.
 /// let none = CouplingProducts { length: 3.0, left: 0.0, right: 0.0, between: 0.0 };
-/// let step = coupled_step(1.0, 1.0, none);
+/// let step = coupled_step(1.0, 1.0, 3.0, none);
 /// assert_eq!((step.along_gradient, step.determinant_ratio), (0.25, 4.0));
 /// ```
 #[inline]
-pub fn coupled_step<S: Field>(slope: S, root_xi: S, products: CouplingProducts<S>) -> CoupledStep<S> {
+pub fn coupled_step<S: Field>(slope: S, root_xi: S, averaged: S, products: CouplingProducts<S>) -> CoupledStep<S> {
     let CouplingProducts { length, left, right, between } = products;
     let weight = root_xi * slope;
     let tilt = S::one() + weight * left;
     // D / f′: nothing is divided by that could leave the range where f′² does.
     let scaled =
-        tilt * (S::one() + weight * right) / slope + slope * (root_xi * root_xi * length) * (S::one() - between);
+        tilt * (S::one() + weight * right) / slope + slope * (root_xi * root_xi * averaged) * (S::one() - between);
     CoupledStep {
         along_gradient: tilt / scaled,
         along_coupling: -(weight * length) / scaled,
@@ -100,7 +103,9 @@ pub trait Coupling: Sync {
     /// # Errors
     ///
     /// [`Error::Hyperparameter`].
-    fn validate(&self) -> Result<(), Error>;
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
@@ -123,10 +128,6 @@ impl Coupling for Uncoupled {
     #[inline(always)]
     fn covector<S: Real>(&self, (): (), _at: Local<S>) -> S {
         S::zero()
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -188,7 +189,7 @@ proportional!(
     parameter
 );
 
-/// c as the user gives it: the state slot whose name ends in `coupling`, written by
+/// c as the user gives it: the state slot `metric.coupling` (of a [`Bilinear`] form `metric.coupling.0` or `metric.coupling.1`), written by
 /// [`Optimiser::write_state`](crate::Optimiser::write_state). It begins at zero and stays what it was written to.
 ///
 /// ```
@@ -215,10 +216,6 @@ impl Coupling for Given {
     #[inline(always)]
     fn covector<S: Real>(&self, given: S, _at: Local<S>) -> S {
         given
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
     }
 }
 
@@ -328,8 +325,7 @@ pub enum Guard {
 ///
 /// # Mathematics
 ///
-/// With γ, c and the sums ⟨l, l⟩, ⟨c, l⟩ and ⟨c, c⟩ of step t, the corrected moving average of ⟨l, l⟩ in place of it, and x, y and D of
-/// [`coupled_step`], the step vector is x m̂♯ + y c♯. The report's damping is x. With c = 0 it is [`Induced`](crate::Induced), up to rounding.
+/// With γ, c and the sums ⟨l, l⟩, ⟨c, l⟩ and ⟨c, c⟩ of step t, the corrected moving average of ⟨l, l⟩, and x, y and D of [`coupled_step`], the step vector is x m̂♯ + y c♯. The report's damping is x. With c = 0 it is [`Induced`](crate::Induced), up to rounding.
 ///
 /// # Requirements
 ///
@@ -472,9 +468,9 @@ impl<M: PointwiseMetric, E: Embedding, C: OffDiagonal> Preconditioner for Couple
             _ => S::one(),
         };
         let between = scale * scale * between;
-        let products = CouplingProducts { length: averaged, left: scale * left, right: scale * right, between };
+        let products = CouplingProducts { length, left: scale * left, right: scale * right, between };
         let slope = self.embedding.slope(inputs.loss);
-        let step = coupled_step(slope, inputs.xi.sqrt(), products);
+        let step = coupled_step(slope, inputs.xi.sqrt(), averaged, products);
         let squared_length = inputs.xi * length;
         let lessons = Totals { pool: sums.pool.lesson, group: sums.group.lesson };
         Outcome {

@@ -108,7 +108,7 @@ pub enum Error {
     },
     /// A metric is not positive definite: its determinant is not above zero.
     #[error(
-        "the metric of {rule} has det g / det γ = {determinant_ratio}, which must be above zero: lower ξ or the coupling"
+        "the metric of {rule} has det g / det γ = {determinant_ratio}, which must be above zero: the coupling, or for several losses the rounding of nearly parallel gradients, took it there; lower the coupling or ξ"
     )]
     Determinant {
         /// The rule.

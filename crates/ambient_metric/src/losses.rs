@@ -315,7 +315,9 @@ heights!(4: A 0, B 1, C 2, D 3);
 /// θ ← θ − η Σ_A a_A γ⁻¹m̂_A − ηλθ.
 ///
 /// Without averages that is −η g⁻¹ Σ_A f′_A l_A. The averages are those of the bare inner products, so that V̂ is positive semi-definite, and
-/// with it det g / det γ ≥ 1, whatever schedule the ξ_A follow. Its report has s = Σ_A ξ_A⟨l_A, l_A⟩ and for f′ the smallest of the f′_A, and for the damping the mean of the a_A.
+/// with it det g / det γ ≥ 1, whatever schedule the ξ_A follow. (Where Σ ξ_A f′_A²⟨l_A, l_A⟩ exceeds 10¹⁵ and gradients are parallel, rounding may take the
+/// determinant to zero, and the step is refused; in `f32`, whose products are rounded to it, parallel gradients lose digits from 10⁵ on.) A metric that
+/// learns is driven by the total gradient with Σ_A ξ_A. Its report has s = Σ_A ξ_A⟨l_A, l_A⟩ and for f′ the smallest of the f′_A, and for the damping the mean of the a_A.
 ///
 /// # Requirements
 ///
@@ -465,7 +467,7 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
         let mean = |numbers: [S; K]| total(numbers) / S::constant(K as f64);
         let smallest = |numbers: [S; K]| numbers.into_iter().reduce(S::minimum).unwrap_or_else(S::one);
         let lessons = Totals { pool: sums.pool.lesson, group: sums.group.lesson };
-        let xi = mean(inputs.xi);
+        let xi = total(inputs.xi);
         Outcome {
             factors: Multipliers {
                 learning_rate: inputs.learning_rate,
@@ -526,6 +528,9 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
     }
 
     fn validate(&self) -> Result<(), Error> {
+        if K == 0 {
+            return Err(Error::Losses { expected: 1, found: 0 });
+        }
         self.metric.validate()?;
         self.heights.validate()?;
         self.momentum.validate()?;

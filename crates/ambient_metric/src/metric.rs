@@ -518,7 +518,9 @@ pub trait PointwiseMetric: Sync {
     /// # Errors
     ///
     /// [`Error::Hyperparameter`].
-    fn validate(&self) -> Result<(), Error>;
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
@@ -631,6 +633,14 @@ impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
     fn update(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
+        if let Some((target, companions)) = state.slots.split_first() {
+            let mut total = [<Wide<T> as Field>::zero()];
+            let operands = Operands { target, companions, reads: &[&gradient.0] };
+            T::sum(&Rehearsal(self), Uniforms::same(&()), operands, &mut total)?;
+            if !total.iter().all(|total| total.is_finite()) {
+                return Err(Error::Overflow { quantity: "the state of the metric after the gradient".to_owned() });
+            }
+        }
         if Arc::get_mut(&mut state.slots).is_none() {
             state.slots = Arc::new(state.slots.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?);
         }
@@ -693,6 +703,20 @@ impl<M: DiagonalMetric> Kernel for Observe<'_, M> {
     #[inline(always)]
     fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
         self.0.observe(input.state, input.gradient)
+    }
+}
+
+/// 0 times what [`Observe`] would write, added up: zero where every slot is finite, and not finite where one is not.
+struct Rehearsal<'m, M>(&'m M);
+
+impl<M: DiagonalMetric> Kernel for Rehearsal<'_, M> {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = Seeing<M::State<S>, S>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> S {
+        self.0.observe(input.state, input.gradient).scalars().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
     }
 }
 

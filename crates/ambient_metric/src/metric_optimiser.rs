@@ -376,7 +376,8 @@ where
         if length.is_negative() {
             return Err(Error::NotPositiveDefinite { metric: short_name::<M>() });
         }
-        Ok(Some(Coupled { vector, along, length }))
+        let gradient = gradient.contract(raised)?;
+        Ok(Some(Coupled { vector, gradient, along, length }))
     }
 
     fn weigh(
@@ -529,19 +530,20 @@ where
 /// f′, ξ⟨l, l⟩ as averaged, ⟨l, l⟩ and the weights of a step.
 type Measures<'a, S, const K: usize> = ([S; K], [S; K], S, &'a Weights<S, K>);
 
-/// c♯, ⟨c, l⟩ and ⟨c, c⟩.
+/// c♯, ⟨l, l⟩, ⟨c, l⟩ and ⟨c, c⟩.
 struct Coupled<T: Tensor> {
     vector: Vector<T>,
+    gradient: Wide<T>,
     along: Wide<T>,
     length: Wide<T>,
 }
 
 impl<T: Tensor> Coupled<T> {
-    /// The weights of m̂♯ and c♯ from (f′, ξ) and ⟨l, l⟩, with c scaled back where that is allowed and needed.
+    /// The weights of m̂♯ and c♯ from (f′, ξ) and the average of ⟨l, l⟩, with c scaled back where that is allowed and needed.
     fn weigh<const K: usize>(
         &self,
         (slope, xi): (Wide<T>, Wide<T>),
-        length: Wide<T>,
+        averaged: Wide<T>,
         guard: Guard,
     ) -> Result<Weights<Wide<T>, K>, Error> {
         let constant = <Wide<T> as Field>::constant;
@@ -556,8 +558,8 @@ impl<T: Tensor> Coupled<T> {
         };
         let along = coupling_scale * self.along;
         let coupling = coupling_scale * coupling_scale * self.length;
-        let products = CouplingProducts { length, left: along, right: along, between: coupling };
-        let step = coupled_step(slope, xi.sqrt(), products);
+        let products = CouplingProducts { length: self.gradient, left: along, right: along, between: coupling };
+        let step = coupled_step(slope, xi.sqrt(), averaged, products);
         Ok(Weights {
             damping: [step.along_gradient; K],
             determinant_ratio: step.determinant_ratio,

@@ -12,8 +12,10 @@
 //! ```
 
 pub use crate::{
-    Adagrad, BaseMetric, Checkpoint, Configuration, Cosine, Covector, Curvature, Dense, DenseHessian, Descent,
-    DiagonalMetric, Ema, Embedding, Error, Euclidean, EveryMatrix, Field, Group, HeavyBall, HiddenMatrices, Identity,
-    Induced, Kronecker, Linear, Log, Log1p, Metric, MetricDescent, MetricOptimiser, MetricReport, Muon, Nesterov,
-    NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule, Sqrt, Tensor, Vector, rules,
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clipped, Configuration, Constant,
+    Cosine, Coupled, Covector, Curvature, Dense, DenseHessian, Descent, DiagonalMetric, Ema, Embedding, Error,
+    Euclidean, EveryMatrix, Field, Given, Group, HeavyBall, Height, HiddenMatrices, Identity, Induced, Joint,
+    Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Log1p, Metric, MetricDescent, MetricOptimiser,
+    MetricReport, Muon, Nesterov, NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule,
+    Sqrt, Tensor, Vector, rules,
 };
