@@ -184,10 +184,16 @@ impl<R: Rule> Kernel for Measure<'_, R> {
 
 /// The sum of the squares of the components of all gradients.
 #[inline(always)]
-fn squared<S: Real>(gradient: impl Bundle<S>) -> S {
-    let mut components = gradient.scalars();
-    let first = components.next().map_or_else(S::zero, |component| component * component);
-    components.fold(first, |sum, component| sum + component * component)
+fn squared<S: Real, B: Bundle<S>>(gradient: B) -> S {
+    // Without a closure, which would not be compiled for the vectors of the processor.
+    let Some(first) = gradient.get(0) else { return S::zero() };
+    let mut sum = first * first;
+    for slot in 1..B::LEN {
+        if let Some(component) = gradient.get(slot) {
+            sum = sum + component * component;
+        }
+    }
+    sum
 }
 
 bundle! {
