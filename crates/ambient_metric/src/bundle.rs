@@ -53,6 +53,10 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
     #[must_use]
     fn plus(self, other: Self) -> Self;
 
+    /// The bundle times a number, slot by slot. As [`map`](Self::map) with a product, but without a closure, which a compiler need not inline.
+    #[must_use]
+    fn times(self, factor: S) -> Self;
+
     /// The scalars, in order.
     fn scalars(&self) -> impl Iterator<Item = S> {
         (0..Self::LEN).filter_map(|slot| self.get(slot))
@@ -87,6 +91,8 @@ impl<S: Field> Bundle<S> for () {
     }
     #[inline(always)]
     fn plus(self, (): Self) -> Self {}
+    #[inline(always)]
+    fn times(self, _: S) -> Self {}
     fn names() -> Vec<String> {
         Vec::new()
     }
@@ -105,6 +111,10 @@ impl<S: Field> Bundle<S> for S {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self + other
+    }
+    #[inline(always)]
+    fn times(self, factor: S) -> Self {
+        self * factor
     }
     fn names() -> Vec<String> {
         vec![String::new()]
@@ -138,6 +148,14 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
         }
         sum
     }
+    #[inline(always)]
+    fn times(self, factor: S) -> Self {
+        let mut product = self;
+        for inner in &mut product {
+            *inner = inner.times(factor);
+        }
+        product
+    }
     fn names() -> Vec<String> {
         (0..N).flat_map(|place| nested_names::<S, B>(&place.to_string())).collect()
     }
@@ -157,6 +175,10 @@ impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         (self.0.plus(other.0), self.1.plus(other.1))
+    }
+    #[inline(always)]
+    fn times(self, factor: S) -> Self {
+        (self.0.times(factor), self.1.times(factor))
     }
     fn names() -> Vec<String> {
         let mut names = nested_names::<S, A>("0");
@@ -217,6 +239,11 @@ macro_rules! bundle {
                 Self { $($field: self.$field + other.$field),+ }
             }
 
+            #[inline(always)]
+            fn times(self, factor: S) -> Self {
+                Self { $($field: self.$field * factor),+ }
+            }
+
             fn names() -> Vec<String> {
                 vec![$(stringify!($field).to_owned()),+]
             }
@@ -257,6 +284,11 @@ macro_rules! bundle {
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 Self { $($field: $crate::Bundle::<Scalar>::plus(self.$field, other.$field)),+ }
+            }
+
+            #[inline(always)]
+            fn times(self, factor: Scalar) -> Self {
+                Self { $($field: $crate::Bundle::<Scalar>::times(self.$field, factor)),+ }
             }
 
             fn names() -> Vec<String> {

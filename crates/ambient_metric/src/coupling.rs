@@ -432,7 +432,7 @@ impl<M: PointwiseMetric, E: Embedding, C: OffDiagonal> Preconditioner for Couple
 
     #[inline(always)]
     fn unbias<S: Real>(&self, correction: S, state: Self::State<S>) -> Self::State<S> {
-        CoupledState { base: state.base.map(|slot| slot * correction), ..state }
+        CoupledState { base: state.base.times(correction), ..state }
     }
 
     #[inline(always)]

@@ -102,6 +102,15 @@ impl<S: Field, const K: usize> Bundle<S> for Gram<S, K> {
         sum
     }
 
+    #[inline(always)]
+    fn times(self, factor: S) -> Self {
+        let mut product = self;
+        for entry in product.0.iter_mut().flatten() {
+            *entry = *entry * factor;
+        }
+        product
+    }
+
     fn names() -> Vec<String> {
         (0..K).flat_map(|row| (0..=row).map(move |column| format!("{row}.{column}"))).collect()
     }
@@ -373,7 +382,7 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Joint<M, H,
     /// γ⁻¹ at a coordinate, from the state after the total gradient has been seen.
     #[inline(always)]
     fn inverse<S: Real>(&self, corrections: <Self as Rule>::Corrections<S>, seen: M::State<S>) -> S {
-        self.metric.inverse(corrections.preconditioner, seen.map(|slot| slot * corrections.metric))
+        self.metric.inverse(corrections.preconditioner, seen.times(corrections.metric))
     }
 }
 

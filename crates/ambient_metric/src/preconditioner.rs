@@ -167,7 +167,7 @@ pub trait Preconditioner: Sync {
     /// The state with its moving averages corrected for their start at zero, by 1 / (1 − βᵗ) with β the [`decay`](Self::decay).
     #[inline(always)]
     fn unbias<S: Real>(&self, correction: S, state: Self::State<S>) -> Self::State<S> {
-        state.map(|slot| slot * correction)
+        state.times(correction)
     }
 
     /// Act 1: what one coordinate adds to the sums. The state has been updated and bias-corrected.
