@@ -730,7 +730,7 @@ impl<M: DiagonalMetric> Kernel for Raise<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
-        self.0.inverse(input.state.map(|slot| slot * correction)) * input.component
+        self.0.inverse(input.state.times(correction)) * input.component
     }
 }
 
@@ -744,7 +744,7 @@ impl<M: DiagonalMetric> Kernel for Lower<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
-        input.component / self.0.inverse(input.state.map(|slot| slot * correction))
+        input.component / self.0.inverse(input.state.times(correction))
     }
 }
 
@@ -758,6 +758,6 @@ impl<M: DiagonalMetric> Kernel for LogDeterminant<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, correction: S, state: M::State<S>) -> S {
-        -self.0.inverse(state.map(|slot| slot * correction)).ln()
+        -self.0.inverse(state.times(correction)).ln()
     }
 }

@@ -19,7 +19,7 @@ use crate::folder;
 use crate::functions::Function;
 use crate::progress;
 use crate::reference::Paper;
-use crate::starts::{draw, median};
+use crate::starts::{Summary, draw};
 use crate::study::{End, Outcome, descend};
 
 mod page;
@@ -313,6 +313,14 @@ pub struct Extended {
     pub rows: Vec<Row>,
 }
 
+impl Extended {
+    /// What a variant came to on a function, if that was asked for.
+    #[must_use]
+    pub fn row(&self, variant: &str, function: Function) -> Option<&Row> {
+        self.rows.iter().find(|row| row.variant == variant && row.function == function)
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -370,17 +378,15 @@ pub fn run(paper: &Paper, request: &Request) -> Result<Extended, Error> {
                 .into_par_iter()
                 .map(|start| outcome(&point, start))
                 .collect::<Result<_, _>>()?;
-            let converged = from_elsewhere.iter().filter(|outcome| outcome.converged);
-            let mut iterations: Vec<u32> = converged.map(|outcome| outcome.iterations).collect();
-            iterations.sort_unstable();
+            let Summary { success_rate, median_iterations, .. } = Summary::of(&from_elsewhere);
             rows.push(Row {
                 function,
                 variant: variant.name,
                 family: variant.family,
                 point,
                 best,
-                success_rate: if request.starts == 0 { 0.0 } else { iterations.len() as f64 / request.starts as f64 },
-                median_iterations: median(&iterations),
+                success_rate,
+                median_iterations,
             });
         }
     }

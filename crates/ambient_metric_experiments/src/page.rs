@@ -21,7 +21,26 @@ pub struct Drawn {
     pub trajectories: String,
 }
 
-pub(crate) const STYLE: &str = include_str!("page.css");
+const STYLE: &str = include_str!("page.css");
+
+/// A page up to where its content begins, with rules of its own after the style that all pages share.
+pub(crate) fn head(title: &str, more_style: &str) -> String {
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+{STYLE}{more_style}</style>
+</head>
+<body>
+<main>
+"#
+    )
+}
 
 /// The page.
 ///
@@ -33,19 +52,7 @@ pub fn render(paper: &Paper, study: &Study, drawn: &[Drawn]) -> Result<String, E
     let mut html = String::new();
     let _ = write!(
         html,
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Low dimensions: the paper's study, run again</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>Low dimensions</h1>
+        r#"{head}<h1>Low dimensions</h1>
 <p class="lead">{runs} runs of at most {max} updates each, in double precision: every point of the grid of {source},
 with one learning rule for all. <strong>{matched} of {comparable}</strong> comparable cells match what the paper printed.</p>
 <ul class="notes">
@@ -58,6 +65,7 @@ moves by 1e-15. <em>chaotic</em>: rounding decides the outcome, so the cell is s
 starts.</li>
 </ul>
 "#,
+        head = head("Low dimensions: the paper's study, run again", ""),
         runs = study.runs,
         max = paper.max_iterations,
         source = escape(&paper.source),

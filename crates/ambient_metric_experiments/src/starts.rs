@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::functions::Function;
 use crate::optimisers::{Hyperparameters, Named};
 use crate::reference::Paper;
-use crate::study::{self, Cell, Run};
+use crate::study::{self, Cell, Outcome, Run};
 
 /// How the best configurations fare from many starts.
 #[derive(Clone, Debug, Serialize)]
@@ -70,24 +70,43 @@ pub fn fare(paper: &Paper, cells: &[Cell], count: usize, seed: u64, done: impl F
                 outcome
             })
             .collect::<Result<_, _>>()?;
-        let converged = outcomes.iter().filter(|outcome| outcome.converged);
-        let mut iterations: Vec<u32> = converged.map(|outcome| outcome.iterations).collect();
-        iterations.sort_unstable();
+        let Summary { successes, success_rate, median_iterations } = Summary::of(&outcomes);
         rows.push(Row {
             function: cell.function,
             optimiser: cell.optimiser,
             config: cell.config,
             bounds: cell.function.bounds(),
-            successes: iterations.len(),
-            success_rate: if count == 0 { 0.0 } else { iterations.len() as f64 / count as f64 },
-            median_iterations: median(&iterations),
+            successes,
+            success_rate,
+            median_iterations,
         });
     }
     Ok(Starts { count, seed, runs: count * cells.len(), rows })
 }
 
+/// How runs from several starts went together.
+pub(crate) struct Summary {
+    /// How many converged.
+    pub(crate) successes: usize,
+    /// Their share; zero where there was no start.
+    pub(crate) success_rate: f64,
+    /// The median count of updates over those that converged.
+    pub(crate) median_iterations: Option<f64>,
+}
+
+impl Summary {
+    pub(crate) fn of(outcomes: &[Outcome]) -> Self {
+        let converged = outcomes.iter().filter(|outcome| outcome.converged);
+        let mut iterations: Vec<u32> = converged.map(|outcome| outcome.iterations).collect();
+        iterations.sort_unstable();
+        let (successes, count) = (iterations.len(), outcomes.len());
+        let success_rate = if count == 0 { 0.0 } else { successes as f64 / count as f64 };
+        Self { successes, success_rate, median_iterations: median(&iterations) }
+    }
+}
+
 /// The middle of sorted numbers, or the mean of the two in the middle.
-pub(crate) fn median(sorted: &[u32]) -> Option<f64> {
+fn median(sorted: &[u32]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     let lower = *sorted.get((sorted.len() - 1) / 2)?;
     Some(f64::midpoint(f64::from(lower), f64::from(upper)))

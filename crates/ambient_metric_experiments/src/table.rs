@@ -133,7 +133,7 @@ pub fn extended(extended: &Extended, functions: &[Function]) -> String {
             vec![if variant.family == last { "" } else { variant.family }.to_owned(), variant.name.to_owned()];
         last = variant.family;
         for function in functions {
-            let row = extended.rows.iter().find(|row| row.function == *function && row.variant == variant.name);
+            let row = extended.row(variant.name, *function);
             cells.push(row.map_or_else(String::new, |row| {
                 let updates = if row.best.converged { row.best.iterations.to_string() } else { "–".to_owned() };
                 format!("{updates} {:>5.0} %", row.success_rate * 100.0)

@@ -9,7 +9,7 @@ use super::{Extended, Row, VARIANTS};
 use crate::error::Error;
 use crate::functions::Function;
 use crate::landscape::colour::{Scale, hex};
-use crate::page::{STYLE, escape, inline};
+use crate::page::{escape, head, inline};
 use crate::pictures;
 use crate::table::{updates, value};
 
@@ -49,7 +49,7 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
             area.draw(&Text::new(shortened(variant.name), (NAMES - 10, middle), style))?;
             for (index, function) in functions.iter().enumerate() {
                 let left = NAMES + COLUMN * i32::try_from(index).unwrap_or(0);
-                let Some(row) = row(extended, variant.name, *function) else { continue };
+                let Some(row) = extended.row(variant.name, *function) else { continue };
                 let (ground, ink) = colours(&scale, row);
                 let corners = [(left + 1, top + 1), (left + COLUMN - 1, top + LINE - 1)];
                 area.draw(&Rectangle::new(corners, ground.filled()))?;
@@ -68,10 +68,6 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
 /// A name short enough for the margin.
 fn shortened(name: &str) -> String {
     name.replace(" (|Hessian| at the start)", "")
-}
-
-fn row<'e>(extended: &'e Extended, variant: &str, function: Function) -> Option<&'e Row> {
-    extended.rows.iter().find(|row| row.variant == variant && row.function == function)
 }
 
 /// The colours of ground and number.
@@ -96,19 +92,7 @@ pub(super) fn render(extended: &Extended, functions: &[Function], picture: &str)
     let mut html = String::new();
     let _ = write!(
         html,
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Low dimensions: every variant</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>Low dimensions, every variant</h1>
+        r#"{head}<h1>Low dimensions, every variant</h1>
 <p class="lead">{runs} runs of at most {max} updates each, in double precision, in {seconds:.1} s.</p>
 <ul class="notes">
 <li>Every variant has the same grid: 13 learning rates from 1e-4 to 1, μ 0 and 0.9, ξ 1e-3, 1e-2, 0.1 and 1 where it has one, and two values of κ where it
@@ -122,6 +106,7 @@ polar factor is the column made a unit.</li>
 {picture}
 </figure>
 "#,
+        head = head("Low dimensions: every variant", ""),
         runs = extended.runs,
         max = extended.max_iterations,
         seconds = extended.seconds,

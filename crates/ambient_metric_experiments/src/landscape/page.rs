@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::colour::{label, short};
 use super::relief::css;
 use super::{End, Landscape, Scene, Shown};
-use crate::page::{STYLE, escape, inline};
+use crate::page::{escape, head, inline};
 use crate::pictures::title;
 
 /// The pictures, as SVG.
@@ -48,21 +48,7 @@ pub(super) fn render(scene: &Scene<'_>, landscape: &Landscape, pictures: &Pictur
     let mut html = String::new();
     let _ = write!(
         html,
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}: the loss surface</title>
-<style>
-{STYLE}
-.surface {{ max-width: 1120px; }}
-</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
+        r#"{head}<h1>{title}</h1>
 <p class="lead"><code>{formula}</code> as the surface h = √ξ f(L) over its parameters, with f = {embedding} and ξ = {xi}, and runs on it
 from ({x}, {y}) until the loss is at most {tolerance:e}.</p>
 <figure class="surface">
@@ -70,6 +56,7 @@ from ({x}, {y}) until the loss is at most {tolerance:e}.</p>
 <figcaption>{tells} Thin lines are at equal heights. A run is faint where the surface hides it; its dots are updates.</figcaption>
 </figure>
 "#,
+        head = head(&format!("{}: the loss surface", title(landscape.function)), "\n.surface { max-width: 1120px; }\n"),
         title = title(landscape.function),
         formula = escape(&scene.facts.formula),
         embedding = landscape.embedding,
