@@ -6,9 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::math;
 use crate::steps::{Steps, ask};
-use crate::system_packages;
+use crate::{math, packages, system_packages};
 
 /// The platform without threads and files on which the core and the GPU backend must build.
 const WASM: &str = "wasm32-unknown-unknown";
@@ -29,7 +28,7 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     steps.command("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
     math::check(steps)?;
     let publishable = metadata(steps)?;
-    package(steps, &publishable)?;
+    packages::check(steps, &publishable)?;
     dependencies(steps)?;
     web_assembly(steps)
 }
@@ -73,24 +72,6 @@ fn missing_metadata(package: &Value) -> Option<&'static str> {
         Value::Array(items) => items.is_empty(),
         _ => true,
     })
-}
-
-/// Packs the publishable crates; on a clean checkout also builds them from what was packed, against each other.
-fn package(steps: &Steps, names: &[String]) -> Result<(), Failure> {
-    let mut arguments = vec!["package", "--quiet"];
-    for name in names {
-        arguments.extend(["--package", name]);
-    }
-    if !steps.continuous_integration() {
-        return steps.cargo("packages", &[&arguments[..], &["--allow-dirty", "--no-verify"]].concat());
-    }
-    // A build that is kept would be taken for that of any later package of the same version.
-    let folder = steps.root().join("target/packages");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(Failure::file(&folder))?;
-    }
-    let folder = folder.to_string_lossy();
-    steps.cargo("packages", &[&arguments[..], &["--target-dir", &folder]].concat())
 }
 
 /// Licences, sources and duplicates of dependencies; known vulnerabilities where their list can be reached.

@@ -4,6 +4,7 @@ mod failure;
 mod lint;
 mod math;
 mod miri;
+mod packages;
 mod prove;
 mod scratch;
 mod steps;

@@ -23,9 +23,7 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     let binaries = folder.path().join("src/bin");
     std::fs::create_dir_all(&binaries).map_err(Failure::file(&binaries))?;
     write("Cargo.toml", &manifest(steps))?;
-    // The same versions as in the workspace, so that nothing new has to be fetched.
-    let lock = steps.root().join("Cargo.lock");
-    std::fs::copy(&lock, folder.path().join("Cargo.lock")).map_err(Failure::file(&lock))?;
+    steps.lock(folder.path())?;
     for (index, program) in programs.iter().enumerate() {
         write(&format!("src/bin/program_{}.rs", index + 1), program)?;
     }

@@ -44,6 +44,12 @@ impl Steps {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), |target| self.root.join(target))
     }
 
+    /// Gives a crate outside the workspace the workspace's versions, so that nothing new has to be fetched.
+    pub fn lock(&self, folder: &Path) -> Result<(), Failure> {
+        let lock = self.root.join("Cargo.lock");
+        std::fs::copy(&lock, folder.join("Cargo.lock")).map(|_| ()).map_err(Failure::file(&lock))
+    }
+
     /// A cargo command in the workspace's root.
     pub fn cargo_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.cargo);
