@@ -44,7 +44,7 @@ pub fn check(steps: &Steps, names: &[String]) -> Result<(), Failure> {
     let path = folder.path().join("Cargo.toml");
     std::fs::write(&path, manifest(&folders)).map_err(Failure::file(&path))?;
     steps.lock(folder.path())?;
-    let mut build = steps.cargo_command(&["check", "--quiet", "--workspace", "--all-targets"]);
+    let mut build = steps.cargo_command(&["check", "--quiet", "--workspace"]);
     build.current_dir(folder.path()).env("CARGO_TARGET_DIR", steps.target().join("scratch"));
     steps.command("crates as packed", &mut build)
 }
