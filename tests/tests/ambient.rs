@@ -1,6 +1,6 @@
 //! Surfaces in larger ambient spaces: several losses, and heights coupled to the parameters, over every base metric and embedding.
 
-use ambient_metric::{Adagrad, Euclidean, Identity, Log, Log1p, Power, RmsProp, Sqrt};
+use ambient_metric::{Adagrad, Euclidean, Identity, LearnedDiagonal, LearnedScalar, Log, Log1p, Power, RmsProp, Sqrt};
 use ambient_metric_conformance::conformance_ambient;
 use ambient_metric_tests::{Asinh, Quadratic};
 
@@ -19,3 +19,8 @@ conformance_ambient!(adagrad_identity, Adagrad { epsilon: 0.25 }, Identity);
 conformance_ambient!(adagrad_power_two, Adagrad { epsilon: 0.25 }, Power(2.0));
 conformance_ambient!(quadratic_of_a_user_identity, Quadratic, Identity);
 conformance_ambient!(quadratic_of_a_user_log, Quadratic, Log);
+// Before the first step z = 0, so that eᶻ is a fraction.
+conformance_ambient!(learned_scalar_identity, LearnedScalar::default(), Identity);
+conformance_ambient!(learned_scalar_log, LearnedScalar::default(), Log);
+conformance_ambient!(learned_diagonal_identity, LearnedDiagonal::default(), Identity);
+conformance_ambient!(learned_diagonal_sqrt, LearnedDiagonal::default(), Sqrt);

@@ -1,6 +1,6 @@
 //! P1 to P9, P11 and P15 for every base metric and embedding: exact wherever they are fractions.
 
-use ambient_metric::{Adagrad, Euclidean, Identity, Log, Log1p, Power, RmsProp, Sqrt};
+use ambient_metric::{Adagrad, Euclidean, Identity, LearnedDiagonal, LearnedScalar, Log, Log1p, Power, RmsProp, Sqrt};
 use ambient_metric_conformance::{conformance_embedding, conformance_metric, conformance_proofs, conformance_surface};
 use ambient_metric_tests::{Asinh, Quadratic};
 
@@ -10,6 +10,12 @@ conformance_metric!(euclidean, Euclidean);
 conformance_metric!(rmsprop, RmsProp { beta: 0.75, epsilon: 0.5 });
 conformance_metric!(adagrad, Adagrad { epsilon: 0.25 });
 conformance_metric!(quadratic_of_a_user, Quadratic);
+
+// The first step of what learns is over the flat metric; what it has learned by then is proved where any base metric is.
+conformance_surface!(learned_scalar_identity, LearnedScalar::default(), Identity);
+conformance_surface!(learned_scalar_log, LearnedScalar::default(), Log);
+conformance_surface!(learned_diagonal_identity, LearnedDiagonal::default(), Identity);
+conformance_surface!(learned_diagonal_log, LearnedDiagonal::default(), Log);
 
 conformance_embedding!(asinh_of_a_user, Asinh);
 conformance_surface!(quadratic_of_a_user_and_asinh_of_a_user, Quadratic, Asinh);

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Dense, Element, Ema, Error, Euclidean, EveryMatrix, Group, HiddenMatrices,
-    Identity, Kronecker, Log, MatrixPart, MetricDescent, Muon, Named, Nesterov, NewtonSchulz, NoMomentum, Part, Polar,
-    Remembering, RmsProp, Route, Routed, Tensor, Vector, Width,
+    Adagrad, BaseMetric, Configuration, Covector, Dense, Drive, Element, Ema, Error, Euclidean, EveryMatrix, Group,
+    HiddenMatrices, Identity, Kronecker, LearnedDiagonal, LearnedScalar, Log, MatrixPart, MetricDescent, Muon, Named,
+    Nesterov, NewtonSchulz, NoMomentum, Part, Polar, Remembering, RmsProp, Route, Routed, Tensor, Vector, Width,
 };
 use ambient_metric_conformance::{Reference, conformance_base_metric};
 use ambient_metric_ndarray::{HostMatrix, Parameters};
@@ -16,6 +16,29 @@ use proptest::test_runner::TestCaseError;
 
 conformance_base_metric!(euclidean, Euclidean, [("w", [3, 2]), ("b", [2])]);
 conformance_base_metric!(rmsprop, RmsProp { beta: 0.75, epsilon: 0.5 }, [("w", [3, 2]), ("b", [2])]);
+conformance_base_metric!(adagrad, Adagrad { epsilon: 0.25 }, [("w", [3, 2]), ("b", [2])]);
+
+/// So fast that every lesson counts, and bounded so that γ stays invertible in practice.
+const SCALAR: LearnedScalar = LearnedScalar { kappa: 0.05, decay: 0.5, bound: 2.0, drive: Drive::Metric };
+const DIAGONAL: LearnedDiagonal = LearnedDiagonal { kappa: 0.05, decay: 0.5, bound: 2.0, drive: Drive::Metric };
+
+conformance_base_metric!(learned_scalar, SCALAR, [("w", [3, 2]), ("b", [2])]);
+conformance_base_metric!(
+    learned_scalar_stable,
+    LearnedScalar { drive: Drive::Flat, ..SCALAR },
+    [("w", [3, 2]), ("b", [2])]
+);
+conformance_base_metric!(learned_diagonal, DIAGONAL, [("w", [3, 2]), ("b", [2])]);
+conformance_base_metric!(
+    learned_diagonal_stable,
+    LearnedDiagonal { drive: Drive::Flat, ..DIAGONAL },
+    [("w", [3, 2]), ("b", [2])]
+);
+conformance_base_metric!(
+    routed_between_learned_metrics,
+    Routed { route: EveryMatrix, taken: DIAGONAL, rest: SCALAR },
+    [("b", [3]), ("w", [2, 3])]
+);
 
 fn dense() -> Dense<f64> {
     Dense::new(vec![

@@ -4,10 +4,11 @@
 #![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
 
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Configuration, Coupling, Covector, Damped,
-    Dense, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, Exact as FullInverse, Given, Group, HeavyBall,
-    Height, Identity, Induced, Kronecker, Log, MetricDescent, Momentum, Muon, Nesterov, NoMomentum, Part, Placement,
-    RmsProp, Sqrt, Vector,
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Configuration, Coupling, Covector,
+    Damped, Dense, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, EveryMatrix, Exact as FullInverse, Given,
+    Group, HeavyBall, Height, HiddenMatrices, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log,
+    MetricDescent, MetricOptimiser, Momentum, Muon, Nesterov, NoMomentum, Part, Placement, Polar, Recorded,
+    Remembering, RmsProp, Routed, Sqrt, Vector, Width,
 };
 use ambient_metric_conformance::{
     Exact, Fraction, Matrix, Reference, Trajectory, compensated_sum, fractions, positive_fractions, trajectories,
@@ -438,7 +439,7 @@ where
         let mut theta = start.clone();
         let mut optimiser = Configuration::new(rule.clone(), 0.1).weight_decay(0.1).build(&theta).unwrap();
         let covectors = |gradients: &[Parameters<f64>; K]| gradients.clone().map(Covector);
-        let step = |optimiser: &mut ambient_metric::MetricOptimiser<M, H, Q, P, C, Parameters<f64>, K>,
+        let step = |optimiser: &mut MetricOptimiser<M, H, Q, P, C, Parameters<f64>, K>,
                     theta: &mut Parameters<f64>,
                     (gradients, losses): (&[Parameters<f64>; K], [f64; K])| {
             optimiser.step_losses(theta, covectors(gradients).each_ref(), losses)
@@ -612,4 +613,189 @@ fn a_clone_goes_on_where_it_was_made() {
     }
     let bits = |theta: &Parameters<f64>| theta.as_slice().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&theta), bits(&of_kept));
+}
+
+// Checkpoints.
+
+/// A matrix that is hidden, one that is a head, and a vector.
+fn model(seed: f64) -> Parameters<f64> {
+    let number = |index: usize| (seed + index as f64 * 0.7).sin();
+    Parameters::new([
+        ("b", Array1::from_shape_fn(3, |i| number(i + 20)).into_dyn()),
+        ("head.weight", ndarray::Array2::from_shape_fn((2, 2), |(i, j)| number(2 * i + j + 10)).into_dyn()),
+        ("w", ndarray::Array2::from_shape_fn((2, 3), |(i, j)| number(3 * i + j)).into_dyn()),
+    ])
+    .unwrap()
+}
+
+/// Goes on from a checkpoint written as text, beside the optimiser that it was taken from: bit for bit.
+fn resumes<M, H, Q, P, C, const K: usize>(rule: MetricDescent<M, H, Q, P, C, K>, given: Option<&Parameters<f64>>)
+where
+    MetricDescent<M, H, Q, P, C, K>:
+        Clone + serde::Serialize + serde::de::DeserializeOwned + PartialEq + core::fmt::Debug,
+    M: Recorded<Parameters<f64>, State: Clone>,
+    H: ambient_metric::Heights<K>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+{
+    let mut theta = model(0.0);
+    let mut optimiser = Configuration::new(rule, 0.01).weight_decay(0.1).build(&theta).unwrap();
+    if let Some(given) = given {
+        optimiser.write_coupling(&[given]).unwrap();
+    }
+    let gradients = |step: usize| -> [Covector<Parameters<f64>>; K] {
+        core::array::from_fn(|loss| Covector(model(3.0 * loss as f64 + step as f64)))
+    };
+    for step in 0..3 {
+        optimiser.step_losses(&mut theta, gradients(step).each_ref(), [1.5; K]).unwrap();
+    }
+    optimiser.set_learning_rate("default", 0.02).unwrap();
+    optimiser.set_xi_of(K - 1, 0.3).unwrap();
+    let checkpoint = optimiser.checkpoint().unwrap();
+    let text = serde_json::to_string(&checkpoint).unwrap();
+    let read: Checkpoint<MetricDescent<M, H, Q, P, C, K>> = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, checkpoint);
+    let mut resumed = MetricOptimiser::restore(&read, &theta).unwrap();
+    assert_eq!(resumed.checkpoint().unwrap(), checkpoint);
+    let mut other = theta.clone();
+    for step in 3..6 {
+        let report = optimiser.step_losses(&mut theta, gradients(step).each_ref(), [1.5; K]).unwrap();
+        assert_eq!(report, resumed.step_losses(&mut other, gradients(step).each_ref(), [1.5; K]).unwrap());
+        assert_eq!(theta, other);
+    }
+    assert_eq!(resumed.steps(), 6);
+}
+
+#[test]
+fn every_metric_resumes_from_a_checkpoint_bit_for_bit() {
+    let learned = LearnedDiagonal { kappa: 0.1, ..LearnedDiagonal::default() };
+    let scalar = LearnedScalar { kappa: 0.1, ..LearnedScalar::default() };
+    let routed = Routed {
+        route: HiddenMatrices::default(),
+        taken: Muon::default(),
+        rest: Routed {
+            route: EveryMatrix,
+            // The roots are those of an earlier moment than the one that is kept.
+            taken: Kronecker { every: 2, beta: Some(0.5), ..Kronecker::default() },
+            rest: Remembering { momentum: Nesterov(0.5), metric: learned },
+        },
+    };
+    resumes(MetricDescent::new(routed, Log, 0.1, NoMomentum).beta(0.5), None);
+    let polar = Muon { momentum: Ema(0.9), orthogonaliser: Polar, width: Width::RowsAreOutputs };
+    let polar = Routed { route: EveryMatrix, taken: polar, rest: scalar };
+    resumes(MetricDescent::new(polar, Identity, 0.1, NoMomentum), None);
+    let diagonal: Vec<f64> = (1..14).map(f64::from).collect();
+    let dense = || Dense::diagonal(&diagonal).unwrap();
+    let two = [Height { embedding: Log, xi: 0.1 }, Height { embedding: Log, xi: 0.2 }];
+    resumes(MetricDescent::of_heights(dense(), two, Ema(0.9)).beta(0.5), None);
+    resumes(MetricDescent::new(scalar, Identity, 0.1, HeavyBall(0.5)).exact(), None);
+    let mut given = model(1.0);
+    given.as_mut_slice().iter_mut().for_each(|c| *c *= 0.1);
+    resumes(MetricDescent::new(rmsprop(), Identity, 0.1, Ema(0.5)).coupled(Given).scale_back(0.5), Some(&given));
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
+    let metric = Routed { route: EveryMatrix, taken: Kronecker::default(), rest: rmsprop() };
+    let rule = MetricDescent::new(metric, Log, 0.1, Ema(0.9));
+    let mut theta = model(0.0);
+    let mut optimiser = Configuration::new(rule, 0.01).build(&theta).unwrap();
+    optimiser.step(&mut theta, &Covector(model(1.0)), 1.0).unwrap();
+    type Saved = Checkpoint<
+        MetricDescent<
+            Routed<EveryMatrix, Kronecker, RmsProp>,
+            [Height<Log>; 1],
+            Ema,
+            Damped,
+            ambient_metric::Uncoupled,
+        >,
+    >;
+    let refused = |change: &dyn Fn(&mut Saved)| {
+        let mut checkpoint = optimiser.checkpoint().unwrap();
+        change(&mut checkpoint);
+        MetricOptimiser::restore(&checkpoint, &theta).map(|_| ()).unwrap_err()
+    };
+    let entry = |change: &dyn Fn(&mut Saved)| match refused(change) {
+        Error::CheckpointEntry { entry, .. } => entry,
+        other => panic!("{other}"),
+    };
+    fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
+        &mut saved.parameters.get_mut(parameter).unwrap().state
+    }
+    let root = "parameters[w].state.metric.taken.rows.root";
+    assert_eq!(
+        entry(&|saved| {
+            state(saved, "w").remove("metric.taken.rows.root");
+        }),
+        root
+    );
+    assert_eq!(entry(&|saved| state(saved, "w").get_mut("metric.taken.rows.root").unwrap().truncate(1)), root);
+    assert_eq!(entry(&|saved| state(saved, "w").get_mut("metric.taken.rows.root").unwrap()[0] = f64::NAN), root);
+    assert_eq!(
+        entry(&|saved| {
+            state(saved, "b").insert("more".into(), vec![1.0]);
+        }),
+        "parameters[b].state.more"
+    );
+    assert_eq!(
+        entry(&|saved| {
+            saved.memory[0].insert("more".into(), 1.0);
+        }),
+        "memory.more"
+    );
+    assert_eq!(
+        entry(&|saved| {
+            saved.memory[0].remove("power");
+        }),
+        "memory.power"
+    );
+    assert_eq!(
+        entry(&|saved| {
+            saved.memory[0].insert("metric.taken.seen".into(), 0.5);
+        }),
+        "memory.metric.taken.seen"
+    );
+    assert_eq!(
+        entry(&|saved| {
+            saved.memory[0].insert("average.0.0".into(), f64::INFINITY);
+        }),
+        "memory.average.0.0"
+    );
+    assert_eq!(entry(&|saved| saved.memory.clear()), "memory");
+    assert!(matches!(refused(&|saved| saved.version = 2), Error::CheckpointVersion { found: 2, .. }));
+    assert!(matches!(refused(&|saved| saved.rule_name.push('x')), Error::CheckpointRule { .. }));
+    assert!(matches!(
+        refused(&|saved| {
+            saved.parameters.remove("w");
+        }),
+        Error::MissingParameter { .. }
+    ));
+    let rows: Result<Dense<f64>, _> = serde_json::from_str("[[1.0, 2.0], [2.0, 1.0]]");
+    assert!(rows.unwrap_err().to_string().contains("not positive definite"));
+}
+
+/// ξ⟨l, l⟩, or f′ξ⟨l, l⟩, is no number where ⟨l, l⟩ is one: a damping of zero would be a step of nothing that looks like one.
+#[test]
+fn a_squared_length_that_overflows_with_xi_is_refused_and_leaves_no_trace() {
+    fn refused<M, H, C, const K: usize>(rule: &MetricDescent<M, H, Ema, Damped, C, K>, losses: [f64; K])
+    where
+        MetricDescent<M, H, Ema, Damped, C, K>: Clone,
+        M: BaseMetric<Parameters<f64>, State: Clone>,
+        H: ambient_metric::Heights<K>,
+        C: Coupling,
+    {
+        let (good, long) = (vector(&[1e-80, 1e-80]), vector(&[1e100, -1e100]));
+        let gradients = |gradient: &Parameters<f64>| core::array::from_fn(|_| gradient.clone());
+        let start = vector(&[1.0, 2.0]);
+        let error = leaves_no_trace(rule, &start, (&gradients(&good), losses), (&gradients(&long), losses));
+        assert!(matches!(error, Error::Overflow { .. }), "{error}");
+    }
+    let dense = || Dense::diagonal(&[1.0, 2.0]).unwrap();
+    refused(&MetricDescent::new(dense(), Identity, 1e150, Ema(0.5)), [1.0]);
+    refused(&MetricDescent::new(dense(), Log, 1.0, Ema(0.5)), [1e-150]);
+    refused(&MetricDescent::new(dense(), Identity, 1e150, Ema(0.5)).coupled(AlongParameters(0.1)), [1.0]);
+    refused(&MetricDescent::of_heights(dense(), [Height { embedding: Identity, xi: 1e150 }; 2], Ema(0.5)), [1.0, 1.0]);
+    let learned = LearnedScalar::default();
+    refused(&MetricDescent::new(learned, Identity, 1e150, Ema(0.5)), [1.0]);
 }

@@ -6,8 +6,8 @@
 use ambient_metric::{
     AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clip, Clipped, Configuration, Coupled,
     Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Given, Group, Hard, Height, Identity, Induced,
-    Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, NoMomentum, Optimiser, Part, RmsProp, Root, Rule,
-    Soft, Uncoupled,
+    Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser, Part,
+    PointwiseMetric, RmsProp, Root, Rule, Soft, Uncoupled,
 };
 use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, fractions, positive_fractions};
 use ambient_metric_ndarray::Parameters;
@@ -272,6 +272,47 @@ proptest! {
         }
     }
 
+    /// The fused optimiser and the one over whole tensors learn alike, from one loss and from two; each loses what it may.
+    #[test]
+    fn learned_metrics_take_the_same_steps_in_both_optimisers(
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, xi in 0.0..0.1_f64,
+    ) {
+        fn both<M: PointwiseMetric + Copy>(metric: M, xi: f64, steps: &[[Vec<f64>; 2]]) -> TestCaseResult {
+            let near = |a: &[f64], b: &[f64]| {
+                for (a, b) in a.iter().zip(b) {
+                    prop_assert!((a - b).abs() <= 2.0 * LEARNED, "{} beside {}", a, b);
+                }
+                Ok(())
+            };
+            let fused = run_in_f64(Descent::new(Induced::new(metric, Identity, xi), NoMomentum), steps);
+            let mut theta = space(&steps[0].clone().map(|tensor| vec![1.0; tensor.len()]));
+            let rule = MetricDescent::new(metric, Identity, xi, NoMomentum);
+            let mut whole = Configuration::new(rule, ETA).build(&theta)?;
+            for gradient in steps {
+                whole.step(&mut theta, &Covector(space(gradient)), 1.0)?;
+            }
+            near(&fused, theta.as_slice())?;
+
+            let heights = [Height { embedding: Identity, xi }, Height { embedding: Identity, xi: xi / 2.0 }];
+            let (mut one, mut other) = (theta.clone(), theta);
+            let mut joint = Configuration::new(Joint::new(metric, heights, NoMomentum), ETA).build(&one)?;
+            let rule = MetricDescent::of_heights(metric, heights, NoMomentum);
+            let mut whole = Configuration::new(rule, ETA).build(&other)?;
+            for gradient in steps {
+                let half = |x: &f64| x / 2.0;
+                let first = Covector(space(&gradient.each_ref().map(|tensor| tensor.iter().map(half).collect())));
+                let second = Covector(space(&gradient.each_ref().map(|tensor| tensor.iter().rev().map(half).collect())));
+                joint.step_losses(&mut one, &[&first, &second], &[1.0, 1.0])?;
+                whole.step_losses(&mut other, [&first, &second], [1.0, 1.0])?;
+            }
+            near(one.as_slice(), other.as_slice())
+        }
+        for drive in [Drive::Metric, Drive::Flat] {
+            both(LearnedScalar { kappa, decay, bound: 1.0, drive }, xi, &steps)?;
+            both(LearnedDiagonal { kappa, decay, bound: 1.0, drive }, xi, &steps)?;
+        }
+    }
+
     /// Both take the same sums and the same closed form; ξ meets the average before or after it. That is one rounding in each of at most four
     /// steps and the average of them, and so at most 12 in r, of steps of size at most η e^0 in θ of size at most 2.
     #[test]
@@ -453,7 +494,7 @@ fn a_group_without_a_learning_rate_of_its_own_follows_the_default() {
 #[test]
 fn a_metric_does_not_keep_what_is_no_number() {
     let metric = RmsProp::default();
-    let mut state = metric.begin(&pair(0.0, 0.0).0).unwrap();
+    let mut state = BaseMetric::begin(&metric, &pair(0.0, 0.0).0).unwrap();
     let refused = BaseMetric::update(&metric, &mut state, &pair(1e160, 1.0));
     assert!(matches!(refused, Err(Error::Overflow { .. })), "{refused:?}");
     assert_eq!(state.slots()[0].as_slice(), [0.0, 0.0]);

@@ -13,7 +13,8 @@ use crate::tensor::Tensor;
 /// The format version that this crate writes and reads.
 const VERSION: u32 = 1;
 
-/// Everything that an [`Optimiser`](crate::Optimiser) needs to go on: configuration, scalar memory and state.
+/// Everything that an [`Optimiser`](crate::Optimiser) or [`MetricOptimiser`](crate::MetricOptimiser) needs to go on: configuration, scalar memory
+/// and state.
 ///
 /// With the feature `serde` it serialises into any format that keeps every `f64`. Values of `f32` parameters are stored
 /// widened, without loss.
@@ -73,13 +74,14 @@ pub struct Checkpoint<R> {
 pub struct SavedParameter {
     /// The shape of the parameter.
     pub shape: Vec<usize>,
-    /// The values of every state slot by name, in row-major order.
+    /// The values of every state slot by name, in row-major order: of a [`Rule`](crate::Rule) as many as the parameter has, of a metric over whole
+    /// tensors as many as it keeps for it.
     pub state: BTreeMap<String, Vec<f64>>,
 }
 
 impl SavedParameter {
     /// The values of a slot, if they fit: also into the stored type, which may be narrower than the one they were saved from.
-    fn slot<E: Element>(&self, parameter: &str, slot: &str, elements: usize) -> Result<Vec<E>, Error> {
+    pub(crate) fn slot<E: Element>(&self, parameter: &str, slot: &str, elements: usize) -> Result<Vec<E>, Error> {
         let entry = format!("parameters[{parameter}].state.{slot}");
         let values = self.state.get(slot).ok_or_else(|| entry_error(entry.clone(), None))?;
         require_len(&entry, values.len(), elements)?;
@@ -99,6 +101,56 @@ impl SavedParameter {
                 problem: "is not a state of this rule".to_owned(),
             }),
         }
+    }
+}
+
+impl<R> Checkpoint<R> {
+    /// The checkpoint of an optimiser with these rates, without its state.
+    pub(crate) fn empty(configuration: &Configuration<R>, rule_name: String, groups: &Groups, steps: u64) -> Self
+    where
+        R: Clone,
+    {
+        Self {
+            version: VERSION,
+            rule_name,
+            configuration: configuration.clone(),
+            learning_rates: groups.named().map(|rates| rates.learning_rate).collect(),
+            xi: groups.xi.clone(),
+            steps,
+            memory: Vec::new(),
+            parameters: BTreeMap::new(),
+        }
+    }
+
+    /// Accepts a checkpoint of this version that was taken of the rule `expected` from parameters of this layout.
+    pub(crate) fn check(&self, expected: String, layout: &Layout) -> Result<(), Error> {
+        if self.version != VERSION {
+            return Err(Error::CheckpointVersion { found: self.version, supported: VERSION });
+        }
+        if self.rule_name != expected {
+            return Err(Error::CheckpointRule { expected, found: self.rule_name.clone() });
+        }
+        // In the order of `layout` where the names agree, so that order never counts.
+        let known = layout.parts().iter().map(|part| &part.name);
+        let saved = known.filter_map(|name| self.parameters.get_key_value(name));
+        let others = self.parameters.iter().filter(|(name, _)| !layout.parts().iter().any(|part| part.name == **name));
+        let parts = saved.chain(others).map(|(name, saved)| Part { name: name.clone(), shape: saved.shape.clone() });
+        layout.check(&Layout::new(parts.collect())?)?;
+        Ok(())
+    }
+
+    /// Sets the rates of a new optimiser to those that were saved.
+    pub(crate) fn set_rates(&self, groups: &mut Groups) -> Result<(), Error> {
+        let names: Vec<String> = groups.named().map(|rates| rates.name.clone()).collect();
+        require_len("learning_rates", self.learning_rates.len(), names.len())?;
+        for (name, &learning_rate) in names.iter().zip(&self.learning_rates) {
+            groups.set_learning_rate(name, learning_rate)?;
+        }
+        require_len("xi", self.xi.len(), groups.xi.len())?;
+        for (loss, &xi) in self.xi.iter().enumerate() {
+            groups.set_xi(loss, xi)?;
+        }
+        Ok(())
     }
 }
 
@@ -131,16 +183,8 @@ impl<R: Rule> Checkpoint<R> {
             parameters.insert(part.name.clone(), SavedParameter { shape: part.shape.clone(), state: saved });
         }
         let names = <R::Memory<f64> as Bundle<f64>>::names();
-        Ok(Self {
-            version: VERSION,
-            rule_name: configuration.rule.name(),
-            configuration: configuration.clone(),
-            learning_rates: groups.named().map(|rates| rates.learning_rate).collect(),
-            xi: groups.xi.clone(),
-            steps,
-            memory: memory.iter().map(|pool| names.iter().cloned().zip(pool.iter().copied()).collect()).collect(),
-            parameters,
-        })
+        let memory = memory.iter().map(|pool| names.iter().cloned().zip(pool.iter().copied()).collect()).collect();
+        Ok(Self { memory, parameters, ..Self::empty(configuration, configuration.rule.name(), groups, steps) })
     }
 
     /// Accepts a checkpoint of this version and rule that was taken from parameters of this layout, and returns the
@@ -154,19 +198,7 @@ impl<R: Rule> Checkpoint<R> {
     where
         R: Clone,
     {
-        if self.version != VERSION {
-            return Err(Error::CheckpointVersion { found: self.version, supported: VERSION });
-        }
-        let expected = self.configuration.rule.name();
-        if self.rule_name != expected {
-            return Err(Error::CheckpointRule { expected, found: self.rule_name.clone() });
-        }
-        // In the order of `layout` where the names agree, so that order never counts.
-        let known = layout.parts().iter().map(|part| &part.name);
-        let saved = known.filter_map(|name| self.parameters.get_key_value(name));
-        let others = self.parameters.iter().filter(|(name, _)| !layout.parts().iter().any(|part| part.name == **name));
-        let parts = saved.chain(others).map(|(name, saved)| Part { name: name.clone(), shape: saved.shape.clone() });
-        layout.check(&Layout::new(parts.collect())?)?;
+        self.check(self.configuration.rule.name(), layout)?;
         Ok(self.configuration.clone())
     }
 
@@ -190,15 +222,7 @@ impl<R: Rule> Checkpoint<R> {
                 tensor.write(index, &elements)?;
             }
         }
-        let names: Vec<String> = groups.named().map(|rates| rates.name.clone()).collect();
-        require_len("learning_rates", self.learning_rates.len(), names.len())?;
-        for (name, &learning_rate) in names.iter().zip(&self.learning_rates) {
-            groups.set_learning_rate(name, learning_rate)?;
-        }
-        require_len("xi", self.xi.len(), groups.xi.len())?;
-        for (loss, &xi) in self.xi.iter().enumerate() {
-            groups.set_xi(loss, xi)?;
-        }
+        self.set_rates(groups)?;
         require_len("memory", self.memory.len(), groups.pools)?;
         let names = <R::Memory<f64> as Bundle<f64>>::names();
         self.memory.iter().enumerate().map(|(pool, saved)| read_memory(pool, saved, &names)).collect()
@@ -216,7 +240,7 @@ fn read_memory(pool: usize, saved: &BTreeMap<String, f64>, names: &[String]) -> 
 }
 
 /// Accepts an entry of the right length.
-fn require_len(entry: &str, found: usize, expected: usize) -> Result<(), Error> {
+pub(crate) fn require_len(entry: &str, found: usize, expected: usize) -> Result<(), Error> {
     if found == expected {
         Ok(())
     } else {
@@ -226,7 +250,7 @@ fn require_len(entry: &str, found: usize, expected: usize) -> Result<(), Error> 
 }
 
 /// The error for an entry that is missing, or that is there and not finite.
-fn entry_error(entry: String, found: Option<f64>) -> Error {
+pub(crate) fn entry_error(entry: String, found: Option<f64>) -> Error {
     let problem = found.map_or_else(|| "is missing".to_owned(), |value| format!("is {value}, which is not finite"));
     Error::CheckpointEntry { entry, problem }
 }

@@ -3,7 +3,7 @@
 use crate::embedding::short_name;
 use crate::error::{Error, require, require_decay, require_non_negative, require_positive};
 use crate::induced::{Average, SurfaceFactors, SurfaceMemory};
-use crate::metric::PointwiseMetric;
+use crate::pointwise::PointwiseMetric;
 use crate::preconditioner::{Damping, Inputs, Local, Outcome, Preconditioner, Totals};
 use crate::scalar::Real;
 

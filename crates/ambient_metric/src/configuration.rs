@@ -121,7 +121,7 @@ pub struct Groups {
     pub group_of_part: Vec<usize>,
     /// How many sums there are: the global one, and one for every group with its own metric.
     pub pools: usize,
-    /// ξ of every loss.
+    /// ξ of every loss; empty for a rule that has none.
     pub xi: Vec<f64>,
 }
 
@@ -148,9 +148,12 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ, [`Error::Losses`] where there is no such loss.
     pub fn set_xi(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
         require_non_negative("xi", xi)?;
+        if self.xi.is_empty() {
+            return Err(Error::NoCoefficient);
+        }
         let expected = self.xi.len();
         let current = self.xi.get_mut(loss).ok_or(Error::Losses { expected, found: loss.saturating_add(1) })?;
         *current = xi;
@@ -322,7 +325,8 @@ impl<R: Rule> Configuration<R> {
     /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and [`Error::GroupMatchesNothing`].
     pub fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
         self.rule.validate()?;
-        let groups = self.assigned(layout, self.rule.xi().scalars().collect())?;
+        let xi = self.rule.xi().map_or_else(Vec::new, |xi| xi.scalars().collect());
+        let groups = self.assigned(layout, xi)?;
         Ok(if self.rule.learns_per_tensor() { groups.per_part() } else { groups })
     }
 }

@@ -5,7 +5,7 @@ use crate::bundle::Bundle;
 use crate::embedding::{Embedding, short_name};
 use crate::error::{Error, require, require_decay, require_non_negative};
 use crate::induced::{Average, SurfaceFactors, SurfaceMemory};
-use crate::metric::PointwiseMetric;
+use crate::pointwise::PointwiseMetric;
 use crate::preconditioner::{Damping, Inputs, Local, Outcome, Preconditioner, Totals};
 use crate::scalar::{Field, Real};
 
@@ -413,8 +413,8 @@ impl<M: PointwiseMetric, E: Embedding, C: OffDiagonal> Preconditioner for Couple
         self.metric.decay()
     }
 
-    fn xi(&self) -> f64 {
-        self.xi
+    fn xi(&self) -> Option<f64> {
+        Some(self.xi)
     }
 
     fn begin<S: Real>(&self) -> Self::Memory<S> {

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::layout::Layout;
 use crate::ldl::{Ldl, dot};
 use crate::metric::BaseMetric;
+use crate::record::{Entries, Recorded};
 use crate::scalar::Element;
 use crate::tensor::{Covector, Tensor, Vector, find_non_finite};
 
@@ -190,5 +191,27 @@ impl<S: Element<Wide = S>, T: Tensor<Element: Element<Wide = S>>> BaseMetric<T> 
 
     fn log_determinant(&self, _state: &DenseState<T>) -> Result<S, Error> {
         Ok(self.factors.log_determinant())
+    }
+}
+
+impl<S: Element<Wide = S>, T: Tensor<Element: Element<Wide = S>>> Recorded<T> for Dense<S> {
+    /// There is nothing: γ is part of the configuration.
+    fn record(&self, _state: &mut DenseState<T>, _entries: &mut Entries<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// As its rows, which are decomposed again.
+#[cfg(feature = "serde")]
+impl<S: Element + serde::Serialize> serde::Serialize for Dense<S> {
+    fn serialize<W: serde::Serializer>(&self, serializer: W) -> Result<W::Ok, W::Error> {
+        self.rows.serialize(serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de, S: Element + serde::Deserialize<'de>> serde::Deserialize<'de> for Dense<S> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(Vec::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }

@@ -183,7 +183,7 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
         self.preconditioner.learns_per_tensor()
     }
 
-    fn xi(&self) -> f64 {
+    fn xi(&self) -> Option<f64> {
         self.preconditioner.xi()
     }
 

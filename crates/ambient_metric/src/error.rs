@@ -82,6 +82,11 @@ pub enum Error {
         /// How many there were.
         found: usize,
     },
+    /// A rule that descends no surface was given a metric coefficient.
+    #[error(
+        "the rule has no metric coefficient ξ that could be changed: only a rule over a surface has one, such as `Induced`"
+    )]
+    NoCoefficient,
     /// A gradient has an element that is NaN or infinite.
     #[error(
         "the gradient of parameter `{parameter}` has an element that is NaN or infinite: skip this step or lower the learning rate"

@@ -4,8 +4,8 @@ use crate::bundle;
 use crate::bundle::Bundle;
 use crate::embedding::Embedding;
 use crate::error::{Error, require_decay, require_non_negative};
-use crate::metric::PointwiseMetric;
 use crate::momentum::average;
+use crate::pointwise::PointwiseMetric;
 use crate::preconditioner::{Damping, Inputs, Local, Outcome, Preconditioner, Totals};
 use crate::pull_back::{damping, determinant_ratio};
 use crate::scalar::Real;
@@ -117,8 +117,8 @@ impl<M: PointwiseMetric, E: Embedding, P: Placement> Preconditioner for Induced<
         self.metric.decay()
     }
 
-    fn xi(&self) -> f64 {
-        self.xi
+    fn xi(&self) -> Option<f64> {
+        Some(self.xi)
     }
 
     fn begin<S: Real>(&self) -> Self::Memory<S> {

@@ -6,6 +6,7 @@ use crate::error::{Error, require, require_decay, require_positive};
 use crate::layout::{Layout, Part};
 use crate::matrix::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose, WideOf, scaled_identity};
 use crate::metric::BaseMetric;
+use crate::record::{Entries, Recorded};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Vector, Wide, find_non_finite};
 
@@ -117,6 +118,21 @@ struct Side<M: MatrixPart> {
 impl<M: MatrixPart> Clone for Side<M> {
     fn clone(&self) -> Self {
         Self { moment: Arc::clone(&self.moment), roots: Arc::clone(&self.roots) }
+    }
+}
+
+impl<M: MatrixPart> Side<M> {
+    fn record(&mut self, parameter: &str, entries: &mut Entries<'_>) -> Result<(), Error> {
+        let Roots { root, inverse, log_determinant } = &*self.roots;
+        let moment = entries.exchange_matrix(parameter, "moment", &*self.moment)?;
+        let root = entries.exchange_matrix(parameter, "root", root)?;
+        let inverse = entries.exchange_matrix(parameter, "inverse", inverse)?;
+        let mut log_determinant = *log_determinant;
+        entries.number_of(parameter, "log_determinant", &mut log_determinant)?;
+        if let (Some(moment), Some(root), Some(inverse)) = (moment, root, inverse) {
+            (self.moment, self.roots) = (Arc::new(moment), Arc::new(Roots { root, inverse, log_determinant }));
+        }
+        Ok(())
     }
 }
 
@@ -267,5 +283,17 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
             total = total + times(columns.moment.rows(), rows) + times(rows.moment.rows(), columns);
         }
         Ok(<Wide<T> as Field>::constant(self.exponent) * total)
+    }
+}
+
+impl<T: MatrixTensor<Matrix: SpectralMatrix>> Recorded<T> for Kronecker {
+    fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+        for (part, sides) in state.layout.parts().iter().zip(&mut state.parts) {
+            let Some([rows, columns]) = sides else { continue };
+            rows.record(&part.name, &mut entries.within("rows"))?;
+            columns.record(&part.name, &mut entries.within("columns"))?;
+        }
+        entries.number("power", &mut state.power)?;
+        entries.count("seen", &mut state.seen)
     }
 }

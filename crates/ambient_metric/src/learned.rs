@@ -2,7 +2,7 @@
 
 use crate::bundle;
 use crate::error::{Error, require, require_non_negative, require_positive};
-use crate::metric::PointwiseMetric;
+use crate::pointwise::PointwiseMetric;
 use crate::preconditioner::Totals;
 use crate::scalar::Real;
 

@@ -6,8 +6,8 @@ use crate::descent::{Carried, Corrections, Memory, Multipliers, Powers};
 use crate::embedding::Embedding;
 use crate::error::{Error, require_decay, require_non_negative};
 use crate::induced::{SurfaceFactors, SurfaceMemory};
-use crate::metric::PointwiseMetric;
 use crate::momentum::Momentum;
+use crate::pointwise::PointwiseMetric;
 use crate::preconditioner::{Damping, Inputs, Outcome, Totals};
 use crate::rule::{Advanced, Coordinate, Rule};
 use crate::scalar::{Field, Real};
@@ -528,8 +528,8 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
         self.metric.learns_per_tensor()
     }
 
-    fn xi(&self) -> [f64; K] {
-        self.heights.xi()
+    fn xi(&self) -> Option<[f64; K]> {
+        Some(self.heights.xi())
     }
 
     fn check_loss(&self, losses: [f64; K]) -> Result<(), Error> {

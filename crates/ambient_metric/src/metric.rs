@@ -1,15 +1,10 @@
 //! Metrics: the geometry at a point, and the base metrics γ that the pull-back starts from.
 
-use std::sync::Arc;
-
-use crate::bundle;
 use crate::bundle::Bundle;
 use crate::embedding::short_name;
 use crate::error::{Error, require_decay};
-use crate::kernel::{Kernel, Uniforms};
-use crate::preconditioner::Totals;
 use crate::scalar::{Element, Field, Real};
-use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite};
+use crate::tensor::{Covector, Tensor, Vector, Wide};
 
 /// A Riemannian metric at one point: lengths and angles of vectors and covectors.
 ///
@@ -166,8 +161,8 @@ pub trait Metric<T: Tensor> {
 /// The metric γ on the parameters: how it sees gradients, and what its inverse does.
 ///
 /// A base metric may depend on the gradients seen so far. What it remembers is a value of type [`State`](Self::State)
-/// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`DiagonalMetric`] is a base metric on every backend. A
-/// metric that is not pointwise implements this trait for the tensors that it knows.
+/// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`PointwiseMetric`](crate::PointwiseMetric) is a base metric on every
+/// backend. A metric that is not pointwise implements this trait for the tensors that it knows.
 ///
 /// # Mathematics
 ///
@@ -263,6 +258,22 @@ pub trait BaseMetric<T: Tensor> {
     ///
     /// [`Error::NonFiniteGradient`], and where the layouts differ or the backend fails; the state is then unchanged.
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+
+    /// Learns from a step that was taken in the metric as it was: from the gradient that [`update`](Self::update) saw last, from ξ, and from
+    /// s = ξ⟨l, l⟩ over all parameters (for several losses the sums of their ξ and of their s). The default learns nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overflow`] where what was learned is no number, and where the layouts differ or the backend fails; the state is then unchanged.
+    fn learn_from(
+        &self,
+        _state: &mut Self::State,
+        _gradient: &Covector<T>,
+        _xi: Wide<T>,
+        _squared_length: Wide<T>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The covector whose length the pull-back measures and that a step follows, where it is not the gradient but one that the metric
     /// keeps: Muon's is its momentum. `None`, the default, means the gradient.
@@ -436,328 +447,4 @@ pub trait DiagonalMetric: Sync {
 pub(crate) fn check_diagonal<M: DiagonalMetric>(metric: &M) -> Result<(), Error> {
     metric.validate()?;
     require_decay("decay", metric.decay())
-}
-
-/// A diagonal base metric that may learn from the steps taken on it: [`LearnedScalar`](crate::LearnedScalar) and
-/// [`LearnedDiagonal`](crate::LearnedDiagonal) do. Every [`DiagonalMetric`] is one that learns nothing; implement that trait where it suffices.
-///
-/// # Mathematics
-///
-/// At coordinate i, with z the memory of the metric as a whole and ρᵢ the state of the coordinate, corrected as that of a [`DiagonalMetric`]:
-///
-/// γ⁻¹ᵢᵢ = inverse(share(z), ρᵢ). After the step, with the sums Λ = Σᵢ lesson(share(z), ρᵢ, lᵢ) over all parameters and Λ_p over one tensor,
-/// z ← learn(z, ξ, s, Λ) and ρᵢ ← settle(correction(ξ, Λ, Λ_p), ρᵢ, lᵢ).
-///
-/// # Requirements
-///
-/// `inverse` is above zero. State begins at zero.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{LearnedScalar, PointwiseMetric};
-///
-/// let metric = LearnedScalar { kappa: 0.5, ..LearnedScalar::default() };
-/// let memory = metric.learn(metric.begin(), 1.0, 0.25, 0.0);
-/// assert_eq!(metric.inverse(metric.share(memory), ()), 0.125_f64.exp());
-/// ```
-pub trait PointwiseMetric: Sync {
-    /// What is kept per element.
-    type State<S: Real>: Bundle<S>;
-    /// What is kept once.
-    type Memory<S: Real>: Bundle<S>;
-    /// What γ⁻¹ needs of the memory, the same for every element.
-    type Shared<S: Real>: Bundle<S>;
-    /// What is summed to learn from.
-    type Lesson<S: Real>: Bundle<S>;
-    /// What the state of every element learns by, the same for all of a group or tensor.
-    type Correction<S: Real>: Bundle<S>;
-
-    /// The decay of a moving average in the state; as [`DiagonalMetric::decay`].
-    fn decay(&self) -> f64 {
-        0.0
-    }
-
-    /// The memory before the first step.
-    fn begin<S: Real>(&self) -> Self::Memory<S>;
-
-    /// What γ⁻¹ needs of the memory.
-    fn share<S: Real>(&self, memory: Self::Memory<S>) -> Self::Shared<S>;
-
-    /// The state after a gradient has been seen, before the step.
-    fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
-
-    /// The diagonal element of γ⁻¹.
-    fn inverse<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>) -> S;
-
-    /// What one coordinate adds to the sums that the metric learns from.
-    fn lesson<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>, gradient: S) -> Self::Lesson<S>;
-
-    /// The memory after the step, from ξ, s = ξ⟨l, l⟩ and the sums over all parameters.
-    fn learn<S: Real>(
-        &self,
-        memory: Self::Memory<S>,
-        xi: S,
-        squared_length: S,
-        lesson: Self::Lesson<S>,
-    ) -> Self::Memory<S>;
-
-    /// What the states learn by, from ξ and the sums.
-    fn correction<S: Real>(&self, xi: S, lessons: Totals<Self::Lesson<S>>) -> Self::Correction<S>;
-
-    /// The state after the step.
-    fn settle<S: Real>(&self, correction: Self::Correction<S>, state: Self::State<S>, gradient: S) -> Self::State<S>;
-
-    /// Whether [`correction`](Self::correction) needs the sums of every tensor by itself.
-    fn learns_per_tensor(&self) -> bool {
-        false
-    }
-
-    /// Accepts the metric's own constants.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`].
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    /// The name under which reports and checkpoints know it.
-    fn name(&self) -> String {
-        short_name::<Self>()
-    }
-}
-
-impl<M: DiagonalMetric> PointwiseMetric for M {
-    type State<S: Real> = M::State<S>;
-    type Memory<S: Real> = ();
-    type Shared<S: Real> = ();
-    type Lesson<S: Real> = ();
-    type Correction<S: Real> = ();
-
-    fn decay(&self) -> f64 {
-        DiagonalMetric::decay(self)
-    }
-
-    fn begin<S: Real>(&self) {}
-
-    fn share<S: Real>(&self, (): ()) {}
-
-    #[inline(always)]
-    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
-        DiagonalMetric::observe(self, state, gradient)
-    }
-
-    #[inline(always)]
-    fn inverse<S: Real>(&self, (): (), state: M::State<S>) -> S {
-        DiagonalMetric::inverse(self, state)
-    }
-
-    #[inline(always)]
-    fn lesson<S: Real>(&self, (): (), _state: M::State<S>, _gradient: S) {}
-
-    fn learn<S: Real>(&self, (): (), _xi: S, _squared_length: S, (): ()) {}
-
-    fn correction<S: Real>(&self, _xi: S, _lessons: Totals<()>) {}
-
-    #[inline(always)]
-    fn settle<S: Real>(&self, (): (), state: M::State<S>, _gradient: S) -> M::State<S> {
-        state
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        check_diagonal(self)
-    }
-
-    fn name(&self) -> String {
-        DiagonalMetric::name(self)
-    }
-}
-
-/// What a [`DiagonalMetric`] remembers on a backend: its state as tensors, and the power βᵗ of its bias correction.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Adagrad, BaseMetric, Covector};
-/// use ambient_metric_ndarray::Parameters;
-/// use ndarray::array;
-///
-/// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
-/// let mut state = Adagrad::default().begin(&gradient.0)?;
-/// Adagrad::default().update(&mut state, &gradient)?;
-/// assert_eq!(state.slots(), [Parameters::from(array![9.0, 16.0])]);
-/// # Ok::<(), ambient_metric::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct DiagonalState<T: Tensor> {
-    layout: crate::layout::Layout,
-    /// Shared by clones until one of them is updated.
-    slots: Arc<Vec<T>>,
-    power: Wide<T>,
-}
-
-impl<T: Tensor> Clone for DiagonalState<T> {
-    fn clone(&self) -> Self {
-        Self { layout: self.layout.clone(), slots: Arc::clone(&self.slots), power: self.power }
-    }
-}
-
-impl<T: Tensor> DiagonalState<T> {
-    /// The state as tensors, one per slot.
-    #[must_use]
-    pub fn slots(&self) -> &[T] {
-        &self.slots
-    }
-
-    fn correction(&self) -> Wide<T> {
-        let one = <Wide<T> as Field>::one();
-        // Before the first gradient every moving average is zero, and zero needs no correction.
-        if self.power == one { one } else { one / (one - self.power) }
-    }
-}
-
-impl<T: Tensor, M: DiagonalMetric> BaseMetric<T> for M {
-    type State = DiagonalState<T>;
-
-    fn begin(&self, parameters: &T) -> Result<DiagonalState<T>, Error> {
-        check_diagonal(self)?;
-        let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
-        Ok(DiagonalState {
-            layout: parameters.layout().clone(),
-            slots: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
-            power: <Wide<T> as Field>::one(),
-        })
-    }
-
-    fn update(&self, state: &mut DiagonalState<T>, gradient: &Covector<T>) -> Result<(), Error> {
-        state.layout.check(gradient.0.layout())?;
-        find_non_finite(&gradient.0)?;
-        if let Some((target, companions)) = state.slots.split_first() {
-            let mut total = [<Wide<T> as Field>::zero()];
-            let operands = Operands { target, companions, reads: &[&gradient.0] };
-            T::sum(&Rehearsal(self), Uniforms::same(&()), operands, &mut total)?;
-            if !total.iter().all(|total| total.is_finite()) {
-                return Err(Error::Overflow { quantity: "the state of the metric after the gradient".to_owned() });
-            }
-        }
-        if Arc::get_mut(&mut state.slots).is_none() {
-            state.slots = Arc::new(state.slots.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?);
-        }
-        if let Some((first, rest)) = Arc::get_mut(&mut state.slots).and_then(|slots| slots.split_first_mut()) {
-            T::update(&Observe(self), Uniforms::same(&()), first, rest, &[&gradient.0])?;
-        }
-        state.power = state.power * <Wide<T> as Field>::constant(self.decay());
-        Ok(())
-    }
-
-    fn raise(&self, state: &DiagonalState<T>, covector: &Covector<T>) -> Result<Vector<T>, Error> {
-        state.layout.check(covector.0.layout())?;
-        let mut raised = covector.0.duplicate()?;
-        let reads: Vec<&T> = state.slots.iter().collect();
-        T::update(&Raise(self), Uniforms::same(&state.correction()), &mut raised, &mut [], &reads)?;
-        Ok(Vector(raised))
-    }
-
-    fn lower(&self, state: &DiagonalState<T>, vector: &Vector<T>) -> Result<Covector<T>, Error> {
-        state.layout.check(vector.0.layout())?;
-        let mut lowered = vector.0.duplicate()?;
-        let reads: Vec<&T> = state.slots.iter().collect();
-        T::update(&Lower(self), Uniforms::same(&state.correction()), &mut lowered, &mut [], &reads)?;
-        Ok(Covector(lowered))
-    }
-
-    fn log_determinant(&self, state: &DiagonalState<T>) -> Result<Wide<T>, Error> {
-        let Some((target, companions)) = state.slots.split_first() else {
-            // Without state every coordinate has the same γ⁻¹.
-            let count = <Wide<T> as Field>::constant(state.layout.elements() as f64);
-            let inverse = self.inverse(<M::State<Wide<T>> as Bundle<Wide<T>>>::zero());
-            return Ok(-(count * inverse.ln()));
-        };
-        let mut total = [<Wide<T> as Field>::zero()];
-        let operands = Operands { target, companions, reads: &[] };
-        T::sum(&LogDeterminant(self), Uniforms::same(&state.correction()), operands, &mut total)?;
-        let [total] = total;
-        Ok(total)
-    }
-}
-
-bundle! {
-    /// A component beside the state of a metric.
-    pub nested struct WithState<X, St> { component: X, state: St }
-}
-
-bundle! {
-    /// The state of a metric beside the gradient it is about to see.
-    pub nested struct Seeing<St, X> { state: St, gradient: X }
-}
-
-/// state ← observe(state, l).
-struct Observe<'m, M>(&'m M);
-
-impl<M: DiagonalMetric> Kernel for Observe<'_, M> {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = Seeing<M::State<S>, S>;
-    type Output<S: Real> = M::State<S>;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
-        self.0.observe(input.state, input.gradient)
-    }
-}
-
-/// 0 times what [`Observe`] would write, added up: zero where every slot is finite, and not finite where one is not.
-struct Rehearsal<'m, M>(&'m M);
-
-impl<M: DiagonalMetric> Kernel for Rehearsal<'_, M> {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = Seeing<M::State<S>, S>;
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> S {
-        self.0.observe(input.state, input.gradient).scalars().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
-    }
-}
-
-/// x ← γ⁻¹x.
-struct Raise<'m, M>(&'m M);
-
-impl<M: DiagonalMetric> Kernel for Raise<'_, M> {
-    type Uniform<S: Real> = S;
-    type Input<S: Real> = WithState<S, M::State<S>>;
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
-        self.0.inverse(input.state.times(correction)) * input.component
-    }
-}
-
-/// v ← γv.
-struct Lower<'m, M>(&'m M);
-
-impl<M: DiagonalMetric> Kernel for Lower<'_, M> {
-    type Uniform<S: Real> = S;
-    type Input<S: Real> = WithState<S, M::State<S>>;
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, correction: S, input: Self::Input<S>) -> S {
-        input.component / self.0.inverse(input.state.times(correction))
-    }
-}
-
-/// −ln γ⁻¹, to be summed.
-struct LogDeterminant<'m, M>(&'m M);
-
-impl<M: DiagonalMetric> Kernel for LogDeterminant<'_, M> {
-    type Uniform<S: Real> = S;
-    type Input<S: Real> = M::State<S>;
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, correction: S, state: M::State<S>) -> S {
-        -self.0.inverse(state.times(correction)).ln()
-    }
 }

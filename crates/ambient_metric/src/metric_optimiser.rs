@@ -1,20 +1,24 @@
 //! The optimiser for any base metric: steps made of whole tensors.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, nested_names};
+use crate::checkpoint::{Checkpoint, SavedParameter, require_len};
 use crate::configuration::{Configuration, Groups};
 use crate::coupling::{Coupling, CouplingProducts, Guard, coupled_step};
 use crate::embedding::short_name;
 use crate::error::Error;
 use crate::induced::Placement;
 use crate::kernel::{Kernel, Uniforms};
-use crate::layout::Layout;
+use crate::layout::{Layout, Part};
 use crate::losses::{Gram, Heights, JointDamping, joint_damping};
-use crate::metric::{BaseMetric, WithState};
+use crate::metric::BaseMetric;
 use crate::metric_descent::MetricDescent;
 use crate::momentum::Momentum;
-use crate::preconditioner::{Damping, Local};
+use crate::pointwise::WithState;
+use crate::preconditioner::{Damping, Local, check_range};
+use crate::record::{Entries, Recorded};
 use crate::remembered::Remembered;
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, contract, find_non_finite};
@@ -282,14 +286,8 @@ where
         rule.heights.check(losses.map(Element::to_f64))?;
 
         let mut state = self.state.clone();
-        match gradients.as_slice() {
-            [] => {}
-            [first, others @ ..] => {
-                let mut total = Covector(first.0.duplicate()?);
-                others.iter().try_for_each(|other| total.add_scaled(<Wide<T> as Field>::one(), other))?;
-                rule.metric.update(&mut state, &total)?;
-            }
-        }
+        let total = total(&gradients)?;
+        rule.metric.update(&mut state, &total)?;
         let measured = rule.metric.measured(&state);
         if measured.is_some() && K > 1 {
             return Err(Error::Losses { expected: 1, found: K });
@@ -316,7 +314,11 @@ where
             core::array::from_fn(|loss| <Wide<T> as Field>::constant(self.groups.xi.get(loss).copied().unwrap_or(0.0)));
         let coupled = self.couple(parameters, &measured, &raised, &momenta, &state)?;
         let weights = self.weigh(slopes, xi, &corrected, coupled.as_ref())?;
-        let averaged = core::array::from_fn(|loss| xi[loss] * corrected.entry(loss, loss));
+        let averaged: [Wide<T>; K] = core::array::from_fn(|loss| xi[loss] * corrected.entry(loss, loss));
+        let squared_length: [Wide<T>; K] = core::array::from_fn(|loss| xi[loss] * gram.entry(loss, loss));
+        let sum = |numbers: [Wide<T>; K]| numbers.into_iter().fold(<Wide<T> as Field>::zero(), |sum, x| sum + x);
+        let lengths = [sum(squared_length), sum(averaged)];
+        check_range(lengths, weights.determinant_ratio, weights.damping)?;
         let length = gram.entry(0, 0);
         let local = (slopes, averaged, length, &weights);
         let direction = self.direct(local, &raised, &momenta, coupled.as_ref(), &state)?;
@@ -327,6 +329,8 @@ where
             other => other,
         })?;
 
+        rule.metric.learn_from(&mut state, &total, sum(xi), sum(squared_length))?;
+
         let first = self.groups.group_of_part.iter().min().copied().unwrap_or(0);
         let learning_rate = self.groups.rates.get(first).map_or(0.0, |rates| rates.learning_rate);
         let learning_rate = <Wide<T> as Field>::constant(learning_rate);
@@ -335,7 +339,7 @@ where
             *norm = contract(&gradient.0, &gradient.0)?.sqrt();
         }
         let report = MetricReport {
-            squared_length: core::array::from_fn(|loss| xi[loss] * gram.entry(loss, loss)),
+            squared_length,
             averaged,
             slope: slopes,
             damping: weights.damping,
@@ -527,6 +531,84 @@ where
     }
 }
 
+impl<M, H, Q, P, C, T, const K: usize> MetricOptimiser<M, H, Q, P, C, T, K>
+where
+    T: Tensor,
+    M: Recorded<T, State: Clone>,
+    H: Heights<K>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+    MetricDescent<M, H, Q, P, C, K>: Clone,
+{
+    /// Everything that is needed to go on later, keyed by parameter names; it serialises with the feature `serde`.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend cannot be read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Configuration, Covector, Ema, Kronecker, Log, MetricDescent, MetricOptimiser};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::from(array![[3.0_f64, 1.0], [0.0, 2.0]]);
+    /// let rule = MetricDescent::new(Kronecker::default(), Log, 0.1, Ema(0.9));
+    /// let mut optimiser = Configuration::new(rule, 0.1).build(&theta)?;
+    /// let gradient = Covector(theta.clone());
+    /// optimiser.step(&mut theta, &gradient, 7.0)?;
+    ///
+    /// let mut restored = MetricOptimiser::restore(&optimiser.checkpoint()?, &theta)?;
+    /// let mut other = theta.clone();
+    /// assert_eq!(optimiser.step(&mut theta, &gradient, 6.5)?, restored.step(&mut other, &gradient, 6.5)?);
+    /// assert_eq!(theta, other);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn checkpoint(&self) -> Result<Checkpoint<MetricDescent<M, H, Q, P, C, K>>, Error> {
+        let rule_name = self.configuration.rule.name();
+        let mut checkpoint = Checkpoint::empty(&self.configuration, rule_name, &self.groups, self.steps);
+        let saved = |part: &Part| SavedParameter { shape: part.shape.clone(), state: BTreeMap::new() };
+        checkpoint.parameters = self.layout.parts().iter().map(|part| (part.name.clone(), saved(part))).collect();
+        let mut numbers = BTreeMap::new();
+        // A clone shares every tensor, and writing changes none.
+        self.clone().record(&mut Entries::write(&mut numbers, &mut checkpoint.parameters))?;
+        checkpoint.memory = vec![numbers];
+        Ok(checkpoint)
+    }
+
+    /// An optimiser that goes on where a checkpoint was taken, for parameters like those it was taken from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::CheckpointEntry`], [`Error::MissingParameter`],
+    /// [`Error::UnknownParameter`] and [`Error::Shape`], and what [`Configuration::build`] finds.
+    pub fn restore(checkpoint: &Checkpoint<MetricDescent<M, H, Q, P, C, K>>, parameters: &T) -> Result<Self, Error> {
+        checkpoint.check(checkpoint.configuration.rule.name(), parameters.layout())?;
+        let mut optimiser = checkpoint.configuration.clone().build(parameters)?;
+        checkpoint.set_rates(&mut optimiser.groups)?;
+        require_len("memory", checkpoint.memory.len(), 1)?;
+        for numbers in &checkpoint.memory {
+            Entries::read_all(numbers, &checkpoint.parameters, |entries| optimiser.record(entries))?;
+        }
+        optimiser.steps = checkpoint.steps;
+        Ok(optimiser)
+    }
+
+    /// Hands everything that steps change to a checkpoint.
+    fn record(&mut self, entries: &mut Entries<'_>) -> Result<(), Error> {
+        let Self { configuration, state, momenta, coupling, average, power, .. } = self;
+        configuration.rule.metric.record(state, &mut entries.within("metric"))?;
+        for (loss, momentum) in momenta.iter_mut().enumerate() {
+            momentum.record::<Q>(&mut entries.within(&format!("momentum.{loss}")))?;
+        }
+        entries.tensors(&nested_names::<T::Element, C::State<T::Element>>("coupling"), coupling)?;
+        entries.bundle("average", average)?;
+        entries.number("power", power)
+    }
+}
+
 /// f′, ξ⟨l, l⟩ as averaged, ⟨l, l⟩ and the weights of a step.
 type Measures<'a, S, const K: usize> = ([S; K], [S; K], S, &'a Weights<S, K>);
 
@@ -580,6 +662,14 @@ impl<S: Real, const K: usize> Weights<S, K> {
             coupling_scale: S::one(),
         }
     }
+}
+
+/// The sum of all gradients, which γ sees.
+fn total<T: Tensor>(gradients: &[&Covector<T>]) -> Result<Covector<T>, Error> {
+    let (first, others) = gradients.split_first().ok_or(Error::Empty)?;
+    let mut total = Covector(first.0.duplicate()?);
+    others.iter().try_for_each(|other| total.add_scaled(<Wide<T> as Field>::one(), other))?;
+    Ok(total)
 }
 
 /// Accepts inner products that are finite, and lengths that are not negative.

@@ -9,6 +9,7 @@ use crate::ldl::Ldl;
 use crate::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf, is_tall};
 use crate::metric::BaseMetric;
 use crate::momentum::{Momentum, Nesterov};
+use crate::record::{Entries, Recorded};
 use crate::remembered::Remembered;
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Vector, Wide, find_non_finite};
@@ -297,6 +298,23 @@ impl<Q: Momentum, O> Muon<Q, O> {
     }
 }
 
+impl<Q, O> Muon<Q, O> {
+    /// The inverse roots of a momentum.
+    fn inverses<T: MatrixTensor>(&self, momentum: &Remembered<T>) -> Result<Arc<Vec<Option<T::Matrix>>>, Error>
+    where
+        O: Orthogonaliser<T::Matrix>,
+    {
+        let covector = &momentum.covector().0;
+        let inverse = |(index, part): (usize, &Part)| {
+            if part.elements() == 0 {
+                return Ok(None);
+            }
+            self.orthogonaliser.inverse_root(&covector.matrix(index)?).map(Some)
+        };
+        Ok(Arc::new(covector.layout().parts().iter().enumerate().map(inverse).collect::<Result<_, Error>>()?))
+    }
+}
+
 /// α P X, or α X P for a tall X.
 fn multiply<M: MatrixPart>(factor: &M, x: &M, alpha: f64) -> Result<M, Error> {
     let (left, right) = if is_tall(x) { (x, factor) } else { (factor, x) };
@@ -324,14 +342,8 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         find_non_finite(&gradient.0)?;
         let mut momentum = state.momentum.clone();
         momentum.update(&self.momentum, gradient)?;
-        let inverse = |(index, part): (usize, &Part)| {
-            if part.elements() == 0 {
-                return Ok(None);
-            }
-            self.orthogonaliser.inverse_root(&momentum.covector().0.matrix(index)?).map(Some)
-        };
-        let inverses = gradient.0.layout().parts().iter().enumerate().map(inverse).collect::<Result<_, Error>>()?;
-        *state = MuonState { momentum, inverses: Arc::new(inverses) };
+        let inverses = self.inverses(&momentum)?;
+        *state = MuonState { momentum, inverses };
         Ok(())
     }
 
@@ -372,6 +384,17 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
             total = total + constant(longer as f64) * log_determinant - scale;
         }
         Ok(total)
+    }
+}
+
+impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> Recorded<T> for Muon<Q, O> {
+    fn record(&self, state: &mut MuonState<T>, entries: &mut Entries<'_>) -> Result<(), Error> {
+        let mut momentum = state.momentum.clone();
+        momentum.record::<Q>(&mut entries.within("momentum"))?;
+        if entries.is_read() {
+            *state = MuonState { inverses: self.inverses(&momentum)?, momentum };
+        }
+        Ok(())
     }
 }
 

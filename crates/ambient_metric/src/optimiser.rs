@@ -7,7 +7,7 @@ use crate::configuration::{Configuration, Groups};
 use crate::error::Error;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
-use crate::preconditioner::{Inputs, Totals};
+use crate::preconditioner::{Inputs, Totals, check_range};
 use crate::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
@@ -325,7 +325,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`] for ξ < 0.
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ.
     pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
         self.set_xi_of(0, xi)
     }
@@ -334,7 +334,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ, [`Error::Losses`] where there is no such loss.
     pub fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
         self.groups.set_xi(loss, xi)
     }
@@ -415,6 +415,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
             if report.squared_length.is_negative() {
                 return Err(Error::NotPositiveDefinite { metric: rule.name() });
             }
+            check_range([report.squared_length, report.averaged], report.determinant_ratio, [report.damping])?;
             if !(report.coupling - S::one()).is_negative() {
                 return Err(Error::Coupling { squared_length: report.coupling.to_f64() });
             }

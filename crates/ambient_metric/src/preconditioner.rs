@@ -5,7 +5,7 @@ use crate::bundle::Bundle;
 use crate::embedding::short_name;
 use crate::error::Error;
 use crate::metric::{DiagonalMetric, check_diagonal};
-use crate::scalar::Real;
+use crate::scalar::{Element, Real};
 
 bundle! {
     /// What the scalar act of a step is given besides sums and memory. `L` is one number, or one per loss.
@@ -54,6 +54,23 @@ impl<S: Real> Damping<S> {
         let (coupling, coupling_scale) = (S::zero(), S::one());
         Self { squared_length, averaged, slope, damping, determinant_ratio, coupling, coupling_scale }
     }
+}
+
+/// Accepts squared lengths that are numbers, and dampings that did not vanish because one was too large for the determinant.
+///
+/// # Errors
+///
+/// [`Error::Overflow`].
+pub(crate) fn check_range<S: Element, const N: usize, const K: usize>(
+    lengths: [S; N],
+    determinant_ratio: S,
+    dampings: [S; K],
+) -> Result<(), Error> {
+    let vanished = !determinant_ratio.is_finite() && dampings.contains(&S::zero());
+    if vanished || !lengths.into_iter().all(Element::is_finite) {
+        return Err(Error::Overflow { quantity: "ξ times the squared length of the gradient".to_owned() });
+    }
+    Ok(())
 }
 
 bundle! {
@@ -119,7 +136,7 @@ bundle! {
 /// let at = |component: f64| Local { parameter: 0.0, gradient: component, momentum: component };
 /// let corrections = preconditioner.correct(preconditioner.begin::<f64>());
 /// let sums = preconditioner.measure(corrections, (), at(3.0)).plus(preconditioner.measure(corrections, (), at(4.0)));
-/// let inputs = Inputs { loss: 1.0, learning_rate: 0.1, weight_decay: 0.0, xi: preconditioner.xi() };
+/// let inputs = Inputs { loss: 1.0, learning_rate: 0.1, weight_decay: 0.0, xi: 1.0 };
 /// let outcome = preconditioner.damp(inputs, preconditioner.begin(), Totals { pool: sums, group: sums });
 ///
 /// assert_eq!(outcome.report.squared_length, 25.0);
@@ -150,9 +167,9 @@ pub trait Preconditioner: Sync {
     /// The decay of moving averages in the state; as [`DiagonalMetric::decay`].
     fn decay(&self) -> f64;
 
-    /// The metric coefficient ξ.
-    fn xi(&self) -> f64 {
-        0.0
+    /// The metric coefficient ξ, where it has one that a schedule may change: a surface does.
+    fn xi(&self) -> Option<f64> {
+        None
     }
 
     /// The scalar state before the first step.

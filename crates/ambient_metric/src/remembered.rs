@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, nested_names};
 use crate::error::Error;
 use crate::kernel::{Kernel, Uniforms};
-use crate::metric::{BaseMetric, Seeing, WithState};
+use crate::metric::BaseMetric;
 use crate::momentum::Momentum;
+use crate::pointwise::{Seeing, WithState};
+use crate::record::{Entries, Recorded};
 use crate::scalar::{Field, Real};
 use crate::tensor::{Covector, Tensor, Vector, Wide};
 
@@ -78,6 +80,19 @@ impl<T: Tensor> Remembered<T> {
     #[must_use]
     pub fn slots(&self) -> &[T] {
         &self.slots
+    }
+
+    /// Hands the tensors and the power to a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorded::record`].
+    pub fn record<Q: Momentum>(&mut self, entries: &mut Entries<'_>) -> Result<(), Error> {
+        entries.tensors(&nested_names::<T::Element, Q::State<T::Element>>("slot"), &mut self.slots)?;
+        if let Some(covector) = entries.exchange("covector", &self.covector.0)? {
+            self.covector = Arc::new(Covector(covector));
+        }
+        entries.number("power", &mut self.power)
     }
 
     /// m̂, the covector to follow; zero before the first gradient.
@@ -161,6 +176,16 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
         Ok(())
     }
 
+    fn learn_from(
+        &self,
+        state: &mut Self::State,
+        gradient: &Covector<T>,
+        xi: Wide<T>,
+        squared_length: Wide<T>,
+    ) -> Result<(), Error> {
+        self.metric.learn_from(&mut state.1, gradient, xi, squared_length)
+    }
+
     fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
         Some(state.0.covector())
     }
@@ -175,5 +200,12 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
 
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
         self.metric.log_determinant(&state.1)
+    }
+}
+
+impl<T: Tensor, Q: Momentum, M: Recorded<T, State: Clone>> Recorded<T> for Remembering<Q, M> {
+    fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+        state.0.record::<Q>(&mut entries.within("momentum"))?;
+        self.metric.record(&mut state.1, &mut entries.within("metric"))
     }
 }

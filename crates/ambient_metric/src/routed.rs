@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::layout::{Layout, Part};
 use crate::matrix::Separable;
 use crate::metric::BaseMetric;
+use crate::record::{Entries, Recorded};
 use crate::tensor::{Covector, Vector, Wide};
 
 /// Which parts take the first of two metrics.
@@ -166,7 +167,7 @@ fn matches_any(patterns: &[String], part: &Part) -> bool {
 /// # Mathematics
 ///
 /// γ = diag(γ₁, γ₂), ⟨x, y⟩ = ⟨x₁, y₁⟩₁ + ⟨x₂, y₂⟩₂, ln det γ = ln det γ₁ + ln det γ₂. Where one of the two [measures](BaseMetric::measured) a momentum,
-/// its parts of the measured covector are that, and the others the gradient.
+/// its parts of the measured covector are that, and the others the gradient. A metric that learns does so from the one s over all parts.
 ///
 /// # Requirements
 ///
@@ -347,6 +348,25 @@ where
         Ok(())
     }
 
+    fn learn_from(
+        &self,
+        state: &mut Self::State,
+        gradient: &Covector<T>,
+        xi: Wide<T>,
+        squared_length: Wide<T>,
+    ) -> Result<(), Error> {
+        state.layout.check(gradient.0.layout())?;
+        let mut next = state.clone();
+        if let Some(Branch { parts, state }) = &mut next.taken {
+            self.taken.learn_from(state, &Covector(gradient.0.select(parts)?), xi, squared_length)?;
+        }
+        if let Some(Branch { parts, state }) = &mut next.rest {
+            self.rest.learn_from(state, &Covector(gradient.0.select(parts)?), xi, squared_length)?;
+        }
+        *state = next;
+        Ok(())
+    }
+
     fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
         state.measured.as_deref()
     }
@@ -368,6 +388,25 @@ where
         let rest = state.rest.as_ref().map(|branch| self.rest.log_determinant(&branch.state)).transpose()?;
         let zero = <Wide<T> as crate::scalar::Field>::zero();
         Ok(taken.into_iter().chain(rest).fold(zero, |sum, part| sum + part))
+    }
+}
+
+impl<T, R, A, B> Recorded<T> for Routed<R, A, B>
+where
+    T: Separable,
+    R: Route,
+    A: Recorded<T, State: Clone>,
+    B: Recorded<T, State: Clone>,
+{
+    /// What both metrics remember. What they measure together is made again from the next gradient.
+    fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+        if let Some(branch) = &mut state.taken {
+            self.taken.record(&mut branch.state, &mut entries.within("taken"))?;
+        }
+        if let Some(branch) = &mut state.rest {
+            self.rest.record(&mut branch.state, &mut entries.within("rest"))?;
+        }
+        Ok(())
     }
 }
 

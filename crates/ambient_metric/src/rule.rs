@@ -70,7 +70,7 @@ bundle! {
 ///         let sign = at.gradient / (at.gradient.abs() + S::constant(1e-300));
 ///         Advanced { parameter: at.parameter - eta * sign, state: () }
 ///     }
-///     fn xi(&self) -> f64 { 0.0 }
+///     fn xi(&self) -> Option<f64> { None }
 ///     fn check_loss(&self, _loss: f64) -> Result<(), Error> { Ok(()) }
 ///     fn validate(&self) -> Result<(), Error> { Ok(()) }
 ///     fn name(&self) -> String { "Sign".into() }
@@ -128,8 +128,8 @@ pub trait Rule: Sync {
         false
     }
 
-    /// The metric coefficient ξ of every loss; zero where there is no pull-back.
-    fn xi(&self) -> Self::PerLoss<f64>;
+    /// The metric coefficient ξ of every loss; none where there is no pull-back.
+    fn xi(&self) -> Option<Self::PerLoss<f64>>;
 
     /// Accepts losses that `damp` can use.
     ///

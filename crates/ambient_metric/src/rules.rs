@@ -136,7 +136,7 @@ pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
 ///
 /// ```
 /// use ambient_metric::{rules, Rule};
-/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), 0.1);
+/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), Some(0.1));
 /// ```
 ///
 /// # References

@@ -10,8 +10,8 @@
 //! rounded to `f64`, stands for it.
 
 use ambient_metric::{
-    AlongGradient, BaseMetric, Bilinear, Configuration, Coupled, Covector, Descent, DiagonalMetric, Embedding, Error,
-    Given, Height, Induced, Joint, NoMomentum, Optimiser, Rule,
+    AlongGradient, BaseMetric, Bilinear, Configuration, Coupled, Covector, Descent, Embedding, Error, Given, Height,
+    Induced, Joint, NoMomentum, Optimiser, PointwiseMetric, Rule,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
@@ -51,7 +51,7 @@ fn descending(covector: &[Exact]) -> Vec<Exact> {
 }
 
 /// γ⁻¹ after one gradient.
-fn inverse_after<M: DiagonalMetric>(metric: &M, gradient: &[Exact]) -> Result<Vec<Exact>, Error> {
+fn inverse_after<M: PointwiseMetric>(metric: &M, gradient: &[Exact]) -> Result<Vec<Exact>, Error> {
     let seen = Covector(Reference::vector(gradient.iter().copied()));
     let mut state = BaseMetric::begin(metric, &seen.0)?;
     metric.update(&mut state, &seen)?;
@@ -235,7 +235,7 @@ impl<'e, E: Embedding, const K: usize> Joined<'e, E, K> {
             .collect()
     }
 
-    fn step<M: DiagonalMetric>(&self, metric: &M) -> Result<(Vec<Exact>, Exact), Error> {
+    fn step<M: PointwiseMetric>(&self, metric: &M) -> Result<(Vec<Exact>, Exact), Error> {
         let rule = Joint::new(Borrowed(metric), self.heights.clone(), NoMomentum);
         let losses: Vec<Exact> = self.losses.iter().map(|loss| loss.exact()).collect();
         let before = vec![one(); self.gradients[0].len()];
@@ -290,7 +290,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
     permutations(count - 1).into_iter().flat_map(insert).collect()
 }
 
-fn with_losses<M: DiagonalMetric, E: Embedding, const K: usize>(
+fn with_losses<M: PointwiseMetric, E: Embedding, const K: usize>(
     metric: &M,
     embedding: &E,
     claim: impl Fn(&Joined<'_, E, K>, &[Exact], &Step) -> TestCaseResult,
@@ -326,7 +326,7 @@ fn together(proofs: [Proof; 4]) -> Proof {
 macro_rules! for_one_to_four_losses {
     ($(#[$doc:meta])* $name:ident, $claim:expr) => {
         $(#[$doc])*
-        pub fn $name<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+        pub fn $name<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
             together([
                 with_losses::<M, E, 1>(metric, embedding, $claim),
                 with_losses::<M, E, 2>(metric, embedding, $claim),
@@ -365,7 +365,7 @@ for_one_to_four_losses!(
 );
 
 /// A step over one loss of [`Joint`] is that of [`Induced`].
-pub fn p13_one_loss_is_the_pull_back<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+pub fn p13_one_loss_is_the_pull_back<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
     with_losses::<M, E, 1>(metric, embedding, |joined, _, step| {
         let [Height { embedding, xi }] = &joined.heights;
         let rule = Descent::new(Induced::new(Borrowed(metric), embedding.clone(), *xi), NoMomentum);
@@ -418,7 +418,7 @@ impl<E: Embedding> Tilted<'_, E> {
     }
 }
 
-fn with_coupling<M: DiagonalMetric, E: Embedding>(
+fn with_coupling<M: PointwiseMetric, E: Embedding>(
     metric: &M,
     embedding: &E,
     claim: impl Fn(&Tilted<'_, E>, &[Exact]) -> TestCaseResult,
@@ -456,7 +456,7 @@ fn positive(numbers: &[Exact]) -> bool {
 }
 
 /// A step with the user's own coupling covector.
-fn coupled_step<M: DiagonalMetric, E: Embedding>(
+fn coupled_step<M: PointwiseMetric, E: Embedding>(
     metric: &M,
     tilted: &Tilted<'_, E>,
 ) -> Result<(Vec<Exact>, Exact), Error> {
@@ -469,7 +469,10 @@ fn coupled_step<M: DiagonalMetric, E: Embedding>(
 
 /// Where ⟨c, c⟩ < 1 the ambient form is definite, D > 0, and the step solves the pull-back written out; elsewhere the form is not
 /// definite, and the step is refused with [`Error::Coupling`].
-pub fn p14_coupling_is_definite_exactly_below_one<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+pub fn p14_coupling_is_definite_exactly_below_one<M: PointwiseMetric, E: Embedding>(
+    metric: &M,
+    embedding: &E,
+) -> Proof {
     with_coupling(metric, embedding, |tilted, inverse| {
         let ambient = tilted.ambient(inverse, &tilted.c, &tilted.c);
         // γ is definite, so G is where its determinant, that of γ times 1 − ⟨c, c⟩, is above zero.
@@ -492,7 +495,7 @@ pub fn p14_coupling_is_definite_exactly_below_one<M: DiagonalMetric, E: Embeddin
 }
 
 /// g = (γ − c cᵀ) + (c + w l)(c + w l)ᵀ.
-pub fn p14_the_completed_square_holds<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+pub fn p14_the_completed_square_holds<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
     with_coupling(metric, embedding, |tilted, inverse| {
         let ambient = tilted.ambient(inverse, &tilted.c, &tilted.c);
         let sum: Vec<Exact> = tilted.c.iter().zip(&ambient.jacobian[0]).map(|(&c, &l)| c + l).collect();
@@ -503,7 +506,7 @@ pub fn p14_the_completed_square_holds<M: DiagonalMetric, E: Embedding>(metric: &
 }
 
 /// With c = 0 the step is that of the pull-back without coupling.
-pub fn p14_without_coupling_it_is_the_pull_back<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+pub fn p14_without_coupling_it_is_the_pull_back<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
     with_coupling(metric, embedding, |tilted, _| {
         let uncoupled = tilted.with_coupling(vec![zero(); tilted.c.len()]);
         let rule = Descent::new(Induced::new(Borrowed(metric), tilted.embedding.clone(), tilted.xi()), NoMomentum);
@@ -515,7 +518,7 @@ pub fn p14_without_coupling_it_is_the_pull_back<M: DiagonalMetric, E: Embedding>
 }
 
 /// With a = κl and the user's b ≠ a the step solves the form written out where D > 0, and is refused with [`Error::Determinant`] elsewhere.
-pub fn p14_the_bilinear_step_solves_the_explicit_system<M: DiagonalMetric, E: Embedding>(
+pub fn p14_the_bilinear_step_solves_the_explicit_system<M: PointwiseMetric, E: Embedding>(
     metric: &M,
     embedding: &E,
 ) -> Proof {

@@ -1,16 +1,19 @@
 //! The properties of any base metric, pointwise or not. [`conformance_base_metric!`](crate::conformance_base_metric) makes a test of each.
 //!
+//! A metric is looked at after up to three gradients; one that [learns](BaseMetric::learn_from) does so after each.
+//!
 //! A metric is taken apart by unit vectors: lowering them gives the columns of γ, raising them those of γ⁻¹. Both are asked to be right
 //! up to 32 n² roundings of their largest row sum, in which products of n terms in both of two factors and the decomposition of a matrix of
 //! side n have room; what is said of both together then holds up to that times the condition number ‖γ‖ ‖γ⁻¹‖.
 
 use ambient_metric::{
-    At, BaseMetric, Covector, Embedding, Error, Identity, Log, Metric, Part, PullBack, Sqrt, Tensor, Vector,
+    At, BaseMetric, CouplingProducts, Covector, Embedding, Error, Gram, Identity, Log, Metric, Part, PullBack, Sqrt,
+    Tensor, Vector, coupled_step, joint_damping,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, MatrixMetric};
 use crate::proof::Proof;
 use crate::reference::Reference;
 
@@ -103,6 +106,18 @@ fn ratio(found: &[f64], expected: &[f64], bound: f64) -> Result<f64, TestCaseErr
     Ok(if bound > 0.0 { distance / bound } else { 0.0 })
 }
 
+/// The metric after the gradients of a case, each of which it has learned from.
+fn taught<M: BaseMetric<Space>>(metric: &M, parts: &[Part], case: &Case) -> Result<M::State, Error> {
+    let mut state = metric.begin(&space(parts, &case.x)?)?;
+    for seen in &case.seen {
+        let gradient = Covector(space(parts, seen)?);
+        metric.update(&mut state, &gradient)?;
+        let length = metric.at(&state).inner_covectors(&gradient, &gradient)?;
+        metric.learn_from(&mut state, &gradient, case.xi, case.xi * length)?;
+    }
+    Ok(state)
+}
+
 /// Tries a claim on the metric after several gradients.
 fn probe<M: BaseMetric<Space>>(
     metric: &M,
@@ -110,10 +125,7 @@ fn probe<M: BaseMetric<Space>>(
     claim: impl Fn(&Probed<'_, M>, &Case) -> Result<f64, TestCaseError>,
 ) -> Proof {
     Proof::of(CASES, &cases(parts), |case| {
-        let mut state = metric.begin(&space(parts, &case.x)?)?;
-        for seen in &case.seen {
-            metric.update(&mut state, &Covector(space(parts, seen)?))?;
-        }
+        let state = taught(metric, parts, &case)?;
         claim(&Probed::new(metric, &state, parts)?, &case)
     })
 }
@@ -184,10 +196,7 @@ pub fn the_determinant_is_that_of_the_explicit_matrix<M: BaseMetric<Space>>(metr
 /// A gradient with NaN or an infinity is refused, and the metric stays as it is to the last bit.
 pub fn a_gradient_that_is_not_finite_changes_nothing<M: BaseMetric<Space>>(metric: &M, parts: &[Part]) -> Proof {
     Proof::of(CASES, &(cases(parts), any::<prop::sample::Index>(), any::<bool>()), |(case, place, is_nan)| {
-        let mut state = metric.begin(&space(parts, &case.x)?)?;
-        for seen in &case.seen {
-            metric.update(&mut state, &Covector(space(parts, seen)?))?;
-        }
+        let mut state = taught(metric, parts, &case)?;
         let bits = |state: &M::State| -> Result<Vec<u64>, Error> {
             let raised = metric.raise(state, &Covector(space(parts, &case.y)?))?;
             Ok(raised.0.elements().map(f64::to_bits).collect())
@@ -201,6 +210,15 @@ pub fn a_gradient_that_is_not_finite_changes_nothing<M: BaseMetric<Space>>(metri
         prop_assert_eq!(bits(&state)?, before);
         Ok(0.0)
     })
+}
+
+/// Whether the metric is another one after a step that it could learn from.
+fn learns<M: BaseMetric<Space>>(metric: &M, parts: &[Part], case: &Case) -> Result<bool, Error> {
+    let mut state = taught(metric, parts, case)?;
+    let raised = |state: &M::State| metric.raise(state, &Covector(space(parts, &case.y)?));
+    let before = raised(&state)?;
+    metric.learn_from(&mut state, &Covector(space(parts, &case.gradient)?), 1.0, 1.0)?;
+    Ok(raised(&state)? != before)
 }
 
 /// Tensors of another layout are refused by every method, with an error that names what differs.
@@ -217,6 +235,8 @@ pub fn another_layout_is_refused<M: BaseMetric<Space>>(metric: &M, parts: &[Part
         let other = space(&with(" of another model"), &case.x)?;
         prop_assert!(metric.update(&mut state, &Covector(other.duplicate()?)).is_err());
         prop_assert!(metric.raise(&state, &Covector(other.duplicate()?)).is_err());
+        let learned = metric.learn_from(&mut state, &Covector(other.duplicate()?), 1.0, 1.0);
+        prop_assert!(learned.is_err() || !learns(metric, parts, &case)?);
         prop_assert!(metric.lower(&state, &Vector(other)).is_err());
         Ok(0.0)
     })
@@ -296,5 +316,235 @@ pub fn p4_vectors_grow_and_covectors_shrink<M: BaseMetric<Space>>(metric: &M, pa
         let slack = relative * probed.inverse.norm() * dot(&case.y, &case.y);
         prop_assert!(in_g <= in_gamma + slack, "{} > {}", in_g, in_gamma);
         Ok(0.0)
+    })
+}
+
+/// At ξ = 0 the step with the identity embedding is the raised gradient, bit for bit (P6).
+pub fn p6_at_xi_zero_the_step_is_the_raised_gradient<M: BaseMetric<Space>>(metric: &M, parts: &[Part]) -> Proof {
+    probe(metric, parts, |probed, case| {
+        let flat = PullBack::new(probed.at, probed.covector(&case.gradient)?, case.loss, &Identity, 0.0)?;
+        prop_assert_eq!(flat.step()?, probed.at.raise(&probed.covector(&case.gradient)?)?);
+        Ok(0.0)
+    })
+}
+
+/// The step is at most 1/(2√ξ) long in γ and 1/√ξ in g (P7), and goes down (P9), up to the rounding of lengths.
+pub fn p7_p9_the_step_is_bounded_and_descends<M: BaseMetric<Space>>(metric: &M, parts: &[Part]) -> Proof {
+    pull_back(metric, parts, |probed, case, surface, _, relative| {
+        let step = surface.step()?;
+        let root = case.xi.sqrt();
+        let lengths = [2.0 * root * probed.at.norm(&step)?, root * surface.norm(&step)?];
+        // A squared length is a sum of n² terms, each of which the condition may make larger than the sum.
+        let bound = 1.0 + 4.0 * relative;
+        let worst = lengths.into_iter().fold(0.0, f64::max);
+        prop_assert!(worst <= bound, "{:?} > {}", lengths, bound);
+        let along = surface.gradient().contract(&step)?;
+        prop_assert!(along > 0.0 || case.gradient.iter().all(|&l| l == 0.0), "l·g⁻¹∂f = {}", along);
+        Ok((worst - 1.0).max(0.0) / (bound - 1.0))
+    })
+}
+
+/// The columns of an invertible matrix A over the case's space: diagonally dominant, with 1/2 ≤ ‖Ax‖/‖x‖ ≤ 5/2 in the largest component.
+fn coordinates(case: &Case) -> Vec<Vec<f64>> {
+    let side = case.x.len();
+    let entry = |row: usize, column: usize| {
+        let number = case.x[row] * case.y[column] / 9.0;
+        if row == column { 1.5 + number / 2.0 } else { number / (2.0 * side as f64) }
+    };
+    (0..side).map(|column| (0..side).map(|row| entry(row, column)).collect()).collect()
+}
+
+/// In coordinates φ with θ = Aφ, over AᵀγA and from Aᵀl, the step is A⁻¹ times that in θ (P10). The condition of AᵀγA in row sums is at most
+/// that of γ times (5/2 · 2)² for A and as much times n² for Aᵀ, of which row sums are column sums.
+pub fn p10_any_linear_coordinates_take_the_same_step<M: BaseMetric<Space>>(metric: &M, parts: &[Part]) -> Proof {
+    pull_back(metric, parts, |probed, case, surface, _, relative| {
+        let columns = coordinates(case);
+        let transposed = |x: &[f64]| columns.iter().map(|column| dot(column, x)).collect::<Vec<_>>();
+        let of_phi: Vec<Vec<f64>> = columns.iter().map(|column| transposed(&probed.gamma.times(column))).collect();
+        let in_phi = MatrixMetric(Matrix::from_columns(&of_phi));
+        // The straight line with the slope of the surface stands for its embedding.
+        let weight = case.xi * surface.slope() * surface.slope();
+        let l = Covector(Reference::vector(transposed(&case.gradient)));
+        let mut moved = PullBack::new(in_phi, l, case.loss, &Identity, weight)?.step()?;
+        moved.scale(surface.slope())?;
+        let found = Matrix::from_columns(&columns).times(&moved.0.elements().collect::<Vec<_>>());
+        let expected: Vec<f64> = surface.step()?.0.elements().collect();
+        let side = elements(parts) as f64;
+        let largest = surface.slope() * largest(&case.gradient);
+        ratio(&found, &expected, 25.0 * side * side * relative * probed.inverse.norm() * largest)
+    })
+}
+
+/// With f = ln, a loss and a gradient that are scaled together leave the step (P11): by a power of two, bit for bit where nothing leaves the range.
+pub fn p11_scaling_the_loss_leaves_the_step_of_log_unchanged<M: BaseMetric<Space>>(
+    metric: &M,
+    parts: &[Part],
+) -> Proof {
+    probe(metric, parts, |probed, case| {
+        let step = |scale: f64| {
+            let l: Vec<f64> = case.gradient.iter().map(|l| scale * l).collect();
+            PullBack::new(probed.at, probed.covector(&l)?, scale * case.loss, &Log, case.xi)?.step()
+        };
+        let (found, expected) = (step(8.0)?, step(1.0)?);
+        prop_assert_eq!(found, expected);
+        Ok(0.0)
+    })
+}
+
+/// The flow's tangent −g⁻¹∂f, with its rise, is the projection of the descent −∂_h/√ξ onto the surface: for every direction u of the parameters, with its rise,
+/// G(tangent, u) = −f′ l·u (P12). γ times γ⁻¹l is off by the condition of γ, and the rise by n roundings of it.
+pub fn p12_the_flow_is_the_projection_of_descent<M: BaseMetric<Space>>(metric: &M, parts: &[Part]) -> Proof {
+    pull_back(metric, parts, |probed, case, surface, _, _| {
+        let tangent: Vec<f64> = surface.step()?.0.elements().map(|x| -x).collect();
+        let slope = case.xi.sqrt() * surface.slope();
+        let rise = slope * dot(&case.gradient, &tangent);
+        let along: Vec<f64> = probed.gamma.times(&tangent);
+        let found: Vec<f64> = along.iter().zip(&case.gradient).map(|(along, l)| along + slope * l * rise).collect();
+        let expected: Vec<f64> = case.gradient.iter().map(|l| -surface.slope() * l).collect();
+        let side = elements(parts) as f64;
+        ratio(&found, &expected, 2.0 * side * probed.rounding() * probed.condition() * largest(&expected))
+    })
+}
+
+/// A metric behind a reference, so that one surface can be put on another any number of times.
+struct Lent<'a>(&'a dyn Metric<Space>);
+
+impl Metric<Space> for Lent<'_> {
+    fn raise(&self, covector: &Covector<Space>) -> Result<Vector<Space>, Error> {
+        self.0.raise(covector)
+    }
+
+    fn lower(&self, vector: &Vector<Space>) -> Result<Covector<Space>, Error> {
+        self.0.lower(vector)
+    }
+
+    fn log_determinant(&self) -> Result<f64, Error> {
+        self.0.log_determinant()
+    }
+}
+
+/// The gradient of a loss, and √ξ times its slope squared: ξ over the identity embedding.
+type Loss<'a> = (&'a [f64], f64);
+
+/// g⁻¹x, and ln det g / det γ, by one surface on another: nested Sherman–Morrison updates in this order.
+fn nested(
+    base: &dyn Metric<Space>,
+    parts: &[Part],
+    losses: &[Loss<'_>],
+    x: &Covector<Space>,
+) -> Result<(Vector<Space>, f64), Error> {
+    let Some((&(gradient, weight), rest)) = losses.split_first() else { return Ok((base.raise(x)?, 0.0)) };
+    let surface = PullBack::new(Lent(base), Covector(space(parts, gradient)?), 1.0, &Identity, weight)?;
+    let (raised, log_ratio) = nested(&surface, parts, rest, x)?;
+    Ok((raised, log_ratio + surface.determinant_ratio().ln()))
+}
+
+/// The closed form of K losses against K nested updates from the first to the last and back, and its determinant against theirs.
+fn joint<const K: usize, M: BaseMetric<Space>>(probed: &Probed<'_, M>, case: &Case) -> Result<f64, TestCaseError> {
+    let all = [&case.gradient, &case.x, &case.y, &case.seen[0]];
+    let gradients: [&Vec<f64>; K] = core::array::from_fn(|loss| all[loss]);
+    let slopes: [f64; K] = core::array::from_fn(|loss| case.loss / (1.0 + loss as f64));
+    let xi: [f64; K] = core::array::from_fn(|loss| case.xi / 2.0_f64.powi(i32::from(loss == 1)));
+    let mut raised = Vec::new();
+    for gradient in gradients {
+        raised.push(probed.at.raise(&probed.covector(gradient)?)?);
+    }
+    let mut gram = [[0.0; K]; K];
+    for (row, gradient) in gram.iter_mut().zip(gradients) {
+        for (entry, raised) in row.iter_mut().zip(&raised) {
+            *entry = probed.covector(gradient)?.contract(raised)?;
+        }
+    }
+    let closed = joint_damping(slopes, xi, &Gram::from_entries(|row, column| gram[row][column]));
+    let side = elements(probed.parts);
+    let mut step = Vector(space(probed.parts, &vec![0.0; side])?);
+    let mut differential = Covector(space(probed.parts, &vec![0.0; side])?);
+    let mut g = probed.gamma.clone();
+    for loss in 0..K {
+        step.add_scaled(closed.dampings[loss], &raised[loss])?;
+        differential.add_scaled(slopes[loss], &probed.covector(gradients[loss])?)?;
+        g = g.plus_outer(xi[loss] * slopes[loss] * slopes[loss], gradients[loss]);
+    }
+    let step: Vec<f64> = step.0.elements().collect();
+    let size: f64 = (0..K).map(|loss| slopes[loss] * largest(gradients[loss])).sum();
+    let condition = g.norm() * probed.inverse.norm() * (side as f64).sqrt();
+    // Every update in a chain of K, and every row of the elimination, adds the rounding of one surface.
+    let relative = 2.0 * (K * K) as f64 * probed.rounding() * condition.max(probed.condition());
+    let mut losses: Vec<Loss<'_>> =
+        (0..K).map(|loss| (gradients[loss].as_slice(), xi[loss] * slopes[loss] * slopes[loss])).collect();
+    let mut worst = 0.0_f64;
+    for _ in 0..2 {
+        let (found, log_ratio) = nested(&probed.at, probed.parts, &losses, &differential)?;
+        let found: Vec<f64> = found.0.elements().collect();
+        worst = worst.max(ratio(&found, &step, relative * probed.inverse.norm() * size)?);
+        worst = worst.max(ratio(&[log_ratio], &[closed.determinant_ratio.ln()], side as f64 * relative)?);
+        losses.reverse();
+    }
+    Ok(worst)
+}
+
+/// The step over one to four losses is that of nested Sherman–Morrison updates, in one order and its reverse (P13).
+pub fn p13_the_joint_step_is_nested_sherman_morrison<M: BaseMetric<Space>>(metric: &M, parts: &[Part]) -> Proof {
+    probe(metric, parts, |probed, case| {
+        let (one, two) = (joint::<1, M>(probed, case)?, joint::<2, M>(probed, case)?);
+        let (three, four) = (joint::<3, M>(probed, case)?, joint::<4, M>(probed, case)?);
+        Ok(one.max(two).max(three).max(four))
+    })
+}
+
+/// With a coupling covector of length 9/10 the step solves the completed square (γ − ccᵀ) + (c + wl)(c + wl)ᵀ, D is the ratio of its determinant to that of γ and above zero; with
+/// c = 0 both are those of the pull-back; and det(γ − ccᵀ) = det γ (1 − ⟨c, c⟩) for a length of 11/10, too: there the ambient form is not definite (P14).
+pub fn p14_coupling_is_the_completed_square_and_definite_below_one<M: BaseMetric<Space>>(
+    metric: &M,
+    parts: &[Part],
+) -> Proof {
+    pull_back(metric, parts, |probed, case, surface, g, relative| {
+        let side = elements(parts) as f64;
+        let (l, y) = (probed.covector(&case.gradient)?, probed.covector(&case.y)?);
+        let norm = probed.at.norm_covector(&y)?;
+        if norm == 0.0 {
+            return Ok(0.0);
+        }
+        let of_length = |length: f64| case.y.iter().map(|y| length / norm * y).collect::<Vec<_>>();
+        let (slope, root_xi) = (surface.slope(), case.xi.sqrt());
+        let weight = root_xi * slope;
+        let right: Vec<f64> = case.gradient.iter().map(|l| slope * l).collect();
+        // 1 − ⟨c, c⟩ = 0.19 bounds γ − ccᵀ from below: six times the condition; c + wl makes g at most twice as large, and γ.
+        let allowed = 12.0 * 2.0 * (relative + probed.rounding() * probed.condition());
+        let mut worst = 0.0_f64;
+        for length in [0.0, 0.9] {
+            let c = of_length(length);
+            let (raised, along) = (surface.raised_gradient(), probed.at.raise(&probed.covector(&c)?)?);
+            let c_covector = probed.covector(&c)?;
+            let left = c_covector.contract(raised)?;
+            let between = c_covector.contract(&along)?;
+            let products = CouplingProducts { length: l.contract(raised)?, left, right: left, between };
+            let step = coupled_step(slope, root_xi, products.length, products);
+            prop_assert!(step.determinant_ratio > 0.0, "D = {}", step.determinant_ratio);
+            let sum: Vec<f64> = c.iter().zip(&case.gradient).map(|(c, l)| c + weight * l).collect();
+            let square = probed.gamma.clone().plus_outer(-1.0, &c).plus_outer(1.0, &sum);
+            let mut found = Vector(raised.0.duplicate()?);
+            found.scale(step.along_gradient)?;
+            found.add_scaled(step.along_coupling, &along)?;
+            let found: Vec<f64> = found.0.elements().collect();
+            let solved = square.solve(&right).unwrap_or_default();
+            prop_assert!(solved.len() == found.len(), "g is singular");
+            worst = worst.max(ratio(&found, &solved, 6.0 * allowed * probed.inverse.norm() * largest(&right))?);
+            let expected = square.determinant().ln() - probed.gamma.determinant().ln();
+            worst = worst.max(ratio(&[step.determinant_ratio.ln()], &[expected], side * allowed)?);
+            if length == 0.0 {
+                let plain: Vec<f64> = surface.step()?.0.elements().collect();
+                worst = worst.max(ratio(&found, &plain, 4.0 * f64::EPSILON * largest(&plain))?);
+                worst = worst.max(ratio(&[g.determinant().ln()], &[square.determinant().ln()], side * allowed)?);
+            }
+        }
+        for length in [0.9, 1.1] {
+            let c = of_length(length);
+            let quotient = probed.gamma.clone().plus_outer(-1.0, &c).determinant() / probed.gamma.determinant();
+            let expected = 1.0 - length * length;
+            worst = worst.max(ratio(&[quotient], &[expected], side * allowed)?);
+            prop_assert!((quotient > 0.0) == (length < 1.0), "det(γ − ccᵀ) / det γ = {}", quotient);
+        }
+        Ok(worst)
     })
 }

@@ -1,6 +1,6 @@
 //! Subjects brought to where they can be proved: as they are where their numbers are fractions, else frozen at a point.
 
-use ambient_metric::{BaseMetric, Covector, DiagonalMetric, Embedding, Error, Real, Vector};
+use ambient_metric::{BaseMetric, Covector, DiagonalMetric, Embedding, Error, PointwiseMetric, Real, Totals, Vector};
 
 use crate::exact::Exact;
 use crate::reference::Reference;
@@ -66,7 +66,7 @@ pub(crate) fn choose_loss<E: Embedding>(
 }
 
 /// γ⁻¹ after one gradient, coordinate by coordinate, in `f64`.
-pub(crate) fn inverse_in_f64<M: DiagonalMetric>(metric: &M, seen: &[Fraction]) -> Result<Vec<f64>, Error> {
+pub(crate) fn inverse_in_f64<M: PointwiseMetric>(metric: &M, seen: &[Fraction]) -> Result<Vec<f64>, Error> {
     let seen = Covector(Reference::vector(seen.iter().map(|x| x.to_f64())));
     let mut state = BaseMetric::begin(metric, &seen.0)?;
     metric.update(&mut state, &seen)?;
@@ -75,7 +75,7 @@ pub(crate) fn inverse_in_f64<M: DiagonalMetric>(metric: &M, seen: &[Fraction]) -
 }
 
 /// Whether γ⁻¹ is a fraction at every coordinate after this gradient.
-pub(crate) fn is_exact_after<M: DiagonalMetric>(metric: &M, seen: &[Fraction]) -> bool {
+pub(crate) fn is_exact_after<M: PointwiseMetric>(metric: &M, seen: &[Fraction]) -> bool {
     Exact::scope(|| {
         seen.iter().all(|&l| {
             let seen = Covector(Reference::vector([l.exact()]));
@@ -96,7 +96,7 @@ pub(crate) enum ChosenMetric<'m, M> {
     Diagonal(Vec<f64>),
 }
 
-impl<'m, M: DiagonalMetric> ChosenMetric<'m, M> {
+impl<'m, M: PointwiseMetric> ChosenMetric<'m, M> {
     pub(crate) fn new(metric: &'m M, seen: &[Fraction]) -> Result<Self, Error> {
         if is_exact_after(metric, seen) {
             return Ok(Self::Itself(metric));
@@ -107,7 +107,7 @@ impl<'m, M: DiagonalMetric> ChosenMetric<'m, M> {
 
 type Space = Reference<Exact>;
 
-impl<M: DiagonalMetric> BaseMetric<Space> for ChosenMetric<'_, M> {
+impl<M: PointwiseMetric> BaseMetric<Space> for ChosenMetric<'_, M> {
     type State = Option<<M as BaseMetric<Space>>::State>;
 
     fn begin(&self, parameters: &Space) -> Result<Self::State, Error> {
@@ -152,17 +152,17 @@ impl<M: DiagonalMetric> BaseMetric<Space> for ChosenMetric<'_, M> {
     }
 }
 
-/// A metric by reference, so that a rule can be made of one that cannot be cloned.
+/// A diagonal metric by reference, so that a base optimiser can be made of one that cannot be cloned.
 #[derive(Debug)]
-pub(crate) struct Borrowed<'m, M>(pub(crate) &'m M);
+pub(crate) struct BorrowedDiagonal<'m, M>(pub(crate) &'m M);
 
-impl<M> Clone for Borrowed<'_, M> {
+impl<M> Clone for BorrowedDiagonal<'_, M> {
     fn clone(&self) -> Self {
         Self(self.0)
     }
 }
 
-impl<M: DiagonalMetric> DiagonalMetric for Borrowed<'_, M> {
+impl<M: DiagonalMetric> DiagonalMetric for BorrowedDiagonal<'_, M> {
     type State<S: Real> = M::State<S>;
 
     fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
@@ -183,5 +183,71 @@ impl<M: DiagonalMetric> DiagonalMetric for Borrowed<'_, M> {
 
     fn name(&self) -> String {
         DiagonalMetric::name(self.0)
+    }
+}
+
+/// A pointwise metric by reference, so that a rule can be made of one that cannot be cloned.
+#[derive(Debug)]
+pub(crate) struct Borrowed<'m, M>(pub(crate) &'m M);
+
+impl<M> Clone for Borrowed<'_, M> {
+    fn clone(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl<M: PointwiseMetric> PointwiseMetric for Borrowed<'_, M> {
+    type State<S: Real> = M::State<S>;
+    type Memory<S: Real> = M::Memory<S>;
+    type Shared<S: Real> = M::Shared<S>;
+    type Lesson<S: Real> = M::Lesson<S>;
+    type Correction<S: Real> = M::Correction<S>;
+
+    fn decay(&self) -> f64 {
+        self.0.decay()
+    }
+
+    fn begin<S: Real>(&self) -> M::Memory<S> {
+        PointwiseMetric::begin(self.0)
+    }
+
+    fn share<S: Real>(&self, memory: M::Memory<S>) -> M::Shared<S> {
+        self.0.share(memory)
+    }
+
+    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
+        self.0.observe(state, gradient)
+    }
+
+    fn inverse<S: Real>(&self, shared: M::Shared<S>, state: M::State<S>) -> S {
+        self.0.inverse(shared, state)
+    }
+
+    fn lesson<S: Real>(&self, shared: M::Shared<S>, state: M::State<S>, gradient: S) -> M::Lesson<S> {
+        self.0.lesson(shared, state, gradient)
+    }
+
+    fn learn<S: Real>(&self, memory: M::Memory<S>, xi: S, squared_length: S, lesson: M::Lesson<S>) -> M::Memory<S> {
+        self.0.learn(memory, xi, squared_length, lesson)
+    }
+
+    fn correction<S: Real>(&self, xi: S, lessons: Totals<M::Lesson<S>>) -> M::Correction<S> {
+        self.0.correction(xi, lessons)
+    }
+
+    fn settle<S: Real>(&self, correction: M::Correction<S>, state: M::State<S>, gradient: S) -> M::State<S> {
+        self.0.settle(correction, state, gradient)
+    }
+
+    fn learns_per_tensor(&self) -> bool {
+        self.0.learns_per_tensor()
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.0.validate()
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
     }
 }

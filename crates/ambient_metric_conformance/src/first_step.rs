@@ -1,7 +1,7 @@
 //! What holds for the first step of an optimiser without momentum: proofs in exact numbers, for any metric, embedding and placement.
 
 use ambient_metric::{
-    At, BaseMetric, Configuration, Descent, DiagonalMetric, Embedding, Induced, Metric, Momentum, Placement,
+    At, BaseMetric, Configuration, Descent, Embedding, Induced, Metric, Momentum, Placement, PointwiseMetric,
 };
 use proptest::test_runner::TestCaseResult;
 use proptest::{prop_assert, prop_assert_eq};
@@ -44,7 +44,7 @@ fn after_one_step<M, E, P, Q>(
     claim: impl FnOnce(&Step) -> TestCaseResult,
 ) -> TestCaseResult
 where
-    M: DiagonalMetric + Clone,
+    M: PointwiseMetric + Clone,
     E: Embedding + Clone,
     P: Placement + Clone,
     Q: Momentum + Clone,
@@ -58,7 +58,7 @@ where
         let before = exact(&case.other);
         let mut theta = Reference::vector(before.iter().copied());
         let gradient = covector(&exact(&case.gradient));
-        let mut state = metric.begin(&theta)?;
+        let mut state = BaseMetric::begin(&metric, &theta)?;
         metric.update(&mut state, &gradient)?;
         let base = At { metric: &metric, state: &state };
         let explicit = Explicit::new(&base, &embedding, case)?;
@@ -100,7 +100,7 @@ where
 /// A failed case, and whatever the optimiser reports.
 pub fn solves_the_explicit_system<M, E, P, Q>(rule: &Subject<M, E, P, Q>, case: &Surface) -> TestCaseResult
 where
-    M: DiagonalMetric + Clone,
+    M: PointwiseMetric + Clone,
     E: Embedding + Clone,
     P: Placement + Clone,
     Q: Momentum + Clone,
@@ -125,7 +125,7 @@ where
 /// A failed case, and whatever the optimiser reports.
 pub fn is_bounded<M, E, P, Q>(rule: &Subject<M, E, P, Q>, case: &Surface) -> TestCaseResult
 where
-    M: DiagonalMetric + Clone,
+    M: PointwiseMetric + Clone,
     E: Embedding + Clone,
     P: Placement + Clone,
     Q: Momentum + Clone,
@@ -151,7 +151,7 @@ where
 /// A failed case, and whatever the optimiser reports.
 pub fn is_parallel_to_the_raised_gradient<M, E, P, Q>(rule: &Subject<M, E, P, Q>, case: &Surface) -> TestCaseResult
 where
-    M: DiagonalMetric + Clone,
+    M: PointwiseMetric + Clone,
     E: Embedding + Clone,
     P: Placement + Clone,
     Q: Momentum + Clone,
@@ -177,7 +177,7 @@ where
 /// A failed case, and whatever the optimiser reports.
 pub fn descends<M, E, P, Q>(rule: &Subject<M, E, P, Q>, case: &Surface) -> TestCaseResult
 where
-    M: DiagonalMetric + Clone,
+    M: PointwiseMetric + Clone,
     E: Embedding + Clone,
     P: Placement + Clone,
     Q: Momentum + Clone,

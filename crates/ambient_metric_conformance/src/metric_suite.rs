@@ -7,7 +7,7 @@ use ambient_metric::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use crate::chosen::{Borrowed, ChosenMetric};
+use crate::chosen::{BorrowedDiagonal, ChosenMetric};
 use crate::exact::Exact;
 use crate::geometry;
 use crate::proof::Proof;
@@ -67,8 +67,8 @@ pub fn p6_at_xi_zero_every_bit_is_that_of_the_base_optimiser<M: DiagonalMetric>(
         run: &Trajectory,
     ) -> TestCaseResult {
         let configured = |rule| Configuration::new(rule, 0.1).weight_decay(0.25);
-        let induced = Induced::new(Borrowed(metric), Identity, 0.0).beta(beta);
-        let base = Configuration::new(Descent::new(Borrowed(metric), momentum.clone()), 0.1).weight_decay(0.25);
+        let induced = Induced::new(BorrowedDiagonal(metric), Identity, 0.0).beta(beta);
+        let base = Configuration::new(Descent::new(BorrowedDiagonal(metric), momentum.clone()), 0.1).weight_decay(0.25);
         let make = &Reference::<f64>::new;
         runs::two_rules_are_one(&configured(Descent::new(induced.clone(), momentum.clone())), &base, run, make)?;
         let full = Configuration::new(Descent::new(induced.exact(), momentum), 0.1).weight_decay(0.25);
@@ -105,8 +105,8 @@ pub fn p15_splitting_changes_nothing<M: DiagonalMetric>(metric: &M) -> Proof {
         }
     };
     Proof::of(CASES, &trajectories(40, 4, 1.0..10.0, -3..4), |run| {
-        let log = Induced::new(Borrowed(metric), Log, 0.5).beta(0.5);
-        let sqrt = Induced::new(Borrowed(metric), Sqrt, 0.5).beta(0.75);
+        let log = Induced::new(BorrowedDiagonal(metric), Log, 0.5).beta(0.5);
+        let sqrt = Induced::new(BorrowedDiagonal(metric), Sqrt, 0.5).beta(0.75);
         let damped = Configuration::new(Descent::new(log.clone(), Ema(0.75)), 0.125).weight_decay(0.25);
         let full = Configuration::new(Descent::new(sqrt.exact(), Nesterov(0.5)), 0.125).weight_decay(0.25);
         runs::splitting_changes_nothing(&damped, &run, &Reference::<f64>::new)?;

@@ -14,7 +14,7 @@ macro_rules! conformance_proofs {
     };
 }
 
-/// A module of named tests for a [`DiagonalMetric`](ambient_metric::DiagonalMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// A module of named tests for a [`PointwiseMetric`](ambient_metric::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
 /// together: P1 to P4, P7 to P9 and P12, see [`surface_suite`](crate::surface_suite).
 ///
 /// ```
@@ -44,7 +44,7 @@ macro_rules! conformance_surface {
     };
 }
 
-/// A module of named tests for a [`DiagonalMetric`](ambient_metric::DiagonalMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// A module of named tests for a [`PointwiseMetric`](ambient_metric::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
 /// together in larger ambient spaces: one to four losses, and coupled heights; P2, P3, P9, P13 and P14, see
 /// [`ambient_suite`](crate::ambient_suite).
 ///
@@ -148,8 +148,8 @@ macro_rules! conformance_metric {
     };
 }
 
-/// A module of named tests for any [`BaseMetric`](ambient_metric::BaseMetric) over [`Reference<f64>`](crate::Reference), pointwise or not: P1 to P4,
-/// symmetry, positivity and the determinant against the matrix that unit vectors find, and what must be refused; see
+/// A module of named tests for any [`BaseMetric`](ambient_metric::BaseMetric) over [`Reference<f64>`](crate::Reference), pointwise or not: P1 to P4, P6,
+/// P7 and P9 to P14, symmetry, positivity and the determinant against the matrix that unit vectors find, and what must be refused; see
 /// [`base_metric_suite`](crate::base_metric_suite).
 ///
 /// The parts are those of the parameters that the metric is tried on: a name and a shape each.
@@ -179,6 +179,13 @@ macro_rules! conformance_base_metric {
                 p2_the_step_solves_the_explicit_system,
                 p3_the_determinant_lemma_holds,
                 p4_vectors_grow_and_covectors_shrink,
+                p6_at_xi_zero_the_step_is_the_raised_gradient,
+                p7_p9_the_step_is_bounded_and_descends,
+                p10_any_linear_coordinates_take_the_same_step,
+                p11_scaling_the_loss_leaves_the_step_of_log_unchanged,
+                p12_the_flow_is_the_projection_of_descent,
+                p13_the_joint_step_is_nested_sherman_morrison,
+                p14_coupling_is_the_completed_square_and_definite_below_one,
             );
         }
     };

@@ -1,4 +1,4 @@
-//! The properties of one diagonal metric and one embedding together: P1 to P4, P7 to P9 and P12.
+//! The properties of one pointwise metric and one embedding together: P1 to P4, P7 to P9 and P12.
 //!
 //! [`conformance_surface!`](crate::conformance_surface) makes a test of each. Every proof is exact where γ⁻¹ and f′ are fractions. Where f′ is
 //! none, the embedding's slope at the loss, rounded to `f64`, stands for it; where γ⁻¹ is none after one gradient, the metric's γ⁻¹ in
@@ -12,8 +12,8 @@
 //! inverse takes the difference of two terms that are each 1 + ξf′²⟨l, l⟩ times the result at most: so many times as much, twice.
 
 use ambient_metric::{
-    Configuration, Covector, Descent, DiagonalMetric, Ema, Embedding, HeavyBall, Induced, Momentum, Nesterov,
-    NoMomentum, Placement,
+    Configuration, Covector, Descent, Ema, Embedding, HeavyBall, Induced, Momentum, Nesterov, NoMomentum, Placement,
+    PointwiseMetric,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -50,7 +50,7 @@ fn at_points<E: Embedding>(
 macro_rules! at_a_point {
     ($(#[$doc:meta])* $name:ident, $property:path) => {
         $(#[$doc])*
-        pub fn $name<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+        pub fn $name<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
             at_points(embedding, |embedding, case| {
                 $property(&ChosenMetric::new(metric, &case.seen)?, embedding, case)?;
                 Ok(0.0)
@@ -107,7 +107,7 @@ fn in_f64<M, E, P, Q>(
     claim: impl FnOnce(&Rounded) -> Result<f64, TestCaseError>,
 ) -> Result<f64, TestCaseError>
 where
-    M: DiagonalMetric,
+    M: PointwiseMetric,
     E: Embedding,
     P: Placement + Clone,
     Q: Momentum + Clone,
@@ -224,10 +224,10 @@ impl Rounded {
 macro_rules! of_the_first_step {
     ($(#[$doc:meta])* $name:ident, $exact:path, $rounded:path) => {
         $(#[$doc])*
-        pub fn $name<M: DiagonalMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
+        pub fn $name<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
             fn check<M, E, P, Q>(induced: &Induced<Borrowed<'_, M>, ChosenEmbedding<'_, E>, P>, momentum: Q, case: &Surface) -> Result<f64, TestCaseError>
             where
-                M: DiagonalMetric,
+                M: PointwiseMetric,
                 E: Embedding,
                 P: Placement + Clone,
                 Q: Momentum + Clone,

@@ -418,7 +418,7 @@ pub mod reason {
     pub const GRADIENT: u32 = 1;
     /// The slope of the embedding at the loss is not finite, or not above zero.
     pub const LOSS: u32 = 2;
-    /// A multiplier or the memory would not be finite.
+    /// A multiplier, the memory or the squared length of the gradient would not be finite.
     pub const OVERFLOW: u32 = 3;
     /// The metric is not positive definite.
     pub const METRIC: u32 = 4;
@@ -498,10 +498,14 @@ fn main() {{
     var reason = 0u;
     for (var group = 0u; group < groups; group = group + 1u) {{
         var result = damp_group(group);
-        for (var i = 0u; i < {checked}u; i = i + 1u) {{
+        // Multipliers and memory, then s and its average.
+        for (var i = 0u; i < {checked}u + 2u; i = i + 1u) {{
             if (!is_finite(result[i])) {{
                 reason = {overflow}u;
             }}
+        }}
+        if (!is_finite(result[{ratio}u]) && result[{damping}u] == {zero}) {{
+            reason = {overflow}u;
         }}
     }}
     for (var group = 0u; group < groups; group = group + 1u) {{

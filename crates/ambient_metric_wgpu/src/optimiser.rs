@@ -315,10 +315,13 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         Ok(())
     }
 
-    /// L of every loss (zero where it comes from the device), ξ of every loss, then η and λ of every group.
+    /// L of every loss (zero where it comes from the device), ξ of every loss (zero where the rule has none), then η and λ of every group.
     fn inputs(&self, losses: &[f64]) -> Vec<E> {
-        let losses = (0..self.layout.losses).map(|index| losses.get(index).copied().unwrap_or(0.0));
-        let mut inputs: Vec<E> = losses.chain(self.groups.xi.iter().copied()).map(E::narrow).collect();
+        let given = [losses, &self.groups.xi].into_iter();
+        let mut inputs: Vec<E> = given
+            .flat_map(|given| (0..self.layout.losses).map(|index| given.get(index).copied().unwrap_or(0.0)))
+            .map(E::narrow)
+            .collect();
         for rates in &self.groups.rates {
             inputs.extend([E::narrow(rates.learning_rate), E::narrow(rates.weight_decay)]);
         }
@@ -480,7 +483,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`] for ξ < 0.
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ.
     pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
         self.set_xi_of(0, xi)
     }
@@ -489,7 +492,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::Losses`] where there is no such loss.
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ, [`Error::Losses`] where there is no such loss.
     pub fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
         self.groups.set_xi(loss, xi)
     }
