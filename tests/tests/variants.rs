@@ -207,9 +207,11 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn a_learned_scalar_is_its_formula(steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, xi in 0.0..0.1_f64) {
+    fn a_learned_scalar_is_its_formula(
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in 1e-3..1.0_f64, xi in 0.0..0.1_f64,
+    ) {
         for drive in [Drive::Metric, Drive::Flat] {
-            let metric = LearnedScalar { kappa, decay, bound: 1.0, drive };
+            let metric = LearnedScalar { kappa, decay, bound, drive };
             let found = run_in_f64(Descent::new(Induced::new(metric, Identity, xi), NoMomentum), &steps);
             let (mut theta, mut z) = (vec![1.0; found.len()], 0.0_f64);
             for gradient in &steps {
@@ -220,7 +222,7 @@ proptest! {
                     *theta -= ETA * z.exp() * l / (1.0 + s);
                 }
                 let driven = if drive == Drive::Metric { s } else { xi * flat };
-                z = (z + kappa * (driven - decay * z)).clamp(-1.0, 1.0);
+                z = (z + kappa * (driven - decay * z)).clamp(-bound, bound);
             }
             for (found, expected) in found.iter().zip(&theta) {
                 prop_assert!((found - expected).abs() <= LEARNED, "{} beside {}", found, expected);
@@ -229,9 +231,11 @@ proptest! {
     }
 
     #[test]
-    fn a_learned_diagonal_is_its_formula(steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, xi in 0.0..0.1_f64) {
+    fn a_learned_diagonal_is_its_formula(
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in 1e-3..1.0_f64, xi in 0.0..0.1_f64,
+    ) {
         for drive in [Drive::Metric, Drive::Flat] {
-            let metric = LearnedDiagonal { kappa, decay, bound: 1.0, drive };
+            let metric = LearnedDiagonal { kappa, decay, bound, drive };
             let found = run_in_f64(Descent::new(Induced::new(metric, Identity, xi), NoMomentum), &steps);
             let mut z = steps[0].clone().map(|tensor| vec![0.0_f64; tensor.len()]);
             let mut theta = z.clone().map(|tensor| vec![1.0; tensor.len()]);
@@ -246,7 +250,7 @@ proptest! {
                     let learned: Vec<f64> =
                         z.iter().zip(l).map(|(&z, &l)| z + kappa * (drive(z, l) - decay * z)).collect();
                     let mean = learned.iter().sum::<f64>() / learned.len() as f64;
-                    *z = learned.iter().map(|learned| (learned - mean).clamp(-1.0, 1.0)).collect();
+                    *z = learned.iter().map(|learned| (learned - mean).clamp(-bound, bound)).collect();
                 }
             }
             for (found, expected) in found.iter().zip(theta.iter().flatten()) {

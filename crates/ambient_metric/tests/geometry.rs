@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, BaseMetric, Covector, Dense, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack, RmsProp,
-    Tensor, Vector, damping, determinant_ratio,
+    Adagrad, BaseMetric, Covector, Dense, DenseHessian, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack,
+    RmsProp, Tensor, Vector, damping, determinant_ratio,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::{Array1, array};
@@ -187,7 +187,8 @@ fn christoffel_symbols_outside_are_none_and_a_curvature_says_what_it_is() {
 #[test]
 fn a_dense_metric_shows_its_matrix() {
     let rows = vec![vec![2.0, 1.0], vec![1.0, 3.0]];
-    assert_eq!(Dense::new(rows.clone()).unwrap().rows(), rows);
+    let dense = Dense::new(rows.clone()).unwrap();
+    assert_eq!((dense.rows(), dense.determinant()), (&rows[..], 5.0));
 }
 
 #[test]
@@ -207,4 +208,16 @@ fn the_curvature_over_two_tensors_is_that_over_one() {
         Ok::<_, Error>(all.unwrap())
     };
     assert_eq!(symbols(two()).unwrap(), symbols(tensor(&[1.0, 2.0, -1.0])).unwrap());
+}
+
+/// The entry that is no number stands in a row; the row is that of one element, which lies in one tensor.
+#[test]
+fn a_hessian_that_is_not_finite_names_the_tensor() {
+    let theta = Parameters::new([("a", array![1.0, 2.0].into_dyn()), ("b", array![-1.0].into_dyn())]).unwrap();
+    for (row, name) in [(0, "a"), (1, "a"), (2, "b")] {
+        let mut entries = [0.0; 9];
+        entries[3 * row + 1] = f64::NAN;
+        let refused = DenseHessian::new(&theta, &entries).map(|_| ());
+        assert!(matches!(&refused, Err(Error::NonFiniteHessian { parameter }) if parameter == name), "{refused:?}");
+    }
 }
