@@ -799,3 +799,14 @@ fn a_squared_length_that_overflows_with_xi_is_refused_and_leaves_no_trace() {
     let learned = LearnedScalar::default();
     refused(&MetricDescent::new(learned, Identity, 1e150, Ema(0.5)), [1.0]);
 }
+
+/// Of two equal gradients with ξ⟨l, l⟩ = 2·10²⁰ the ones beside it are lost to rounding, and the Gram matrix is singular.
+#[test]
+fn a_gram_matrix_that_rounding_made_singular_is_refused_and_leaves_no_trace() {
+    let heights = [Height { embedding: Identity, xi: 1e20 }; 2];
+    let rule = MetricDescent::of_heights(Dense::diagonal(&[1.0, 1.0]).unwrap(), heights, Ema(0.5));
+    let good = [vector(&[1e-10, 0.0]), vector(&[0.0, 1e-10])];
+    let equal = [vector(&[1.0, 1.0]), vector(&[1.0, 1.0])];
+    let error = leaves_no_trace(&rule, &vector(&[1.0, 2.0]), (&good, [1.0; 2]), (&equal, [1.0; 2]));
+    assert!(matches!(error, Error::Determinant { determinant_ratio, .. } if determinant_ratio == 0.0), "{error}");
+}
