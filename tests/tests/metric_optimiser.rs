@@ -695,6 +695,15 @@ fn every_metric_resumes_from_a_checkpoint_bit_for_bit() {
     resumes(MetricDescent::new(rmsprop(), Identity, 0.1, Ema(0.5)).coupled(Given).scale_back(0.5), Some(&given));
 }
 
+/// A checkpoint of one metric for matrices and another for the rest.
+type Saved = Checkpoint<
+    MetricDescent<Routed<EveryMatrix, Kronecker, RmsProp>, [Height<Log>; 1], Ema, Damped, ambient_metric::Uncoupled>,
+>;
+
+fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
+    &mut saved.parameters.get_mut(parameter).unwrap().state
+}
+
 #[test]
 fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     let metric = Routed { route: EveryMatrix, taken: Kronecker::default(), rest: rmsprop() };
@@ -702,15 +711,6 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     let mut theta = model(0.0);
     let mut optimiser = Configuration::new(rule, 0.01).build(&theta).unwrap();
     optimiser.step(&mut theta, &Covector(model(1.0)), 1.0).unwrap();
-    type Saved = Checkpoint<
-        MetricDescent<
-            Routed<EveryMatrix, Kronecker, RmsProp>,
-            [Height<Log>; 1],
-            Ema,
-            Damped,
-            ambient_metric::Uncoupled,
-        >,
-    >;
     let refused = |change: &dyn Fn(&mut Saved)| {
         let mut checkpoint = optimiser.checkpoint().unwrap();
         change(&mut checkpoint);
@@ -720,9 +720,6 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
         Error::CheckpointEntry { entry, .. } => entry,
         other => panic!("{other}"),
     };
-    fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
-        &mut saved.parameters.get_mut(parameter).unwrap().state
-    }
     let root = "parameters[w].state.metric.taken.rows.root";
     assert_eq!(
         entry(&|saved| {

@@ -89,8 +89,12 @@ pub struct Variant {
 ///
 /// [`Error::UnknownName`] for a name that no rule has.
 pub fn variants() -> Result<Vec<Variant>, Error> {
-    let named = FAMILIES.iter().flat_map(|(family, names)| names.iter().map(move |name| (*family, *name)));
-    named.map(|(family, name)| Ok(Variant { rule: name.parse()?, name, family })).collect()
+    lines().map(|(family, name)| Ok(Variant { rule: name.parse()?, name, family })).collect()
+}
+
+/// Every variant as its kind and name, in order.
+pub fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FAMILIES.iter().flat_map(|(family, names)| names.iter().map(move |name| (*family, *name)))
 }
 
 impl Variant {
@@ -112,7 +116,7 @@ impl Variant {
                 for &xi in &xis {
                     points.extend(kappas.iter().map(|&kappa| {
                         let beta = has("beta").then_some(0.0);
-                        let constants = Constants { momentum, xi, kappa, beta, ..Constants::default() };
+                        let constants = Constants { momentum, beta, xi, kappa, ..Constants::default() };
                         Hyperparameters { learning_rate, ..self.rule.with(&constants) }
                     }));
                 }
@@ -160,11 +164,6 @@ pub struct Extended {
 }
 
 impl Extended {
-    /// Every variant that was compared, as its kind and name, in order.
-    pub fn lines(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        FAMILIES.iter().flat_map(|(family, names)| names.iter().map(move |name| (*family, *name)))
-    }
-
     /// What a variant came to on a function, if that was asked for.
     #[must_use]
     pub fn row(&self, variant: &str, function: Function) -> Option<&Row> {

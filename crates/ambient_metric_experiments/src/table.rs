@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use crate::bench::Measured;
-use crate::extended::Extended;
+use crate::extended::{Extended, lines};
 use crate::functions::Function;
 use crate::landscape::Landscape;
 use crate::landscape::colour::short;
@@ -128,7 +128,7 @@ pub fn extended(extended: &Extended, functions: &[Function]) -> String {
     let names: Vec<&str> = functions.iter().map(|function| function.name()).collect();
     let mut table = new_table(&[&["", "variant"][..], &names].concat());
     let mut last = "";
-    for (family, name) in extended.lines() {
+    for (family, name) in lines() {
         let mut cells = vec![if family == last { "" } else { family }.to_owned(), name.to_owned()];
         last = family;
         for function in functions {

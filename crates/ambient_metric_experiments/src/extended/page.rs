@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Extended, Row};
+use super::{Extended, Row, lines};
 use crate::error::Error;
 use crate::functions::Function;
 use crate::landscape::colour::{Scale, hex};
@@ -24,8 +24,8 @@ const SCALE: i32 = 300;
 
 /// The updates from the paper's start as colour and number, and the share of random starts beside them.
 pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<String, Error> {
-    let lines = i32::try_from(extended.lines().count()).unwrap_or(0);
-    let height = u32::try_from(TOP + LINE * lines + FOOT).unwrap_or(0);
+    let count = i32::try_from(lines().count()).unwrap_or(0);
+    let height = u32::try_from(TOP + LINE * count + FOOT).unwrap_or(0);
     // Fewer updates are lighter; the scale ends where a run does.
     let scale = Scale::Logarithmic { low: 1.0, high: f64::from(extended.max_iterations) };
     pictures::draw("extended.svg", height, |area| {
@@ -41,7 +41,7 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
             area.draw(&Text::new(pictures::title(*function), (centre, TOP - 8), style))?;
         }
         let mut last = "";
-        for (line, (family, name)) in extended.lines().enumerate() {
+        for (line, (family, name)) in lines().enumerate() {
             let top = TOP + LINE * i32::try_from(line).unwrap_or(0);
             let middle = top + LINE / 2;
             if family != last {
@@ -62,7 +62,7 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
                 area.draw(&Text::new(brief(extended, row), (left + COLUMN / 2, middle), style))?;
             }
         }
-        let top = TOP + LINE * lines + 14;
+        let top = TOP + LINE * count + 14;
         let grey = ("sans-serif", 13).into_font().color(&RGBColor(110, 110, 120));
         for step in 0..SCALE {
             let share = f64::from(step) / f64::from(SCALE);
