@@ -695,6 +695,15 @@ fn every_metric_resumes_from_a_checkpoint_bit_for_bit() {
     resumes(MetricDescent::new(rmsprop(), Identity, 0.1, Ema(0.5)).coupled(Given).scale_back(0.5), Some(&given));
 }
 
+/// A checkpoint of one metric for matrices and another for the rest.
+type Saved = Checkpoint<
+    MetricDescent<Routed<EveryMatrix, Kronecker, RmsProp>, [Height<Log>; 1], Ema, Damped, ambient_metric::Uncoupled>,
+>;
+
+fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
+    &mut saved.parameters.get_mut(parameter).unwrap().state
+}
+
 #[test]
 fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     let metric = Routed { route: EveryMatrix, taken: Kronecker::default(), rest: rmsprop() };
@@ -702,15 +711,6 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     let mut theta = model(0.0);
     let mut optimiser = Configuration::new(rule, 0.01).build(&theta).unwrap();
     optimiser.step(&mut theta, &Covector(model(1.0)), 1.0).unwrap();
-    type Saved = Checkpoint<
-        MetricDescent<
-            Routed<EveryMatrix, Kronecker, RmsProp>,
-            [Height<Log>; 1],
-            Ema,
-            Damped,
-            ambient_metric::Uncoupled,
-        >,
-    >;
     let refused = |change: &dyn Fn(&mut Saved)| {
         let mut checkpoint = optimiser.checkpoint().unwrap();
         change(&mut checkpoint);
@@ -720,9 +720,6 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
         Error::CheckpointEntry { entry, .. } => entry,
         other => panic!("{other}"),
     };
-    fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
-        &mut saved.parameters.get_mut(parameter).unwrap().state
-    }
     let root = "parameters[w].state.metric.taken.rows.root";
     assert_eq!(
         entry(&|saved| {
@@ -798,4 +795,15 @@ fn a_squared_length_that_overflows_with_xi_is_refused_and_leaves_no_trace() {
     refused(&MetricDescent::of_heights(dense(), [Height { embedding: Identity, xi: 1e150 }; 2], Ema(0.5)), [1.0, 1.0]);
     let learned = LearnedScalar::default();
     refused(&MetricDescent::new(learned, Identity, 1e150, Ema(0.5)), [1.0]);
+}
+
+/// Of two equal gradients with ξ⟨l, l⟩ = 2·10²⁰ the ones beside it are lost to rounding, and the Gram matrix is singular.
+#[test]
+fn a_gram_matrix_that_rounding_made_singular_is_refused_and_leaves_no_trace() {
+    let heights = [Height { embedding: Identity, xi: 1e20 }; 2];
+    let rule = MetricDescent::of_heights(Dense::diagonal(&[1.0, 1.0]).unwrap(), heights, Ema(0.5));
+    let good = [vector(&[1e-10, 0.0]), vector(&[0.0, 1e-10])];
+    let equal = [vector(&[1.0, 1.0]), vector(&[1.0, 1.0])];
+    let error = leaves_no_trace(&rule, &vector(&[1.0, 2.0]), (&good, [1.0; 2]), (&equal, [1.0; 2]));
+    assert!(matches!(error, Error::Determinant { determinant_ratio, .. } if determinant_ratio == 0.0), "{error}");
 }

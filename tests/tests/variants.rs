@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clip, Clipped, Configuration, Coupled,
-    Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Given, Group, Hard, Height, Identity, Induced,
-    Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser, Part,
+    AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bilinear, Checkpoint, Clip, Clipped, Configuration,
+    Coupled, Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Given, Group, Hard, Height, Identity,
+    Induced, Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser, Part,
     PointwiseMetric, RmsProp, Root, Rule, Soft, Uncoupled,
 };
 use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, fractions, positive_fractions};
@@ -576,4 +576,24 @@ fn constants_out_of_range_are_refused() {
     refused(Joint::new(Euclidean, [Height { embedding: Log, xi: -0.1 }; 3], NoMomentum), &theta, "xi");
     refused(Joint::new(Euclidean, [Height { embedding: Log, xi: 0.1 }; 3], NoMomentum).beta(-1.0), &theta, "beta");
     refused(Joint::new(Euclidean, [Height { embedding: Log, xi: 0.1 }; 3], Ema(1.0)), &theta, "momentum");
+}
+
+/// D ≤ 0 of a bilinear form, and a Gram matrix that rounding has made singular: of two equal gradients with ξ⟨l, l⟩ = 2·10²⁰ the ones beside it are lost.
+#[test]
+fn a_determinant_that_is_not_above_zero_is_refused_and_nothing_is_written() {
+    fn refused<R: Rule>(rule: R, losses: usize) -> f64 {
+        let (mut theta, gradient) = (pair(1.0, -2.0).0, pair(1.0, 1.0));
+        let mut optimiser = Configuration::new(rule, 0.1).weight_decay(0.5).build(&theta).unwrap();
+        let error = optimiser.step_losses(&mut theta, &vec![&gradient; losses], &vec![1.0; losses]).unwrap_err();
+        let Error::Determinant { determinant_ratio, .. } = error else { unreachable!("{error}") };
+        assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0, -2.0][..], 0));
+        assert!(optimiser.state().iter().all(|slot| slot.as_slice() == [0.0, 0.0]));
+        determinant_ratio
+    }
+    let form = Bilinear { a: AlongGradient(1.0), b: AlongGradient(-3.0) };
+    // D = (1 + 2w)(1 − 6w) + 2w²(1 + 6) = 1 − 4w + 2w², which is −1 for w = 1.
+    let bilinear = Coupled::new(Euclidean, Identity, form, 1.0);
+    assert!((refused(Descent::new(bilinear, Ema(0.9)), 1) + 1.0).abs() < 1e-14);
+    let joint = Joint::new(Euclidean, [Height { embedding: Identity, xi: 1e20 }; 2], Ema(0.9));
+    assert_eq!(refused(joint, 2).to_bits(), 0.0_f64.to_bits());
 }

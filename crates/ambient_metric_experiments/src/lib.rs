@@ -22,6 +22,8 @@ pub mod progress;
 pub mod reference;
 pub mod replay;
 pub mod starts;
+pub mod stepping;
 pub mod study;
 pub mod surface;
 pub mod table;
+pub mod variant;
