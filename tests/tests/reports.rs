@@ -4,8 +4,9 @@
 #![allow(clippy::float_cmp, reason = "what is expected is exact")]
 
 use ambient_metric::{
-    AlongGradient, AlongParameters, Configuration, Coupled, Covector, Dense, Descent, Ema, Error, Euclidean, Given,
-    Height, Identity, Induced, Joint, Log, MetricDescent, NoMomentum, RmsProp,
+    AlongGradient, AlongParameters, BaseMetric, Configuration, Coupled, Covector, Dense, Descent, Ema, Error,
+    Euclidean, Given, Height, Identity, Induced, Joint, LearnedScalar, Log, Metric, MetricDescent, Named, NoMomentum,
+    Remembering, RmsProp, Routed,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
@@ -130,4 +131,57 @@ fn names_say_what_an_optimiser_over_whole_tensors_is_made_of() {
     );
     let given = MetricDescent::new(Euclidean, Identity, 1.0, NoMomentum).coupled(Given);
     assert_eq!(given.name(), "MetricDescent(Euclidean, [Identity], NoMomentum, damped, Given)");
+}
+
+#[test]
+fn the_norm_is_that_of_all_gradients_together() {
+    let mut theta = vector([1.0, 1.0]);
+    let heights = [Height { embedding: Identity, xi: 0.25 }; 2];
+    let mut joint = Configuration::new(Joint::new(Euclidean, heights, NoMomentum), 0.5).build(&theta).unwrap();
+    let gradients = [Covector(vector([1.0, 2.0])), Covector(vector([2.0, 4.0]))];
+    let report = joint.step_losses(&mut theta, &gradients.each_ref(), &[1.0, 1.0]).unwrap();
+    assert_eq!(report.gradient_norm, 5.0);
+}
+
+/// A metric that stands in another one learns from the same steps.
+#[test]
+fn metrics_inside_of_others_learn() {
+    fn taken<M: BaseMetric<Parameters<f64>, State: Clone>>(metric: M) -> Vec<f64> {
+        let mut theta = vector([1.0, 2.0]);
+        let rule = MetricDescent::new(metric, Identity, 0.5, NoMomentum);
+        let mut optimiser = Configuration::new(rule, 0.125).build(&theta).unwrap();
+        for gradient in GRADIENTS {
+            optimiser.step(&mut theta, &Covector(vector(gradient)), 1.0).unwrap();
+        }
+        theta.as_slice().to_vec()
+    }
+    let learned = LearnedScalar { kappa: 0.5, ..LearnedScalar::default() };
+    let alone = taken(learned);
+    assert_ne!(alone, taken(Euclidean));
+    assert_eq!(alone, taken(Remembering { momentum: NoMomentum, metric: learned }));
+    assert_eq!(alone, taken(Routed { route: Named::new(["*"]), taken: learned, rest: Euclidean }));
+}
+
+#[test]
+fn a_route_takes_the_parts_that_it_names() {
+    let theta = Parameters::new([("a", array![3.0, 4.0].into_dyn()), ("b", array![5.0].into_dyn())]).unwrap();
+    let doubled = Dense::diagonal(&[2.0, 2.0]).unwrap();
+    let metric = Routed { route: Named::new(["a"]), taken: doubled, rest: Euclidean };
+    let state = metric.begin(&theta).unwrap();
+    assert!(state.taken().is_some() && state.rest().is_some());
+    let raised = metric.at(&state).raise(&Covector(theta.clone())).unwrap();
+    assert_eq!(raised.0.as_slice(), [1.5, 2.0, 5.0]);
+    let mut half = Covector(theta);
+    half.scale(0.5).unwrap();
+    assert_eq!(half.0.as_slice(), [1.5, 2.0, 2.5]);
+}
+
+/// Numbers are asked one by one whether they are finite: their sum need not be.
+#[test]
+fn numbers_whose_sum_overflows_are_finite() {
+    let theta = vector([1.0, 2.0]);
+    let rule = Descent::new(Coupled::new(Euclidean, Identity, Given, 1.0), NoMomentum);
+    let mut optimiser = Configuration::new(rule, 1.0).build(&theta).unwrap();
+    optimiser.write_state("metric.coupling", &vector([1.7e308, 1.7e308])).unwrap();
+    assert_eq!(optimiser.state()[0].as_slice(), [1.7e308, 1.7e308]);
 }

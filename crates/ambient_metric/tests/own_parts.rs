@@ -112,6 +112,7 @@ fn nothing_is_learned_per_tensor() {
     optimiser.step(&mut theta, &gradient, 1.0).unwrap();
     assert_eq!(optimiser.reports().count(), 1);
     assert!(!Preconditioner::learns_per_tensor(&Plain));
+    assert_eq!(Configuration::new(Straight, 0.1).build(&theta).unwrap().reports().count(), 1);
 }
 
 #[test]
