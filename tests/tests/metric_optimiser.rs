@@ -795,7 +795,7 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     };
     let entry = |change: &dyn Fn(&mut Saved)| match refused(change) {
         Error::CheckpointEntry { entry, .. } => entry,
-        other => panic!("{other}"),
+        other => unreachable!("{other}"),
     };
     let root = "parameters[w].state.metric.taken.rows.root";
     assert_eq!(

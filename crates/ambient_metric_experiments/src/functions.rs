@@ -253,9 +253,9 @@ mod tests {
                 assert_eq!((values.len(), gradients.len()), (count, count));
                 let tolerance = 16.0 * f64::EPSILON * 1e3;
                 assert!((values.iter().sum::<f64>() - value).abs() <= tolerance);
-                for axis in 0..2 {
+                for (axis, slope) in gradient.iter().enumerate() {
                     let sum: f64 = gradients.iter().map(|gradient| gradient[axis]).sum();
-                    assert!((sum - gradient[axis]).abs() <= tolerance);
+                    assert!((sum - slope).abs() <= tolerance);
                 }
             }
         }
