@@ -245,11 +245,14 @@ fn products_of_matrices_that_do_not_fit_are_refused() {
     let matrix = |rows: usize, columns: usize| {
         Parameters::from(Array2::<f64>::from_elem((rows, columns), 1.0)).matrix(0).unwrap()
     };
-    let product = |addend| matrix(2, 3).combine(Transpose::No, &matrix(3, 2), Transpose::No, 1.0, Some((1.0, addend)));
-    assert_eq!(product(&matrix(2, 2)).unwrap().to_host().unwrap(), [4.0; 4]);
+    let product = |[rows, columns]: [usize; 2]| {
+        let addend = matrix(rows, columns);
+        matrix(2, 3).combine(Transpose::No, &matrix(3, 2), Transpose::No, 1.0, Some((1.0, &addend)))
+    };
+    assert_eq!(product([2, 2]).unwrap().to_host().unwrap(), [4.0; 4]);
     // As many elements as fit, and more.
-    for addend in [matrix(1, 4), matrix(4, 1), matrix(3, 2), matrix(3, 3)] {
-        assert!(matches!(product(&addend).map(|_| ()), Err(Error::Shape { .. })));
+    for addend in [[1, 4], [4, 1], [3, 2], [3, 3]] {
+        assert!(matches!(product(addend).map(|_| ()), Err(Error::Shape { .. })));
     }
     let refused = matrix(2, 3).product(Transpose::No, &matrix(2, 3), Transpose::No);
     assert!(matches!(refused.map(|_| ()), Err(Error::Shape { .. })));
