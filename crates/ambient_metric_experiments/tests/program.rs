@@ -123,7 +123,7 @@ fn lowdim_extended_compares_every_variant_and_draws_it() {
     assert!(
         fs::read_to_string(folder.path().join("extended.html")).unwrap().contains("coupled:euclidean:identity:given")
     );
-    let table = String::from_utf8(ambient(&[&arguments[..6], &["1", "--out", out]].concat()).stdout).unwrap();
+    let table = String::from_utf8(ambient(&[&arguments[..5], &["1", "--out", out]].concat()).stdout).unwrap();
     assert!(table.contains("joint:euclidean:log:3") && table.contains("random starts"), "{table}");
 }
 
