@@ -195,6 +195,7 @@ pub trait Metric<T: Tensor> {
 ///
 ///     fn update(&self, (gamma, layout): &mut Self::State, l: &Covector<Parameters<f64>>) -> Result<(), Error> {
 ///         layout.check(l.0.layout())?;
+///         l.require_finite()?;
 ///         *gamma += l.contract(&Vector(l.0.clone()))?;
 ///         Ok(())
 ///     }

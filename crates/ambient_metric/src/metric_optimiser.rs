@@ -206,7 +206,8 @@ where
     ///
     /// Nothing is written where an error is returned: [`Error::MissingParameter`], [`Error::UnknownParameter`], [`Error::Shape`],
     /// [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`], [`Error::NotPositiveDefinite`], [`Error::Coupling`],
-    /// [`Error::Determinant`], [`Error::Overflow`], [`Error::Backend`], and what the metric answers.
+    /// [`Error::Determinant`], [`Error::Overflow`], [`Error::Backend`], and what the metric answers. What is not looked for is a step so large
+    /// that a parameter overflows: a learning rate of 1e300, say.
     pub fn step(
         &mut self,
         parameters: &mut T,

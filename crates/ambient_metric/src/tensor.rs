@@ -229,6 +229,24 @@ impl<T: Tensor> Covector<T> {
         add_scaled(&mut self.0, scale, &other.0)
     }
 
+    /// Accepts a gradient that is finite everywhere, as a metric's `update` should before it writes.
+    ///
+    /// ```
+    /// use ambient_metric::{Covector, Error};
+    /// use ambient_metric_ndarray::Parameters;
+    ///
+    /// let gradient = Covector(Parameters::new([("w", ndarray::array![1.0, f64::NAN].into_dyn())])?);
+    /// assert!(matches!(gradient.require_finite(), Err(Error::NonFiniteGradient { parameter }) if parameter == "w"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFiniteGradient`] names the first parameter that is not; where the backend fails.
+    pub fn require_finite(&self) -> Result<(), Error> {
+        find_non_finite(&self.0)
+    }
+
     /// Multiplies every component by `scale`.
     ///
     /// # Errors

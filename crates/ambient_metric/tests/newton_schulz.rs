@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    BaseMetric, Covector, Error, MatrixTensor, Metric, Muon, Nesterov, NewtonSchulz, NoMomentum, Polar, Width,
+    BaseMetric, Covector, Error, MatrixPart, MatrixTensor, Metric, Muon, Nesterov, NewtonSchulz, NoMomentum,
+    Orthogonaliser, Polar, Transpose, Width,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
@@ -76,4 +77,20 @@ fn a_tensor_without_elements_is_left_alone() {
     for (found, expected) in raised.0.as_slice().iter().zip([1.0, 0.0, 0.0, 1.0]) {
         assert!((found - expected).abs() <= 16.0 * f64::EPSILON, "{found} beside {expected}");
     }
+}
+
+/// The polar factor does not depend on the size of a matrix, down to where its elements lose their digits.
+#[test]
+fn the_polar_factor_does_not_depend_on_the_size() {
+    let factor = |size: f64| {
+        let matrix = Parameters::from(array![[size, 2.0 * size], [0.5 * size, -size]]).matrix(0).unwrap();
+        let root = Polar.inverse_root(&matrix).unwrap();
+        root.product(Transpose::No, &matrix, Transpose::No).unwrap().to_host().unwrap()
+    };
+    let one = factor(1.0);
+    for exponent in [-1000, -600, -540, 540, 600, 1000] {
+        // A power of two moves exponents alone.
+        assert_eq!(factor(2.0_f64.powi(exponent)), one, "2^{exponent}");
+    }
+    assert!((one[0] * one[0] + one[1] * one[1] - 1.0).abs() <= 16.0 * f64::EPSILON, "{one:?}");
 }

@@ -67,13 +67,18 @@ impl<E: MatrixElement> HostMatrix<E> {
         if transpose == Transpose::Yes { view.transpose() } else { view }
     }
 
-    /// The same numbers as doubles; an error where one is not finite, which no decomposition can take.
-    fn doubles(&self) -> Result<Mat<f64>, Error> {
+    /// The same numbers as doubles over a power of two near the largest, and that power: decompositions square numbers, and squares of very
+    /// small or large ones leave the range. An error where one is not finite, which no decomposition can take.
+    fn doubles(&self) -> Result<(Mat<f64>, f64), Error> {
         if !self.elements.iter().all(|element| Element::is_finite(*element)) {
             return Err(Error::Overflow { quantity: "an element of a matrix to decompose".to_owned() });
         }
+        let largest = self.elements.iter().fold(0.0_f64, |largest, element| largest.max(element.to_f64().abs()));
+        // Without its mantissa a normal number is a power of two.
+        let scale =
+            if largest == 0.0 { 1.0 } else { f64::from_bits(largest.max(f64::MIN_POSITIVE).to_bits() >> 52 << 52) };
         let view = self.view(Transpose::No);
-        Ok(Mat::from_fn(self.rows, self.columns, |row, column| view[(row, column)].to_f64()))
+        Ok((Mat::from_fn(self.rows, self.columns, |row, column| view[(row, column)].to_f64() / scale), scale))
     }
 
     /// V f Vᵀ for every list f of numbers.
@@ -178,8 +183,9 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
         if self.rows != self.columns {
             return Err(shape_error("a symmetric matrix", [self.rows; 2], vec![self.rows, self.columns]));
         }
-        let decomposition = self.doubles()?.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
-        let values: Vec<f64> = decomposition.S().column_vector().iter().copied().collect();
+        let (scaled, scale) = self.doubles()?;
+        let decomposition = scaled.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
+        let values: Vec<f64> = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
         Ok(Self::spread(decomposition.U(), functions(&values)?))
     }
 
@@ -187,8 +193,9 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
         &self,
         functions: impl FnOnce(&[f64]) -> Result<[Vec<f64>; N], Error>,
     ) -> Result<[Self; N], Error> {
-        let decomposition = self.doubles()?.thin_svd().map_err(stuck)?;
-        let values: Vec<f64> = decomposition.S().column_vector().iter().copied().collect();
+        let (scaled, scale) = self.doubles()?;
+        let decomposition = scaled.thin_svd().map_err(stuck)?;
+        let values: Vec<f64> = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
         let vectors = if self.rows > self.columns { decomposition.V() } else { decomposition.U() };
         Ok(Self::spread(vectors, functions(&values)?))
     }
