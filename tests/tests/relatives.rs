@@ -6,8 +6,8 @@
 use ambient_metric::{
     Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Configuration, Coupled, Covector,
     Descent, Drive, Ema, Error, Euclidean, Given, Group, Hard, Height, Identity, Induced, Induction, Joint,
-    LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OffDiagonal, Part, PointwiseMetric, Report, RmsProp,
-    Root, Rule, Soft, Uncoupled,
+    LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OffDiagonal, Part, PointwiseMetric, Preconditioner,
+    Report, RmsProp, Root, Rule, Soft, Uncoupled,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::{cases, parameters};
@@ -212,4 +212,20 @@ fn groups_are_named_once() {
     }
     assert_eq!(known(Configuration::new(rule(), 0.1), &theta), ["default"]);
     assert_eq!(known(Configuration::new(rule(), 0.1).group(Group::new("head", ["b"])), &theta), ["default", "head"]);
+}
+
+/// Tensors become groups of their own for a metric that learns per tensor, and for no other: sums over groups round otherwise than one sum.
+#[test]
+fn relatives_learn_per_tensor_where_their_metric_does() {
+    fn all<M: PointwiseMetric + Copy>(metric: M) -> [bool; 4] {
+        let heights = [Height { embedding: Identity, xi: 1.0 }; 2];
+        [
+            Induced::new(metric, Identity, 1.0).learns_per_tensor(),
+            Clipped::new(metric, Induction { xi: 1.0 }).learns_per_tensor(),
+            Coupled::new(metric, Identity, Uncoupled, 1.0).learns_per_tensor(),
+            Joint::new(metric, heights, NoMomentum).learns_per_tensor(),
+        ]
+    }
+    assert_eq!(all(RmsProp::default()), [false; 4]);
+    assert_eq!(all(LearnedDiagonal::default()), [true; 4]);
 }

@@ -192,6 +192,11 @@ fn run_in_f64<R: Rule>(rule: R, steps: &[[Vec<f64>; 2]]) -> Vec<f64> {
     theta.iter().copied().collect()
 }
 
+/// Bounds that few steps reach, and such that most do.
+fn bounds() -> impl Strategy<Value = f64> {
+    prop_oneof![0.5..1.0_f64, 1e-4..0.02_f64]
+}
+
 /// What a learned metric may lose in four steps: each of at most 40 roundings in at most eight terms and twelve operations, and each
 /// multiplied by at most 1 + κ s ≤ 1 + ½ · 0.1 · 8 e < 2.1 in every later step, in θ of size at most 1 + 4 η e < 3.
 const LEARNED: f64 = 4.0 * 40.0 * 2.1 * 2.1 * 2.1 * 3.0 * f64::EPSILON;
@@ -208,7 +213,7 @@ proptest! {
 
     #[test]
     fn a_learned_scalar_is_its_formula(
-        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in 1e-3..1.0_f64, xi in 0.0..0.1_f64,
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in bounds(), xi in 0.0..0.1_f64,
     ) {
         for drive in [Drive::Metric, Drive::Flat] {
             let metric = LearnedScalar { kappa, decay, bound, drive };
@@ -232,7 +237,7 @@ proptest! {
 
     #[test]
     fn a_learned_diagonal_is_its_formula(
-        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in 1e-3..1.0_f64, xi in 0.0..0.1_f64,
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in bounds(), xi in 0.0..0.1_f64,
     ) {
         for drive in [Drive::Metric, Drive::Flat] {
             let metric = LearnedDiagonal { kappa, decay, bound, drive };

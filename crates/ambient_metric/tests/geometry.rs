@@ -221,3 +221,19 @@ fn a_hessian_that_is_not_finite_names_the_tensor() {
         assert!(matches!(&refused, Err(Error::NonFiniteHessian { parameter }) if parameter == name), "{refused:?}");
     }
 }
+
+/// A plane is one by the angle between its vectors, however long they are.
+#[test]
+fn a_plane_is_one_whatever_the_lengths_of_its_vectors() {
+    let state = Euclidean.begin(&tensor(&[1.0, 2.0])).unwrap();
+    let g = PullBack::new(Euclidean.at(&state), Covector(tensor(&[1.0, 2.0])), 1.0, &Identity, 1.0).unwrap();
+    let mut curvature = g.curvature(|v| Ok(Covector(v.0.clone()))).unwrap();
+    let u = Vector(tensor(&[1.0, 0.0]));
+    for length in [2.0_f64.powi(-30), 1.0, 2.0_f64.powi(30)] {
+        // H = 1 and det g = 1 + 5: the Gaussian curvature is ξ det H / (det γ (1 + ξs)²) = 1/36.
+        let found = curvature.sectional_curvature(&u, &Vector(tensor(&[length, length]))).unwrap();
+        assert!((found - 1.0 / 36.0).abs() <= TOLERANCE, "{length}: {found}");
+        let along = curvature.sectional_curvature(&u, &Vector(tensor(&[length, length * 2.0_f64.powi(-21)])));
+        assert!(matches!(along, Err(Error::NoPlane)), "{length}: {along:?}");
+    }
+}
