@@ -1,6 +1,7 @@
 //! What is refused although each number looks right: metrics that are none, averages that never forget, sums that went wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+#![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
 
 use ambient_metric::{
     BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, Error, Euclidean, Group, Identity, Induced, Log,

@@ -158,6 +158,11 @@ fn losses_outside_the_domain_of_the_embedding_are_refused() {
     assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0][..], 0));
 }
 
+/// The name of a coupled step.
+fn coupled_name<C: OffDiagonal>(coupling: C) -> String {
+    Descent::new(Coupled::new(Euclidean, Log, coupling, 1.0), NoMomentum).name()
+}
+
 /// A name goes into every checkpoint, which another rule refuses.
 #[test]
 fn names_say_what_a_rule_is_made_of() {
@@ -176,13 +181,10 @@ fn names_say_what_a_rule_is_made_of() {
             "Descent(Clipped(Adagrad, Induction), Nesterov)",
         ]
     );
-    fn coupled<C: OffDiagonal>(coupling: C) -> String {
-        Descent::new(Coupled::new(Euclidean, Log, coupling, 1.0), NoMomentum).name()
-    }
-    assert_eq!(coupled(Uncoupled), "Descent(Coupled(Euclidean, Log, Uncoupled), NoMomentum)");
-    assert_eq!(coupled(AlongParameters(1.0)), "Descent(Coupled(Euclidean, Log, AlongParameters), NoMomentum)");
+    assert_eq!(coupled_name(Uncoupled), "Descent(Coupled(Euclidean, Log, Uncoupled), NoMomentum)");
+    assert_eq!(coupled_name(AlongParameters(1.0)), "Descent(Coupled(Euclidean, Log, AlongParameters), NoMomentum)");
     assert_eq!(
-        coupled(Bilinear { a: AlongMomentum(1.0), b: Given }),
+        coupled_name(Bilinear { a: AlongMomentum(1.0), b: Given }),
         "Descent(Coupled(Euclidean, Log, Bilinear(AlongMomentum, Given)), NoMomentum)"
     );
     let height = Height { embedding: Log, xi: 1.0 };
@@ -199,17 +201,19 @@ fn names_say_what_a_rule_is_made_of() {
     );
 }
 
+/// The groups that an error for an unknown one names.
+fn known<R: Rule>(configuration: Configuration<R>, theta: &Parameters<f64>) -> Vec<String> {
+    match configuration.build(theta).unwrap().set_learning_rate("nobody", 0.1) {
+        Err(Error::UnknownGroup { known, .. }) => known,
+        _ => Vec::new(),
+    }
+}
+
 /// A rule that learns per tensor makes a group of each; an error names every group of the configuration once.
 #[test]
 fn groups_are_named_once() {
     let theta = space(&[vec![1.0], vec![1.0]]);
     let rule = || Descent::new(Induced::new(LearnedDiagonal::default(), Identity, 1.0), NoMomentum);
-    fn known<R: Rule>(configuration: Configuration<R>, theta: &Parameters<f64>) -> Vec<String> {
-        match configuration.build(theta).unwrap().set_learning_rate("nobody", 0.1) {
-            Err(Error::UnknownGroup { known, .. }) => known,
-            _ => Vec::new(),
-        }
-    }
     assert_eq!(known(Configuration::new(rule(), 0.1), &theta), ["default"]);
     assert_eq!(known(Configuration::new(rule(), 0.1).group(Group::new("head", ["b"])), &theta), ["default", "head"]);
 }

@@ -38,7 +38,7 @@ proptest! {
             let correction = beta.map_or(1.0, |beta| 1.0 / (1.0 - beta.powi(i32::try_from(step).unwrap() + 1)));
             for ((moment, seen), l) in moment.iter_mut().zip(&mut seen).zip(gradient) {
                 *moment = beta.map_or(*moment + l * l, |beta| beta * *moment + (1.0 - beta) * l * l);
-                if step as u64 % every == 0 {
+                if (step as u64).is_multiple_of(every) {
                     *seen = *moment * correction + 0.125;
                 }
             }
