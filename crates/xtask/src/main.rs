@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::steps::Steps;
+use crate::steps::{FEATURES, Steps};
 
 /// Developer commands of `ambient_metric`.
 #[derive(Debug, Parser)]
@@ -66,7 +66,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Math => math::render(&steps)?,
         Command::Doc => {
             system_packages::install(&steps)?;
-            steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?;
+            steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--features", FEATURES])?;
         }
     }
     steps.finish();
