@@ -78,6 +78,27 @@ pub enum Error {
         "this program was built without devices: build it with `cargo build --release -p ambient_metric_experiments --features wgpu`"
     )]
     NoDevices,
+    /// Training is asked for, and the program was built without it.
+    #[error(
+        "this program was built without training: build it with `cargo build --release -p ambient_metric_experiments --features train`"
+    )]
+    NoTraining,
+    /// A run that was stopped from outside.
+    #[error("stopped after {updates} updates, all of them saved: go on with --out {} --resume", folder.display())]
+    Interrupted {
+        /// How many updates were taken.
+        updates: usize,
+        /// The folder of the run.
+        folder: PathBuf,
+    },
+    /// A run that the optimiser had to stop.
+    #[error("the run diverged after {updates} updates: {reason}; a smaller learning rate may help")]
+    Diverged {
+        /// How many updates were taken.
+        updates: usize,
+        /// What the optimiser refused.
+        reason: String,
+    },
     /// A picture that could not be drawn.
     #[error("cannot draw the picture {picture}: {problem}")]
     Picture {

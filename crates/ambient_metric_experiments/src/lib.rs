@@ -25,3 +25,8 @@ pub mod starts;
 pub mod study;
 pub mod surface;
 pub mod table;
+#[cfg(feature = "train")]
+pub mod training;
+#[cfg(not(feature = "train"))]
+#[path = "no_training.rs"]
+pub mod training;

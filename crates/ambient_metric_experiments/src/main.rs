@@ -15,6 +15,8 @@ use ambient_experiments::optimisers::{Constants, Named};
 use ambient_experiments::reference::Paper;
 use ambient_experiments::replay::{self, Cases};
 use ambient_experiments::study::Selection;
+use ambient_experiments::training::command::Train;
+use ambient_experiments::training::sweep_command::{Report, Sweep};
 use ambient_experiments::{bench, device, extended, table};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,9 +39,10 @@ Examples:
   ambient replay golden_steps.json
   ambient explain rmsprop --as latex
   ambient bench step --backend wgpu
+  ambient train regression --optimiser rmsprop
 
-Devices (`devices`, and --backend wgpu) are there if the program was built with
-  cargo build --release -p ambient_metric_experiments --features wgpu"
+Devices (`devices`, and --backend wgpu) and training (`train`, `sweep`, `report`) are there if the program was built with
+  cargo build --release -p ambient_metric_experiments --features wgpu,train"
 )]
 struct Ambient {
     #[command(subcommand)]
@@ -53,6 +56,9 @@ enum Command {
     Replay(Replay),
     Explain(Explain),
     Bench(Bench),
+    Train(Train),
+    Sweep(Sweep),
+    Report(Report),
     Devices(Devices),
 }
 
@@ -423,6 +429,9 @@ impl Command {
             Self::Replay(replay) => replay.run(),
             Self::Explain(explain) => explain.run(),
             Self::Bench(Bench { what: What::Step(step) }) => step.run(),
+            Self::Train(train) => train.run(),
+            Self::Sweep(sweep) => sweep.run(),
+            Self::Report(report) => report.run(),
             Self::Devices(devices) => devices.run(),
         };
         // Whatever a message holds, it stays on one line.

@@ -56,6 +56,19 @@ impl Hyperparameters {
         ]
     }
 
+    /// The value of the hyperparameter of this name, where there is one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.entries().into_iter().find_map(|(entry, value)| value.filter(|_| entry == name))
+    }
+
+    /// Gives the hyperparameter of this name a value; a name that is not known is passed over.
+    pub fn set(&mut self, name: &str, value: f64) {
+        if let Some(slot) = self.slot(name) {
+            *slot = Some(value);
+        }
+    }
+
     /// The hyperparameter of this name, to be set.
     fn slot(&mut self, name: &str) -> Option<&mut Option<f64>> {
         match name {
@@ -278,7 +291,7 @@ impl Named {
 /// The rule of a surface over a base metric, with ξ, μ and β.
 fn over<M, T>(metric: M, surface: Surface, [xi, momentum, beta]: [f64; 3], task: T) -> Result<T::Output, Error>
 where
-    M: DiagonalMetric + 'static,
+    M: DiagonalMetric + Clone + 'static,
     T: WithRule,
 {
     let induced = Induced::new(metric, surface.embedding, xi).beta(beta);
@@ -324,7 +337,7 @@ pub trait WithRule {
     /// # Errors
     ///
     /// Whatever can go wrong.
-    fn with<R: Rule + 'static>(self, rule: R) -> Result<Self::Output, Error>;
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Self::Output, Error>;
 }
 
 #[cfg(test)]
