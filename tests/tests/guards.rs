@@ -179,3 +179,27 @@ fn raising_along_the_gradient_does_not_cancel() {
         assert!((raised - step).abs() <= 8.0 * f64::EPSILON * step.abs(), "{raised:e} {step:e}");
     }
 }
+
+/// The powers of bias corrections stay as they are while processors compute with them at speed, and are zero after that.
+#[test]
+fn powers_of_bias_corrections_become_zero_before_they_become_subnormal() {
+    let mut theta = point(1.0, 2.0);
+    let mut optimiser = Configuration::new(rules::sgd_ema(0.5), 0.0).build(&theta).unwrap();
+    let power = |optimiser: &Optimiser<rules::SgdEma, _>| optimiser.checkpoint().unwrap().memory[0]["powers.momentum"];
+    for _ in 0..1022 {
+        optimiser.step(&mut theta, &Covector(point(0.0, 0.0)), 1.0).unwrap();
+    }
+    assert_eq!(power(&optimiser), f64::MIN_POSITIVE);
+    optimiser.step(&mut theta, &Covector(point(0.0, 0.0)), 1.0).unwrap();
+    assert_eq!(power(&optimiser), 0.0);
+}
+
+/// A gradient whose square overflows is rehearsed, and a step that is finite in every parameter is taken, however large all of them together are.
+#[test]
+fn a_rehearsal_asks_for_every_number_and_not_for_their_sum() {
+    let mut theta = point(1.7e308, 1.7e308);
+    let mut optimiser = Configuration::new(rules::sgd(0.0), 1.0).build(&theta).unwrap();
+    let report = optimiser.step(&mut theta, &Covector(point(1e200, 1e200)), 1.0).unwrap();
+    assert_eq!(report.gradient_norm, f64::INFINITY);
+    assert_eq!(theta.as_slice(), [1.7e308, 1.7e308]);
+}

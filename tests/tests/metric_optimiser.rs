@@ -5,10 +5,10 @@
 
 use ambient_metric::{
     Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Configuration, Coupling, Covector,
-    Damped, Dense, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, EveryMatrix, Exact as FullInverse, Given,
-    Group, HeavyBall, Height, HiddenMatrices, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log,
-    MetricDescent, MetricOptimiser, Momentum, Muon, Nesterov, NoMomentum, Part, Placement, Polar, Recorded,
-    Remembering, RmsProp, Routed, Sqrt, Vector, Width,
+    Damped, Dense, Descent, DiagonalMetric, Ema, Embedding, Entries, Error, Euclidean, EveryMatrix,
+    Exact as FullInverse, Given, Group, HeavyBall, Height, HiddenMatrices, Identity, Induced, Kronecker,
+    LearnedDiagonal, LearnedScalar, Log, MatrixPart, MatrixTensor, MetricDescent, MetricOptimiser, Momentum, Muon,
+    Nesterov, NoMomentum, Part, Placement, Polar, Recorded, Remembering, RmsProp, Routed, Sqrt, Tensor, Vector, Width,
 };
 use ambient_metric_conformance::{
     Exact, Fraction, Matrix, Reference, Trajectory, compensated_sum, fractions, positive_fractions, trajectories,
@@ -667,6 +667,83 @@ where
     assert_eq!(resumed.steps(), 6);
 }
 
+/// γ = 1 + ‖l‖² of the last gradient: it remembers the gradient, one of its tensors as a matrix, and γ.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Last;
+
+#[derive(Clone, Debug)]
+struct Remembrance {
+    gradient: Parameters<f64>,
+    weights: <Parameters<f64> as MatrixTensor>::Matrix,
+    gamma: f64,
+}
+
+/// Where the matrix stands among the parts of [`model`].
+const WEIGHTS: usize = 2;
+
+impl BaseMetric<Parameters<f64>> for Last {
+    type State = Remembrance;
+
+    fn begin(&self, parameters: &Parameters<f64>) -> Result<Remembrance, Error> {
+        let gradient = parameters.zeros_like()?;
+        Ok(Remembrance { weights: gradient.matrix(WEIGHTS)?, gradient, gamma: 1.0 })
+    }
+
+    fn update(&self, state: &mut Remembrance, gradient: &Covector<Parameters<f64>>) -> Result<(), Error> {
+        let gamma = 1.0 + gradient.contract(&Vector(gradient.0.clone()))?;
+        *state = Remembrance { gradient: gradient.0.clone(), weights: gradient.0.matrix(WEIGHTS)?, gamma };
+        Ok(())
+    }
+
+    fn raise(&self, state: &Remembrance, x: &Covector<Parameters<f64>>) -> Result<Vector<Parameters<f64>>, Error> {
+        let mut raised = Vector(x.0.clone());
+        raised.scale(1.0 / state.gamma)?;
+        Ok(raised)
+    }
+
+    fn lower(&self, state: &Remembrance, v: &Vector<Parameters<f64>>) -> Result<Covector<Parameters<f64>>, Error> {
+        let mut lowered = v.clone();
+        lowered.scale(state.gamma)?;
+        Ok(Covector(lowered.0))
+    }
+
+    fn log_determinant(&self, state: &Remembrance) -> Result<f64, Error> {
+        Ok(state.gradient.iter().count() as f64 * state.gamma.ln())
+    }
+}
+
+impl Recorded<Parameters<f64>> for Last {
+    fn record(&self, state: &mut Remembrance, entries: &mut Entries<'_>) -> Result<(), Error> {
+        entries.tensor("gradient", &mut state.gradient)?;
+        entries.matrix("w", "weights", &mut state.weights)?;
+        entries.number_of("b", "gamma", &mut state.gamma)?;
+        let mut is_read = f64::from(u8::from(entries.is_read()));
+        entries.number("is_read", &mut is_read)
+    }
+}
+
+#[test]
+fn a_metric_of_a_user_keeps_tensors_matrices_and_numbers_in_a_checkpoint() {
+    let rule = MetricDescent::new(Last, Log, 0.1, Ema(0.9));
+    resumes(rule, None);
+    let (start, gradient) = (model(0.0), model(1.0));
+    let mut theta = start.clone();
+    let mut optimiser = Configuration::new(rule, 0.01).build(&theta).unwrap();
+    optimiser.step(&mut theta, &Covector(gradient.clone()), 1.0).unwrap();
+    let checkpoint = optimiser.checkpoint().unwrap();
+    let slot = |parameter: &str, slot: &str| checkpoint.parameters[parameter].state[slot].clone();
+    assert_eq!(slot("b", "metric.gradient"), gradient.read(0).unwrap());
+    assert_eq!(slot("w", "metric.weights"), gradient.read(WEIGHTS).unwrap());
+    assert_eq!(slot("b", "metric.gamma"), [optimiser.state().gamma]);
+    assert_eq!(checkpoint.memory[0]["metric.is_read"], 0.0);
+    let restored = MetricOptimiser::restore(&checkpoint, &start).unwrap();
+    assert_eq!(restored.state().gradient, gradient);
+    assert_eq!(restored.state().weights.to_host().unwrap(), gradient.read(WEIGHTS).unwrap());
+    assert_eq!(restored.state().gamma, optimiser.state().gamma);
+    assert_eq!(restored.momenta()[0].slots()[0], optimiser.momenta()[0].slots()[0]);
+    assert_eq!(restored.momenta()[0].slots().len(), 1);
+}
+
 #[test]
 fn every_metric_resumes_from_a_checkpoint_bit_for_bit() {
     let learned = LearnedDiagonal { kappa: 0.1, ..LearnedDiagonal::default() };
@@ -695,6 +772,15 @@ fn every_metric_resumes_from_a_checkpoint_bit_for_bit() {
     resumes(MetricDescent::new(rmsprop(), Identity, 0.1, Ema(0.5)).coupled(Given).scale_back(0.5), Some(&given));
 }
 
+/// A checkpoint of one metric for matrices and another for the rest.
+type Saved = Checkpoint<
+    MetricDescent<Routed<EveryMatrix, Kronecker, RmsProp>, [Height<Log>; 1], Ema, Damped, ambient_metric::Uncoupled>,
+>;
+
+fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
+    &mut saved.parameters.get_mut(parameter).unwrap().state
+}
+
 #[test]
 fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     let metric = Routed { route: EveryMatrix, taken: Kronecker::default(), rest: rmsprop() };
@@ -702,15 +788,6 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     let mut theta = model(0.0);
     let mut optimiser = Configuration::new(rule, 0.01).build(&theta).unwrap();
     optimiser.step(&mut theta, &Covector(model(1.0)), 1.0).unwrap();
-    type Saved = Checkpoint<
-        MetricDescent<
-            Routed<EveryMatrix, Kronecker, RmsProp>,
-            [Height<Log>; 1],
-            Ema,
-            Damped,
-            ambient_metric::Uncoupled,
-        >,
-    >;
     let refused = |change: &dyn Fn(&mut Saved)| {
         let mut checkpoint = optimiser.checkpoint().unwrap();
         change(&mut checkpoint);
@@ -718,11 +795,8 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
     };
     let entry = |change: &dyn Fn(&mut Saved)| match refused(change) {
         Error::CheckpointEntry { entry, .. } => entry,
-        other => panic!("{other}"),
+        other => unreachable!("{other}"),
     };
-    fn state<'a>(saved: &'a mut Saved, parameter: &str) -> &'a mut std::collections::BTreeMap<String, Vec<f64>> {
-        &mut saved.parameters.get_mut(parameter).unwrap().state
-    }
     let root = "parameters[w].state.metric.taken.rows.root";
     assert_eq!(
         entry(&|saved| {
@@ -750,12 +824,21 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
         }),
         "memory.power"
     );
-    assert_eq!(
-        entry(&|saved| {
-            saved.memory[0].insert("metric.taken.seen".into(), 0.5);
-        }),
-        "memory.metric.taken.seen"
-    );
+    // A count is a whole number, from zero to 2⁵³, above which not every one is an f64.
+    let most = 2.0_f64.powi(53);
+    for count in [0.5, -1.0, most + 2.0] {
+        assert_eq!(
+            entry(&|saved| {
+                saved.memory[0].insert("metric.taken.seen".into(), count);
+            }),
+            "memory.metric.taken.seen"
+        );
+    }
+    for count in [0.0, most] {
+        let mut checkpoint = optimiser.checkpoint().unwrap();
+        checkpoint.memory[0].insert("metric.taken.seen".into(), count);
+        assert!(MetricOptimiser::restore(&checkpoint, &theta).is_ok(), "{count}");
+    }
     assert_eq!(
         entry(&|saved| {
             saved.memory[0].insert("average.0.0".into(), f64::INFINITY);
@@ -798,4 +881,15 @@ fn a_squared_length_that_overflows_with_xi_is_refused_and_leaves_no_trace() {
     refused(&MetricDescent::of_heights(dense(), [Height { embedding: Identity, xi: 1e150 }; 2], Ema(0.5)), [1.0, 1.0]);
     let learned = LearnedScalar::default();
     refused(&MetricDescent::new(learned, Identity, 1e150, Ema(0.5)), [1.0]);
+}
+
+/// Of two equal gradients with ξ⟨l, l⟩ = 2·10²⁰ the ones beside it are lost to rounding, and the Gram matrix is singular.
+#[test]
+fn a_gram_matrix_that_rounding_made_singular_is_refused_and_leaves_no_trace() {
+    let heights = [Height { embedding: Identity, xi: 1e20 }; 2];
+    let rule = MetricDescent::of_heights(Dense::diagonal(&[1.0, 1.0]).unwrap(), heights, Ema(0.5));
+    let good = [vector(&[1e-10, 0.0]), vector(&[0.0, 1e-10])];
+    let equal = [vector(&[1.0, 1.0]), vector(&[1.0, 1.0])];
+    let error = leaves_no_trace(&rule, &vector(&[1.0, 2.0]), (&good, [1.0; 2]), (&equal, [1.0; 2]));
+    assert!(matches!(error, Error::Determinant { determinant_ratio, .. } if determinant_ratio == 0.0), "{error}");
 }

@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clip, Clipped, Configuration, Coupled,
-    Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Given, Group, Hard, Height, Identity, Induced,
-    Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser, Part,
+    AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bilinear, Checkpoint, Clip, Clipped, Configuration,
+    Coupled, Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Given, Group, Hard, Height, Identity,
+    Induced, Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser, Part,
     PointwiseMetric, RmsProp, Root, Rule, Soft, Uncoupled,
 };
 use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, fractions, positive_fractions};
@@ -207,9 +207,11 @@ proptest! {
     #![proptest_config(cases(64))]
 
     #[test]
-    fn a_learned_scalar_is_its_formula(steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, xi in 0.0..0.1_f64) {
+    fn a_learned_scalar_is_its_formula(
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in 1e-3..1.0_f64, xi in 0.0..0.1_f64,
+    ) {
         for drive in [Drive::Metric, Drive::Flat] {
-            let metric = LearnedScalar { kappa, decay, bound: 1.0, drive };
+            let metric = LearnedScalar { kappa, decay, bound, drive };
             let found = run_in_f64(Descent::new(Induced::new(metric, Identity, xi), NoMomentum), &steps);
             let (mut theta, mut z) = (vec![1.0; found.len()], 0.0_f64);
             for gradient in &steps {
@@ -220,7 +222,7 @@ proptest! {
                     *theta -= ETA * z.exp() * l / (1.0 + s);
                 }
                 let driven = if drive == Drive::Metric { s } else { xi * flat };
-                z = (z + kappa * (driven - decay * z)).clamp(-1.0, 1.0);
+                z = (z + kappa * (driven - decay * z)).clamp(-bound, bound);
             }
             for (found, expected) in found.iter().zip(&theta) {
                 prop_assert!((found - expected).abs() <= LEARNED, "{} beside {}", found, expected);
@@ -229,9 +231,11 @@ proptest! {
     }
 
     #[test]
-    fn a_learned_diagonal_is_its_formula(steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, xi in 0.0..0.1_f64) {
+    fn a_learned_diagonal_is_its_formula(
+        steps in steps(), kappa in 0.0..0.5_f64, decay in 0.0..2.0_f64, bound in 1e-3..1.0_f64, xi in 0.0..0.1_f64,
+    ) {
         for drive in [Drive::Metric, Drive::Flat] {
-            let metric = LearnedDiagonal { kappa, decay, bound: 1.0, drive };
+            let metric = LearnedDiagonal { kappa, decay, bound, drive };
             let found = run_in_f64(Descent::new(Induced::new(metric, Identity, xi), NoMomentum), &steps);
             let mut z = steps[0].clone().map(|tensor| vec![0.0_f64; tensor.len()]);
             let mut theta = z.clone().map(|tensor| vec![1.0; tensor.len()]);
@@ -246,7 +250,7 @@ proptest! {
                     let learned: Vec<f64> =
                         z.iter().zip(l).map(|(&z, &l)| z + kappa * (drive(z, l) - decay * z)).collect();
                     let mean = learned.iter().sum::<f64>() / learned.len() as f64;
-                    *z = learned.iter().map(|learned| (learned - mean).clamp(-1.0, 1.0)).collect();
+                    *z = learned.iter().map(|learned| (learned - mean).clamp(-bound, bound)).collect();
                 }
             }
             for (found, expected) in found.iter().zip(theta.iter().flatten()) {
@@ -572,4 +576,24 @@ fn constants_out_of_range_are_refused() {
     refused(Joint::new(Euclidean, [Height { embedding: Log, xi: -0.1 }; 3], NoMomentum), &theta, "xi");
     refused(Joint::new(Euclidean, [Height { embedding: Log, xi: 0.1 }; 3], NoMomentum).beta(-1.0), &theta, "beta");
     refused(Joint::new(Euclidean, [Height { embedding: Log, xi: 0.1 }; 3], Ema(1.0)), &theta, "momentum");
+}
+
+/// D ≤ 0 of a bilinear form, and a Gram matrix that rounding has made singular: of two equal gradients with ξ⟨l, l⟩ = 2·10²⁰ the ones beside it are lost.
+#[test]
+fn a_determinant_that_is_not_above_zero_is_refused_and_nothing_is_written() {
+    fn refused<R: Rule>(rule: R, losses: usize) -> f64 {
+        let (mut theta, gradient) = (pair(1.0, -2.0).0, pair(1.0, 1.0));
+        let mut optimiser = Configuration::new(rule, 0.1).weight_decay(0.5).build(&theta).unwrap();
+        let error = optimiser.step_losses(&mut theta, &vec![&gradient; losses], &vec![1.0; losses]).unwrap_err();
+        let Error::Determinant { determinant_ratio, .. } = error else { unreachable!("{error}") };
+        assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0, -2.0][..], 0));
+        assert!(optimiser.state().iter().all(|slot| slot.as_slice() == [0.0, 0.0]));
+        determinant_ratio
+    }
+    let form = Bilinear { a: AlongGradient(1.0), b: AlongGradient(-3.0) };
+    // D = (1 + 2w)(1 − 6w) + 2w²(1 + 6) = 1 − 4w + 2w², which is −1 for w = 1.
+    let bilinear = Coupled::new(Euclidean, Identity, form, 1.0);
+    assert!((refused(Descent::new(bilinear, Ema(0.9)), 1) + 1.0).abs() < 1e-14);
+    let joint = Joint::new(Euclidean, [Height { embedding: Identity, xi: 1e20 }; 2], Ema(0.9));
+    assert_eq!(refused(joint, 2).to_bits(), 0.0_f64.to_bits());
 }

@@ -323,6 +323,22 @@ mod tests {
         B::build(&mut || scalars.next().unwrap_or(f64::NAN))
     }
 
+    /// An array finds its way in bundles of several scalars, and an empty one asks for none.
+    #[test]
+    fn arrays_nest_and_may_be_empty() {
+        let pairs: [[f64; 2]; 3] = of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(
+            (0..7).map(|slot| pairs.get(slot)).collect::<Vec<_>>(),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(Some).into_iter().chain([None]).collect::<Vec<_>>()
+        );
+        let mut asked = 0;
+        let _: [f64; 0] = Bundle::build(&mut || {
+            asked += 1;
+            0.0
+        });
+        assert_eq!(asked, 0);
+    }
+
     proptest! {
         /// A bundle is its scalars in order: they come out as they went in, no more of them than that, and are added one by one.
         #[test]

@@ -29,7 +29,8 @@ use crate::scalar::{Field, Real};
 pub struct Gram<S, const K: usize>([[S; K]; K]);
 
 impl<S: Field, const K: usize> Gram<S, K> {
-    /// What one coordinate adds: the products of the components of the covectors with those of the same covectors raised.
+    /// What one coordinate adds: the products of the components of the covectors with those of the same covectors raised. The later covector
+    /// meets the earlier one raised, on both sides of the diagonal, so that rounding cannot make the matrix unsymmetric.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     pub fn of(covectors: [S; K], raised: [S; K]) -> Self {
@@ -548,5 +549,18 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
 
     fn name(&self) -> String {
         format!("Joint({}, [{}], {})", self.metric.name(), self.heights.name(), self.momentum.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gram_matrix_is_symmetric_whatever_was_raised() {
+        let gram = Gram::of([2.0, 3.0], [5.0, 7.0]);
+        assert_eq!(gram, Gram::from_entries(|row, column| [[10.0, 0.0], [15.0, 21.0]][row][column]));
+        assert_eq!([gram.entry(0, 1), gram.entry(1, 0), gram.entry(2, 0)], [15.0, 15.0, 0.0]);
+        assert_eq!(gram.times(2.0), gram.plus(gram));
     }
 }

@@ -566,6 +566,7 @@ where
     /// assert_eq!(theta, other);
     /// # Ok::<(), ambient_metric::Error>(())
     /// ```
+    #[allow(clippy::type_complexity, reason = "it names the rule, whose parts are the type's own")]
     pub fn checkpoint(&self) -> Result<Checkpoint<MetricDescent<M, H, Q, P, C, K>>, Error> {
         let rule_name = self.configuration.rule.name();
         let mut checkpoint = Checkpoint::empty(&self.configuration, rule_name, &self.groups, self.steps);

@@ -182,7 +182,7 @@ impl<M: MatrixPart> Orthogonaliser<M> for NewtonSchulz {
         // a + bx + cx² on x ≥ 0 keeps every singular value where its least value is above zero.
         let least = if b >= 0.0 || c == 0.0 { a.min(a + b) } else { a - b * b / (4.0 * c) };
         let requirement = "a + bx + cx² must be above zero for x ≥ 0, or the iteration turns singular vectors round";
-        require(c >= 0.0 && a > 0.0 && least > 0.0, "coefficients", least, requirement)
+        require(c >= 0.0 && least > 0.0, "coefficients", least, requirement)
     }
 }
 

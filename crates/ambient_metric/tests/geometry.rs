@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, BaseMetric, Covector, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack, RmsProp, Tensor,
-    Vector, damping, determinant_ratio,
+    Adagrad, BaseMetric, Covector, Dense, DenseHessian, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack,
+    RmsProp, Tensor, Vector, damping, determinant_ratio,
 };
 use ambient_metric_ndarray::Parameters;
-use ndarray::Array1;
+use ndarray::{Array1, array};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
@@ -170,4 +170,54 @@ fn at_a_stationary_point_the_surface_is_flat() {
     assert_eq!(surface.raise(&x).unwrap().0, x.0);
     assert_eq!(surface.step().unwrap().0.as_slice(), [0.0, 0.0]);
     assert_eq!(Identity.slope(1.0_f64).to_bits(), surface.slope().to_bits());
+}
+
+#[test]
+fn christoffel_symbols_outside_are_none_and_a_curvature_says_what_it_is() {
+    let state = Euclidean.begin(&tensor(&[1.0, 2.0])).unwrap();
+    let g = PullBack::new(Euclidean.at(&state), Covector(tensor(&[1.0, 2.0])), 1.0, &Identity, 1.0).unwrap();
+    let mut curvature = g.curvature(|v| Ok(Covector(v.0.clone()))).unwrap();
+    assert_eq!(format!("{curvature:?}"), "Curvature { .. }");
+    let symbols = curvature.christoffel_symbols().unwrap();
+    assert!(symbols.get(1, 1, 1).is_some());
+    // One past the end of a row would be the first of the next.
+    assert_eq!((symbols.get(0, 0, 2), symbols.get(0, 2, 0), symbols.get(2, 0, 0)), (None, None, None));
+}
+
+#[test]
+fn a_dense_metric_shows_its_matrix() {
+    let rows = vec![vec![2.0, 1.0], vec![1.0, 3.0]];
+    let dense = Dense::new(rows.clone()).unwrap();
+    assert_eq!((dense.rows(), dense.determinant()), (&rows[..], 5.0));
+}
+
+#[test]
+fn the_curvature_over_two_tensors_is_that_over_one() {
+    let two = || Parameters::new([("a", array![1.0, 2.0].into_dyn()), ("b", array![-1.0].into_dyn())]).unwrap();
+    let symbols = |l: Space| {
+        let state = Euclidean.begin(&l).unwrap();
+        let g = PullBack::new(Euclidean.at(&state), Covector(l), 1.0, &Identity, 1.0).unwrap();
+        // H = 2.
+        let twice = |v: &Vector<Space>| {
+            let mut product = Covector(v.0.clone());
+            product.add_scaled(1.0, &Covector(v.0.clone()))?;
+            Ok(product)
+        };
+        let symbols = g.curvature(twice)?.christoffel_symbols()?;
+        let all = (0..27).map(|index| symbols.get(index / 9, index / 3 % 3, index % 3)).collect::<Option<Vec<_>>>();
+        Ok::<_, Error>(all.unwrap())
+    };
+    assert_eq!(symbols(two()).unwrap(), symbols(tensor(&[1.0, 2.0, -1.0])).unwrap());
+}
+
+/// The entry that is no number stands in a row; the row is that of one element, which lies in one tensor.
+#[test]
+fn a_hessian_that_is_not_finite_names_the_tensor() {
+    let theta = Parameters::new([("a", array![1.0, 2.0].into_dyn()), ("b", array![-1.0].into_dyn())]).unwrap();
+    for (row, name) in [(0, "a"), (1, "a"), (2, "b")] {
+        let mut entries = [0.0; 9];
+        entries[3 * row + 1] = f64::NAN;
+        let refused = DenseHessian::new(&theta, &entries).map(|_| ());
+        assert!(matches!(&refused, Err(Error::NonFiniteHessian { parameter }) if parameter == name), "{refused:?}");
+    }
 }

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, Advanced, Configuration, Coordinate, Damping, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean,
-    Inputs, Local, Momentum, NoMomentum, Outcome, Preconditioner, Real, RmsProp, Rule, Totals, rules, stands_zero,
+    Adagrad, Advanced, Configuration, Coordinate, Covector, Damping, Descent, DiagonalMetric, Ema, Embedding, Error,
+    Euclidean, Inputs, Local, Momentum, NoMomentum, Outcome, Preconditioner, Real, RmsProp, Rule, Totals, rules,
+    stands_zero,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
@@ -101,6 +102,17 @@ fn without_a_height_there_is_no_coefficient() {
     assert_eq!(Preconditioner::xi(&Plain), None);
     assert_eq!(rules::adam(0.9, 0.999, 1e-8).xi(), None);
     assert_eq!(rules::euclidean(0.25, 0.9, 0.8).xi(), Some(0.25));
+}
+
+#[test]
+fn nothing_is_learned_per_tensor() {
+    let mut theta = Parameters::new([("a", array![1.0].into_dyn()), ("b", array![2.0].into_dyn())]).unwrap();
+    let mut optimiser = Configuration::new(Descent::new(Plain, NoMomentum), 0.1).build(&theta).unwrap();
+    let gradient = Covector(theta.clone());
+    optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    assert_eq!(optimiser.reports().count(), 1);
+    assert!(!Preconditioner::learns_per_tensor(&Plain));
+    assert_eq!(Configuration::new(Straight, 0.1).build(&theta).unwrap().reports().count(), 1);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ambient_metric::{
-    Advance, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule, Tensor,
-    Totals, Uniforms, Wide, rules,
+    Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule,
+    Tensor, Totals, Uniforms, Wide, rules,
 };
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
@@ -286,15 +286,18 @@ struct Entering<'a, M: Machine> {
 impl<'a, M: Machine> WithRule for Entering<'a, M> {
     type Output = Entry<'a>;
 
-    fn with<R: Rule + 'static>(self, rule: R) -> Result<Entry<'a>, Error> {
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Entry<'a>, Error> {
         let size = self.machine.precision().size();
         let measure_bytes = Recording::measure(&rule).bytes(size);
         let advance_bytes = Recording::update(&Advance(&rule)).bytes(size);
         let configuration = Configuration::new(rule, LEARNING_RATE).weight_decay(DECAY);
         let theta = Rc::clone(&self.space.theta);
         let optimiser = self.machine.optimiser(configuration, &theta.borrow())?;
-        let gradient = Rc::clone(&self.space.gradient);
-        let contender = Stepping::<M, R> { machine: self.machine, optimiser, theta, gradient };
+        let mut gradients = vec![Rc::clone(&self.space.gradient)];
+        for _ in 1..<R::PerLoss<f64> as Bundle<f64>>::LEN {
+            gradients.push(Rc::new(Covector(self.space.gradient.0.duplicate()?)));
+        }
+        let contender = Stepping::<M, R> { machine: self.machine, optimiser, theta, gradients };
         Ok(Entry { name: self.name, measure_bytes, advance_bytes, contender: Box::new(contender) })
     }
 }
@@ -304,12 +307,13 @@ struct Stepping<'a, M: Machine, R: Rule + 'static> {
     machine: &'a M,
     optimiser: M::Optimiser<R>,
     theta: Rc<RefCell<M::Tensor>>,
-    gradient: Rc<Covector<M::Tensor>>,
+    /// Of every loss, each in memory of its own.
+    gradients: Vec<Rc<Covector<M::Tensor>>>,
 }
 
 impl<M: Machine, R: Rule + 'static> Contender for Stepping<'_, M, R> {
     fn run(&mut self) -> Result<(), Error> {
-        self.machine.step(&mut self.optimiser, &mut self.theta.borrow_mut(), &self.gradient, LOSS)
+        self.machine.step(&mut self.optimiser, &mut self.theta.borrow_mut(), &self.gradients, LOSS)
     }
 
     fn check(&self) -> Result<(), Error> {

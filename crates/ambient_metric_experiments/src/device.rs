@@ -1,10 +1,11 @@
 //! Devices: the adapters of this computer, and one of them as a machine.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
 use ambient_metric::{Configuration, Covector, Layout, Part, Rule};
-use ambient_metric_wgpu::{Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Skip};
+use ambient_metric_wgpu::{Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};
 
 use crate::error::Error;
 use crate::machine::{Adapter, Baseline, Machine, OnMachine, Precision};
@@ -102,14 +103,16 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
         Ok(DeviceOptimiser::new(configuration, parameters)?)
     }
 
-    fn step<R: Rule + 'static>(
+    fn step<R: Rule + 'static, G: Borrow<Covector<DeviceTensor<E>>>>(
         &self,
         optimiser: &mut DeviceOptimiser<R, E>,
         parameters: &mut DeviceTensor<E>,
-        gradient: &Covector<DeviceTensor<E>>,
+        gradients: &[G],
         loss: f64,
     ) -> Result<(), Error> {
-        Ok(optimiser.step(parameters, gradient, loss)?)
+        let gradients: Vec<_> = gradients.iter().map(Borrow::borrow).collect();
+        let losses: Vec<_> = gradients.iter().map(|_| Loss::Host(loss)).collect();
+        Ok(optimiser.step_losses(parameters, &gradients, &losses)?)
     }
 
     fn check<R: Rule + 'static>(&self, optimiser: &DeviceOptimiser<R, E>) -> Result<(), Error> {

@@ -70,7 +70,7 @@ struct Explaining {
 impl WithRule for Explaining {
     type Output = String;
 
-    fn with<R: Rule + 'static>(self, rule: R) -> Result<String, Error> {
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<String, Error> {
         rule.validate()?;
         let acts = [
             ("measure", Recording::measure(&rule)),

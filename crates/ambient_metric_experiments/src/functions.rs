@@ -129,6 +129,25 @@ impl Function {
         (along_x.map(|term| term.value), [gradient(0), gradient(1)])
     }
 
+    /// Values and gradients of so many losses, up to four, which add up to the function: its two [terms](Self::terms), for four losses each in halves,
+    /// for three the second.
+    #[must_use]
+    pub fn losses(self, point: [f64; 2], count: usize) -> (Vec<f64>, Vec<[f64; 2]>) {
+        let shares: &[(usize, f64)] = match count {
+            0 | 1 => {
+                let (value, gradient) = self.value_and_gradient(point);
+                return (vec![value], vec![gradient]);
+            }
+            2 => &[(0, 1.0), (1, 1.0)],
+            3 => &[(0, 1.0), (1, 0.5), (1, 0.5)],
+            _ => &[(0, 0.5), (0, 0.5), (1, 0.5), (1, 0.5)],
+        };
+        let (values, gradients) = self.terms_and_gradients(point);
+        let of_term =
+            |&(term, share): &(usize, f64)| (share * values[term], gradients[term].map(|slope| share * slope));
+        shares.iter().map(of_term).unzip()
+    }
+
     /// The second derivatives at a point, by dual numbers of dual numbers.
     #[must_use]
     pub fn hessian(self, point: [f64; 2]) -> [[f64; 2]; 2] {
@@ -220,6 +239,23 @@ mod tests {
                 for axis in 0..2 {
                     let sum = gradients[0][axis] + gradients[1][axis];
                     assert!((sum - gradient[axis]).abs() <= tolerance, "{function:?} {sum} {}", gradient[axis]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn up_to_four_losses_add_up_to_the_function() {
+        for function in Function::ALL {
+            let (value, gradient) = function.value_and_gradient([0.3, -0.7]);
+            for count in 1..=4 {
+                let (values, gradients) = function.losses([0.3, -0.7], count);
+                assert_eq!((values.len(), gradients.len()), (count, count));
+                let tolerance = 16.0 * f64::EPSILON * 1e3;
+                assert!((values.iter().sum::<f64>() - value).abs() <= tolerance);
+                for (axis, slope) in gradient.iter().enumerate() {
+                    let sum: f64 = gradients.iter().map(|gradient| gradient[axis]).sum();
+                    assert!((sum - slope).abs() <= tolerance);
                 }
             }
         }

@@ -9,9 +9,7 @@ use core::cmp::Ordering;
 use core::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use ambient_metric::{
-    BaseMetric as _, Configuration, Covector, DenseHessian, Embedding as _, Euclidean, Metric as _, PullBack, Rule,
-};
+use ambient_metric::{BaseMetric, Covector, DenseHessian, Embedding as _, Euclidean, Metric as _, PullBack, Rule};
 use ambient_metric_ndarray::Parameters;
 use clap::ValueEnum;
 use ndarray::arr1;
@@ -25,6 +23,7 @@ use crate::functions::Function;
 use crate::optimisers::{Constants, Hyperparameters, Named, WithRule};
 use crate::pictures;
 use crate::reference::{Facts, Paper};
+use crate::stepping::{self, Step, Whole};
 use crate::study::Track;
 use crate::surface::Embedding;
 
@@ -420,13 +419,15 @@ fn best(
 
 /// The colour that an optimiser has in every study, or the next that is free.
 fn free_colour(optimiser: Named, others: &[Trace]) -> RGBColor {
-    const MORE: [RGBColor; 6] = [
+    const MORE: [RGBColor; 8] = [
         RGBColor(230, 159, 0),
         RGBColor(130, 80, 200),
         RGBColor(0, 148, 105),
         RGBColor(150, 75, 0),
         RGBColor(86, 180, 233),
         RGBColor(204, 60, 140),
+        RGBColor(0, 114, 178),
+        RGBColor(90, 96, 40),
     ];
     let candidates = core::iter::once(pictures::colour(optimiser)).chain(MORE);
     let mut free = candidates.filter(|colour| others.iter().all(|other| other.colour != *colour));
@@ -445,32 +446,51 @@ struct Tracing {
 impl WithRule for Tracing {
     type Output = Way;
 
-    fn with<R: Rule + 'static>(self, rule: R) -> Result<Way, Error> {
-        let mut theta = Parameters::from(arr1(&self.start));
-        let mut gradient = Covector(theta.clone());
-        let mut optimiser = Configuration::new(rule, self.config.learning_rate).build(&theta)?;
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Way, Error> {
+        let step = stepping::fused(rule, self.function, self.start, &self.config)?;
+        Ok(self.follow(step))
+    }
+
+    fn whole<M>(self, rule: Whole<M>) -> Result<Way, Error>
+    where
+        M: BaseMetric<Parameters<f64>, State: Clone> + 'static,
+    {
+        let step = stepping::whole(rule, self.start, &self.config)?;
+        Ok(self.follow(step))
+    }
+
+    fn hessian(&self) -> Option<[[f64; 2]; 2]> {
+        Some(self.function.hessian(self.start))
+    }
+}
+
+impl Tracing {
+    /// The way that steps take.
+    fn follow(&self, mut step: Step<'_>) -> Way {
+        let mut point = self.start;
         let (mut value, mut slopes) = self.function.value_and_gradient(self.start);
         let mut way = Way { track: vec![(self.start, value)], rates: Vec::new(), end: End::OutOfSteps };
         for _ in 0..self.steps {
             if value <= self.tolerance {
                 break;
             }
-            gradient.0.as_mut_slice().copy_from_slice(&slopes);
-            match optimiser.step(&mut theta, &gradient, value) {
-                Ok(report) => way.rates.push(report.effective_learning_rate),
-                Err(error) => return Ok(Way { end: End::Refused(error.to_string()), ..way }),
+            match step(point, value, slopes) {
+                Ok((next, rate)) => {
+                    point = next;
+                    way.rates.push(rate);
+                }
+                Err(error) => return Way { end: End::Refused(error.to_string()), ..way },
             }
-            let &[x, y] = theta.as_slice() else { break };
-            (value, slopes) = self.function.value_and_gradient([x, y]);
+            (value, slopes) = self.function.value_and_gradient(point);
             if !value.is_finite() {
-                return Ok(Way { end: End::NotFinite, ..way });
+                return Way { end: End::NotFinite, ..way };
             }
-            way.track.push(([x, y], value));
+            way.track.push((point, value));
         }
         if value <= self.tolerance {
             way.end = End::Converged;
         }
-        Ok(way)
+        way
     }
 }
 

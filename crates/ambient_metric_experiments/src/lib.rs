@@ -22,6 +22,7 @@ pub mod progress;
 pub mod reference;
 pub mod replay;
 pub mod starts;
+pub mod stepping;
 pub mod study;
 pub mod surface;
 pub mod table;
@@ -30,3 +31,4 @@ pub mod training;
 #[cfg(not(feature = "train"))]
 #[path = "no_training.rs"]
 pub mod training;
+pub mod variant;

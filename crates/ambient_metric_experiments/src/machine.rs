@@ -1,5 +1,6 @@
 //! Machines: where the steps of a command run, with all that replaying and measuring them needs.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
@@ -94,16 +95,16 @@ pub trait Machine: 'static {
         parameters: &Self::Tensor,
     ) -> Result<Self::Optimiser<R>, Error>;
 
-    /// One step, which may not be done when this returns.
+    /// One step with a gradient for every loss, which may not be done when this returns.
     ///
     /// # Errors
     ///
     /// What the library refuses.
-    fn step<R: Rule + 'static>(
+    fn step<R: Rule + 'static, G: Borrow<Covector<Self::Tensor>>>(
         &self,
         optimiser: &mut Self::Optimiser<R>,
         parameters: &mut Self::Tensor,
-        gradient: &Covector<Self::Tensor>,
+        gradients: &[G],
         loss: f64,
     ) -> Result<(), Error>;
 
@@ -284,14 +285,22 @@ impl<E: Element> Machine for OnCpu<E> {
         Ok(configuration.build(parameters)?)
     }
 
-    fn step<R: Rule + 'static>(
+    fn step<R: Rule + 'static, G: Borrow<Covector<Self::Tensor>>>(
         &self,
         optimiser: &mut Optimiser<R, Parameters<E>>,
         parameters: &mut Parameters<E>,
-        gradient: &Covector<Parameters<E>>,
+        gradients: &[G],
         loss: f64,
     ) -> Result<(), Error> {
-        optimiser.step(parameters, gradient, Wide::<Parameters<E>>::constant(loss))?;
+        let loss = Wide::<Parameters<E>>::constant(loss);
+        match gradients {
+            // One is the case whose smallest steps are timed: it allocates nothing.
+            [gradient] => optimiser.step(parameters, gradient.borrow(), loss)?,
+            several => {
+                let gradients: Vec<_> = several.iter().map(Borrow::borrow).collect();
+                optimiser.step_losses(parameters, &gradients, &vec![loss; gradients.len()])?
+            }
+        };
         Ok(())
     }
 

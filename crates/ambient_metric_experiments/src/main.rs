@@ -107,7 +107,7 @@ struct Lowdim {
     /// The seed of the random starts.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Every variant of the library on a grid of its own in place of the paper's study: embeddings, metrics, couplings, clipping, two losses.
+    /// Every variant of the library on a grid of its own in place of the paper's study: embeddings, metrics, couplings, clipping, several losses.
     #[arg(long, conflicts_with = "optimisers")]
     extended: bool,
     /// How the results are printed.
@@ -137,6 +137,7 @@ Examples:
   ambient surface rosenbrock
   ambient surface ackley --colour damping --xi 1
   ambient surface himmelblau --colour curvature --optimisers sgd,induced:rmsprop:log
+  ambient surface rosenbrock --optimisers euclidean,coupled:euclidean:identity:gradient,joint:euclidean:log:2,whole:muon:identity
   ambient surface beale --start 1,1 --frame=-2,4,-2,2 --learning-rate 0.01 --view 140,50")]
 struct Surface {
     /// The function; a longer --help lists them.
@@ -229,9 +230,21 @@ Rules:
   euclidean_log  the paper's SGD_LOG_METRIC: γ = 1, f = ln
   rmsprop        the paper's SGD_RMS: γ = RMSprop, f = identity
   induced:METRIC:EMBEDDING[:exact]
-                 any other surface: METRIC euclidean, rmsprop or adagrad; EMBEDDING
-                 identity, log, sqrt or log1p; :exact applies the full inverse of the
-                 metric to the momentum, where the paper damps the step as a whole
+                 any other surface: METRIC euclidean, rmsprop, adagrad, learned_scalar or
+                 learned_diagonal; EMBEDDING identity, log, sqrt or log1p; :exact applies
+                 the full inverse of the metric to the momentum, where the paper damps
+                 the step as a whole
+  coupled:METRIC:EMBEDDING:COUPLING
+                 a height that is not orthogonal to the parameters; here and below METRIC
+                 is euclidean or rmsprop. COUPLING is gradient (c = κ l), momentum (κ m̂),
+                 parameters (κ θ), given (the user's), or bilinear (a = κ l, b = κ m̂)
+  clipped:METRIC:CLIP
+                 CLIP hard, soft, root or induction, setting in where ξ⟨l, l⟩ is about one
+  joint:METRIC:EMBEDDING:LOSSES
+                 one surface over 2, 3 or 4 losses
+  whole:METRIC:EMBEDDING
+                 METRIC kronecker (Shampoo), muon, or hessian (|H| + 1 at the start): made
+                 of whole tensors, so `surface` and `lowdim --extended` alone run it
 
 Acts:
   measure        reads every parameter once and writes nothing; what it adds up goes to damp
@@ -245,9 +258,10 @@ A constant that the rule does not have is refused.
 Examples:
   ambient explain adam
   ambient explain rmsprop --as latex --beta-rms 0.99
+  ambient explain coupled:euclidean:log:momentum --kappa=-0.2
   ambient explain induced:rmsprop:sqrt:exact --as wgsl --precision f64 > kernels.wgsl")]
 struct Explain {
-    /// The rule: a name, or induced:METRIC:EMBEDDING with or without :exact; a longer --help lists them.
+    /// The rule: a name, or a composition such as induced:METRIC:EMBEDDING; a longer --help lists them.
     rule: String,
     /// How it is written out.
     #[arg(long = "as", value_enum, value_name = "FORM", default_value_t = Form::Text)]
@@ -270,6 +284,9 @@ struct Explain {
     /// ε, added to the root in RMSprop and Adagrad [default: 1e-8]
     #[arg(long, value_name = "NUMBER")]
     eps: Option<f64>,
+    /// κ, of a coupling or of what a metric learns [default: 0.1]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    kappa: Option<f64>,
 }
 
 /// What steps cost, measured on this computer.
@@ -504,10 +521,10 @@ impl Replay {
 
 impl Explain {
     fn run(self) -> Result<String, Error> {
-        let Self { momentum, beta, beta_rms, xi, eps, .. } = self;
+        let Self { momentum, beta, beta_rms, xi, eps, kappa, .. } = self;
         explain::explain(&explain::Request {
             named: self.rule.parse()?,
-            constants: Constants { momentum, beta, beta_rms, xi, eps },
+            constants: Constants { momentum, beta, beta_rms, xi, eps, kappa },
             form: self.form,
             precision: self.precision,
         })

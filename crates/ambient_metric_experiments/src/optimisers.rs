@@ -3,11 +3,16 @@
 use core::fmt::{self, Write as _};
 use core::str::FromStr;
 
-use ambient_metric::{Adagrad, Descent, DiagonalMetric, Ema, Euclidean, Induced, RmsProp, Rule, rules};
+use ambient_metric::{
+    Adagrad, Descent, Ema, Euclidean, Induced, LearnedDiagonal, LearnedScalar, PointwiseMetric, RmsProp, Rule, rules,
+};
+use ambient_metric_ndarray::Parameters;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::stepping::Whole;
 use crate::surface::{BaseMetric, Embedding, Placement, Surface};
+use crate::variant::{Losses, Variant};
 
 /// What a rule is made of. Absent ones are those that the rule does not have.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -36,6 +41,9 @@ pub struct Hyperparameters {
     /// ε, outside the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
+    /// κ, of a coupling or of what a metric learns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kappa: Option<f64>,
     /// λ, decoupled and multiplied by η.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
@@ -43,7 +51,7 @@ pub struct Hyperparameters {
 
 impl Hyperparameters {
     /// All but the learning rate by name.
-    fn entries(&self) -> [(&'static str, Option<f64>); 8] {
+    fn entries(&self) -> [(&'static str, Option<f64>); 9] {
         [
             ("momentum", self.momentum),
             ("b1", self.b1),
@@ -52,6 +60,7 @@ impl Hyperparameters {
             ("beta", self.beta),
             ("beta_rms", self.beta_rms),
             ("eps", self.eps),
+            ("kappa", self.kappa),
             ("weight_decay", self.weight_decay),
         ]
     }
@@ -79,6 +88,7 @@ impl Hyperparameters {
             "beta" => Some(&mut self.beta),
             "beta_rms" => Some(&mut self.beta_rms),
             "eps" => Some(&mut self.eps),
+            "kappa" => Some(&mut self.kappa),
             "weight_decay" => Some(&mut self.weight_decay),
             _ => None,
         }
@@ -91,26 +101,31 @@ impl Hyperparameters {
         there.collect::<Vec<_>>().join(", ")
     }
 
-    /// The values of `names`, all of which must be there; no others but a weight decay may be.
-    fn exactly<const N: usize>(&self, rule: &'static str, names: [&'static str; N]) -> Result<[f64; N], Error> {
-        let entries = self.entries();
-        let known = |name: &str| names.contains(&name) || name == "weight_decay";
-        if let Some((name, _)) = entries.iter().find(|(name, value)| value.is_some() && !known(name)) {
-            return Err(Error::Hyperparameter { rule, problem: format!("has no hyperparameter `{name}`") });
+    /// Accepts hyperparameters of which `names` are there, and no others but a weight decay.
+    fn check(&self, rule: &'static str, names: &[&'static str]) -> Result<(), Error> {
+        for (name, value) in self.entries() {
+            let problem = match (value, names.contains(&name)) {
+                (None, true) => format!("needs `{name}`"),
+                (Some(_), false) if name != "weight_decay" => format!("has no hyperparameter `{name}`"),
+                _ => continue,
+            };
+            return Err(Error::Hyperparameter { rule, problem });
         }
-        let mut values = [0.0; N];
-        for (slot, name) in values.iter_mut().zip(names) {
-            let found = entries.iter().find_map(|(entry, value)| value.filter(|_| *entry == name));
-            *slot = found.ok_or_else(|| Error::Hyperparameter { rule, problem: format!("needs `{name}`") })?;
-        }
-        Ok(values)
+        Ok(())
     }
 
     /// What a reader needs to tell this point of a grid from the others: constants of the grid (β, ε, λ) are left out.
     #[must_use]
     pub fn brief(&self) -> String {
-        let named = [("μ", self.momentum), ("β₁", self.b1), ("β₂", self.b2), ("ξ", self.xi), ("β_rms", self.beta_rms)];
-        let mut text = format!("η {}", self.learning_rate);
+        let named = [
+            ("μ", self.momentum),
+            ("β₁", self.b1),
+            ("β₂", self.b2),
+            ("ξ", self.xi),
+            ("β_rms", self.beta_rms),
+            ("κ", self.kappa),
+        ];
+        let mut text = format!("η {}", rounded(self.learning_rate));
         for (name, value) in named {
             if let Some(value) = value {
                 let _ = write!(text, "  {name} {value}");
@@ -118,6 +133,12 @@ impl Hyperparameters {
         }
         text
     }
+}
+
+/// A number as it is written, or its first three digits where it has no short form.
+fn rounded(number: f64) -> String {
+    let (written, short) = (number.to_string(), format!("{number:.2e}"));
+    if written.len() > short.len() + 2 { short } else { written }
 }
 
 /// A rule that has a name on the command line.
@@ -142,6 +163,9 @@ pub enum Named {
     /// An induced metric put together from its parts; not in the paper's study.
     #[serde(skip)]
     Induced(Surface),
+    /// A relative of it; not in the paper's study.
+    #[serde(skip)]
+    Variant(Variant),
 }
 
 /// Constants as the command line gives them, whatever each rule calls them.
@@ -157,6 +181,8 @@ pub struct Constants {
     pub xi: Option<f64>,
     /// ε, outside the root.
     pub eps: Option<f64>,
+    /// κ, of a coupling or of what a metric learns.
+    pub kappa: Option<f64>,
 }
 
 impl Named {
@@ -183,6 +209,7 @@ impl Named {
             Self::EuclideanLog => "euclidean_log",
             Self::Rmsprop => "rmsprop",
             Self::Induced(_) => "induced",
+            Self::Variant(variant) => variant.kind(),
         }
     }
 
@@ -204,7 +231,7 @@ impl Named {
     pub fn surface(self) -> Option<Surface> {
         let paper = |metric, embedding| Some(Surface { metric, embedding, placement: Placement::Damped });
         match self {
-            Self::Sgd | Self::SgdEma | Self::Adam | Self::Nadam => None,
+            Self::Sgd | Self::SgdEma | Self::Adam | Self::Nadam | Self::Variant(_) => None,
             Self::Euclidean => paper(BaseMetric::Euclidean, Embedding::Identity),
             Self::EuclideanLog => paper(BaseMetric::Euclidean, Embedding::Log),
             Self::Rmsprop => paper(BaseMetric::Rmsprop, Embedding::Identity),
@@ -215,17 +242,38 @@ impl Named {
     /// The hyperparameters that it has besides learning rate and weight decay, in the order in which a grid varies them.
     #[must_use]
     pub fn hyperparameters(self) -> &'static [&'static str] {
-        match (self, self.surface().map(|surface| surface.metric)) {
-            (Self::Adam | Self::Nadam, _) => &["b1", "b2", "eps"],
-            (_, None) => &["momentum"],
-            (_, Some(BaseMetric::Euclidean)) => &["momentum", "xi", "beta"],
-            (_, Some(BaseMetric::Rmsprop)) => &["momentum", "xi", "beta", "beta_rms", "eps"],
-            (_, Some(BaseMetric::Adagrad)) => &["momentum", "xi", "beta", "eps"],
+        let metric = match self {
+            Self::Adam | Self::Nadam => return &["b1", "b2", "eps"],
+            Self::Sgd | Self::SgdEma => return &["momentum"],
+            Self::Variant(Variant::Whole(..)) => return &["momentum", "xi", "beta"],
+            Self::Variant(variant) => variant.metric(),
+            _ => self.surface().map(|surface| surface.metric),
+        };
+        let is_coupled = matches!(self, Self::Variant(variant) if variant.has_kappa());
+        match (metric.unwrap_or(BaseMetric::Euclidean), is_coupled) {
+            (BaseMetric::Euclidean, false) => &["momentum", "xi", "beta"],
+            (BaseMetric::Rmsprop, false) => &["momentum", "xi", "beta", "beta_rms", "eps"],
+            (BaseMetric::Rmsprop, true) => &["momentum", "xi", "beta", "beta_rms", "eps", "kappa"],
+            (BaseMetric::Adagrad, _) => &["momentum", "xi", "beta", "eps"],
+            (BaseMetric::Euclidean | BaseMetric::LearnedScalar | BaseMetric::LearnedDiagonal, _) => {
+                &["momentum", "xi", "beta", "kappa"]
+            }
+        }
+    }
+
+    /// How many losses it is for.
+    #[must_use]
+    pub fn losses(self) -> usize {
+        match self {
+            Self::Variant(Variant::Joint(_, _, Losses::Two)) => 2,
+            Self::Variant(Variant::Joint(_, _, Losses::Three)) => 3,
+            Self::Variant(Variant::Joint(_, _, Losses::Four)) => 4,
+            _ => 1,
         }
     }
 
     /// Its hyperparameters from given constants, and for those not given μ = β₁ = 0.9, β = 0.8, β of the average of squares
-    /// 0.999, ξ = 0.1, ε = 1e-8. A constant that it does not have is kept, so that [`rule`](Self::rule) refuses it.
+    /// 0.999, ξ = 0.1, ε = 1e-8, κ = 0.1. A constant that it does not have is kept, so that [`rule`](Self::rule) refuses it.
     #[must_use]
     pub fn with(self, constants: &Constants) -> Hyperparameters {
         let has = self.hyperparameters();
@@ -236,6 +284,7 @@ impl Named {
             (or("beta_rms", "b2"), constants.beta_rms, 0.999),
             ("xi", constants.xi, 0.1),
             ("eps", constants.eps, 1e-8),
+            ("kappa", constants.kappa, 0.1),
         ];
         let mut made = Hyperparameters::default();
         for (name, value, default) in given {
@@ -252,52 +301,50 @@ impl Named {
     ///
     /// [`Error::Hyperparameter`] for one that is missing or that the rule does not have, and what `task` returns.
     pub fn rule<T: WithRule>(self, hyperparameters: &Hyperparameters, task: T) -> Result<T::Output, Error> {
-        let rule = self.name();
-        if let Some(surface) = self.surface() {
-            return match surface.metric {
-                BaseMetric::Euclidean => {
-                    let [xi, momentum, beta] = hyperparameters.exactly(rule, ["xi", "momentum", "beta"])?;
-                    over(Euclidean, surface, [xi, momentum, beta], task)
-                }
-                BaseMetric::Rmsprop => {
-                    let [xi, momentum, beta, beta_rms, epsilon] =
-                        hyperparameters.exactly(rule, ["xi", "momentum", "beta", "beta_rms", "eps"])?;
-                    over(RmsProp { beta: beta_rms, epsilon }, surface, [xi, momentum, beta], task)
-                }
-                BaseMetric::Adagrad => {
-                    let [xi, momentum, beta, epsilon] =
-                        hyperparameters.exactly(rule, ["xi", "momentum", "beta", "eps"])?;
-                    over(Adagrad { epsilon }, surface, [xi, momentum, beta], task)
-                }
-            };
-        }
+        hyperparameters.check(self.name(), self.hyperparameters())?;
+        let get = Option::unwrap_or_default;
+        let Hyperparameters { momentum, b1, b2, beta_rms, eps, kappa, .. } = *hyperparameters;
+        let rmsprop = RmsProp { beta: get(beta_rms), epsilon: get(eps) };
         match self {
-            Self::Adam | Self::Nadam => {
-                let [b1, b2, eps] = hyperparameters.exactly(rule, ["b1", "b2", "eps"])?;
-                if self == Self::Adam {
-                    task.with(rules::adam(b1, b2, eps))
-                } else {
-                    task.with(rules::nadam(b1, b2, eps))
+            Self::Adam => task.with(rules::adam(get(b1), get(b2), get(eps))),
+            Self::Nadam => task.with(rules::nadam(get(b1), get(b2), get(eps))),
+            Self::Sgd => task.with(rules::sgd(get(momentum))),
+            Self::SgdEma => task.with(rules::sgd_ema(get(momentum))),
+            Self::Variant(variant) => match variant.metric() {
+                Some(BaseMetric::Rmsprop) => variant.over(rmsprop, hyperparameters, task),
+                _ => variant.over(Euclidean, hyperparameters, task),
+            },
+            Self::Euclidean | Self::EuclideanLog | Self::Rmsprop | Self::Induced(_) => {
+                let Some(surface) = self.surface() else { return task.with(rules::sgd_ema(get(momentum))) };
+                match surface.metric {
+                    BaseMetric::Euclidean => over(Euclidean, surface, hyperparameters, task),
+                    BaseMetric::Rmsprop => over(rmsprop, surface, hyperparameters, task),
+                    BaseMetric::Adagrad => over(Adagrad { epsilon: get(eps) }, surface, hyperparameters, task),
+                    BaseMetric::LearnedScalar => {
+                        let metric = LearnedScalar { kappa: get(kappa), ..LearnedScalar::default() };
+                        over(metric, surface, hyperparameters, task)
+                    }
+                    BaseMetric::LearnedDiagonal => {
+                        let metric = LearnedDiagonal { kappa: get(kappa), ..LearnedDiagonal::default() };
+                        over(metric, surface, hyperparameters, task)
+                    }
                 }
-            }
-            _ => {
-                let [momentum] = hyperparameters.exactly(rule, ["momentum"])?;
-                if self == Self::Sgd { task.with(rules::sgd(momentum)) } else { task.with(rules::sgd_ema(momentum)) }
             }
         }
     }
 }
 
 /// The rule of a surface over a base metric, with ξ, μ and β.
-fn over<M, T>(metric: M, surface: Surface, [xi, momentum, beta]: [f64; 3], task: T) -> Result<T::Output, Error>
+fn over<M, T>(metric: M, surface: Surface, h: &Hyperparameters, task: T) -> Result<T::Output, Error>
 where
-    M: DiagonalMetric + Clone + 'static,
+    M: PointwiseMetric + Clone + 'static,
     T: WithRule,
 {
-    let induced = Induced::new(metric, surface.embedding, xi).beta(beta);
+    let induced = Induced::new(metric, surface.embedding, h.xi.unwrap_or_default()).beta(h.beta.unwrap_or_default());
+    let momentum = Ema(h.momentum.unwrap_or_default());
     match surface.placement {
-        Placement::Damped => task.with(Descent::new(induced, Ema(momentum))),
-        Placement::Exact => task.with(Descent::new(induced.exact(), Ema(momentum))),
+        Placement::Damped => task.with(Descent::new(induced, momentum)),
+        Placement::Exact => task.with(Descent::new(induced.exact(), momentum)),
     }
 }
 
@@ -305,6 +352,7 @@ impl fmt::Display for Named {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Induced(surface) => write!(formatter, "induced:{surface}"),
+            Self::Variant(variant) => write!(formatter, "{variant}"),
             named => formatter.write_str(named.name()),
         }
     }
@@ -313,22 +361,26 @@ impl fmt::Display for Named {
 impl FromStr for Named {
     type Err = Error;
 
-    /// A name, or a composition as [`COMPOSITION`](Self::COMPOSITION) says, in any case.
+    /// A name, or a composition as [`COMPOSITION`](Self::COMPOSITION) or [`Variant::COMPOSITIONS`] says, in any case.
     fn from_str(name: &str) -> Result<Self, Error> {
         let lower = name.to_lowercase();
         if let Some(parts) = lower.strip_prefix("induced:") {
             return Ok(Self::Induced(parts.parse()?));
         }
+        if lower.contains(':') {
+            return Ok(Self::Variant(lower.parse()?));
+        }
+        let compositions = [Self::COMPOSITION].into_iter().chain(Variant::COMPOSITIONS);
         Self::ALL.into_iter().find(|named| named.name() == lower).ok_or_else(|| Error::UnknownName {
             what: "rule",
             name: name.to_owned(),
-            known: Self::ALL.into_iter().map(Self::name).chain([Self::COMPOSITION]).collect(),
+            known: Self::ALL.into_iter().map(Self::name).chain(compositions).collect(),
         })
     }
 }
 
 /// Something to be done with a rule of any type.
-pub trait WithRule {
+pub trait WithRule: Sized {
     /// What comes of it.
     type Output;
 
@@ -338,6 +390,24 @@ pub trait WithRule {
     ///
     /// Whatever can go wrong.
     fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Self::Output, Error>;
+
+    /// Does it with a metric over whole tensors, where it can.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] where only a rule that is one pass over memory will do.
+    fn whole<M>(self, _rule: Whole<M>) -> Result<Self::Output, Error>
+    where
+        M: ambient_metric::BaseMetric<Parameters<f64>, State: Clone> + 'static,
+    {
+        let problem = "is made of whole tensors: it has no acts to write out or to time; `surface` and `lowdim --extended` run it";
+        Err(Error::Hyperparameter { rule: "whole", problem: problem.to_owned() })
+    }
+
+    /// The second derivatives at the start, where it is about a function.
+    fn hessian(&self) -> Option<[[f64; 2]; 2]> {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -350,19 +420,37 @@ mod tests {
     impl WithRule for Name {
         type Output = String;
 
-        fn with<R: Rule + 'static>(self, rule: R) -> Result<String, Error> {
+        fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<String, Error> {
             rule.validate()?;
             Ok(rule.name())
+        }
+
+        fn whole<M>(self, rule: Whole<M>) -> Result<String, Error>
+        where
+            M: ambient_metric::BaseMetric<Parameters<f64>, State: Clone>,
+        {
+            rule.validate()?;
+            Ok(rule.name())
+        }
+
+        fn hessian(&self) -> Option<[[f64; 2]; 2]> {
+            Some([[1.0, 0.0], [0.0, 2.0]])
         }
     }
 
     #[test]
     fn every_name_is_read_back_and_makes_a_rule() {
         let surfaces = Surface::all().into_iter().map(Named::Induced);
-        for named in Named::ALL.into_iter().chain(surfaces) {
+        let variants = Variant::all().into_iter().map(Named::Variant);
+        for named in Named::ALL.into_iter().chain(surfaces).chain(variants) {
             assert_eq!(named.to_string().parse::<Named>().unwrap(), named);
             assert_eq!(named.to_string().to_uppercase().parse::<Named>().unwrap(), named);
-            assert!(named.rule(&named.with(&Constants::default()), Name).unwrap().starts_with("Descent("));
+            let kind = match named {
+                Named::Variant(Variant::Joint(..)) => "Joint(",
+                Named::Variant(Variant::Whole(..)) => "MetricDescent(",
+                _ => "Descent(",
+            };
+            assert!(named.rule(&named.with(&Constants::default()), Name).unwrap().starts_with(kind));
         }
     }
 
@@ -371,6 +459,14 @@ mod tests {
         let composed: Named = "induced:rmsprop:sqrt:exact".parse().unwrap();
         let name = composed.rule(&composed.with(&Constants::default()), Name).unwrap();
         assert_eq!(name, "Descent(Induced(RmsProp, Sqrt, exact), Ema)");
+        let named = |text: &str| {
+            let named: Named = text.parse().unwrap();
+            named.rule(&named.with(&Constants::default()), Name).unwrap()
+        };
+        assert_eq!(named("coupled:rmsprop:log:momentum"), "Descent(Coupled(RmsProp, Log, AlongMomentum), Ema)");
+        assert_eq!(named("clipped:euclidean:soft"), "Descent(Clipped(Euclidean, Soft), Ema)");
+        assert_eq!(named("joint:euclidean:log:3"), "Joint(Euclidean, [Log, Log, Log], Ema)");
+        assert_eq!(named("whole:muon:identity"), "MetricDescent(Muon, [Identity], Ema, damped, Uncoupled)");
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub fn colour(optimiser: Named) -> RGBColor {
         Named::Euclidean => RGBColor(213, 94, 0),
         Named::EuclideanLog => RGBColor(204, 60, 140),
         Named::Rmsprop | Named::Induced(_) => RGBColor(0, 148, 105),
+        Named::Variant(_) => RGBColor(130, 80, 200),
     }
 }
 

@@ -233,7 +233,7 @@ struct Retaking<'a, M> {
 impl<M: Machine> WithRule for Retaking<'_, M> {
     type Output = f64;
 
-    fn with<R: Rule + 'static>(self, rule: R) -> Result<f64, Error> {
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<f64, Error> {
         let Self { case, machine, place } = self;
         let mut theta = machine.zeros(&case.shapes)?;
         let mut gradient = Covector(theta.duplicate()?);
@@ -247,7 +247,7 @@ impl<M: Machine> WithRule for Retaking<'_, M> {
         {
             let here = || format!("{place}, step {}", step + 1);
             fill(&mut gradient.0, slopes)?;
-            let stepped = machine.step(&mut optimiser, &mut theta, &gradient, *loss);
+            let stepped = machine.step(&mut optimiser, &mut theta, core::slice::from_ref(&gradient), *loss);
             stepped.and_then(|()| machine.check(&optimiser)).map_err(|error| error.at(here()))?;
             let error = error(&theta, reference)?;
             if !error.is_finite() {

@@ -1,8 +1,7 @@
 //! The low-dimensional study: runs, the grid, and the selection of the best.
 
-use ambient_metric::{Configuration, Covector, Rule};
+use ambient_metric::{BaseMetric, Rule};
 use ambient_metric_ndarray::Parameters;
-use ndarray::arr1;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +9,7 @@ use crate::error::Error;
 use crate::functions::Function;
 use crate::optimisers::{Hyperparameters, Named, WithRule};
 use crate::reference::{Paper, Published, Reproducibility};
+use crate::stepping::{self, Step, Whole};
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
@@ -89,45 +89,34 @@ struct Descending<'a, V> {
 impl<V: FnMut([f64; 2], f64)> WithRule for Descending<'_, V> {
     type Output = Outcome;
 
-    fn with<R: Rule + 'static>(mut self, rule: R) -> Result<Outcome, Error> {
-        let Run { function, start, tolerance, max_iterations, config, .. } = *self.run;
-        let mut theta = Parameters::from(arr1(&start));
-        let mut gradient = Covector(theta.clone());
-        let decay = config.weight_decay.unwrap_or(0.0);
-        let mut optimiser = Configuration::new(rule, config.learning_rate).weight_decay(decay).build(&theta)?;
-        let end = End { tolerance, max_iterations };
-        let step = |_: [f64; 2], value: f64, slopes: [f64; 2]| {
-            gradient.0.as_mut_slice().copy_from_slice(&slopes);
-            optimiser.step(&mut theta, &gradient, value).ok()?;
-            <[f64; 2]>::try_from(theta.as_slice()).ok()
-        };
-        Ok(descend(function, start, end, step, &mut self.visit))
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Outcome, Error> {
+        let Run { function, start, config, .. } = self.run;
+        let step = stepping::fused(rule, *function, *start, config)?;
+        Ok(descend(self.run, step, self.visit))
+    }
+
+    fn whole<M>(self, rule: Whole<M>) -> Result<Outcome, Error>
+    where
+        M: BaseMetric<Parameters<f64>, State: Clone> + 'static,
+    {
+        let step = stepping::whole(rule, self.run.start, &self.run.config)?;
+        Ok(descend(self.run, step, self.visit))
+    }
+
+    fn hessian(&self) -> Option<[[f64; 2]; 2]> {
+        Some(self.run.function.hessian(self.run.start))
     }
 }
 
-/// When a run ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct End {
-    /// The value at which it has converged.
-    pub(crate) tolerance: f64,
-    /// After how many updates it ends.
-    pub(crate) max_iterations: u32,
-}
-
-/// Steps from a start to the end. A step, from point, value and gradient to the next point, that is refused ends the run as not converged.
-pub(crate) fn descend(
-    function: Function,
-    start: [f64; 2],
-    end: End,
-    mut step: impl FnMut([f64; 2], f64, [f64; 2]) -> Option<[f64; 2]>,
-    visit: &mut impl FnMut([f64; 2], f64),
-) -> Outcome {
+/// Steps from the start to the end. A step that is refused ends the run as not converged.
+fn descend(run: &Run, mut step: Step<'_>, mut visit: impl FnMut([f64; 2], f64)) -> Outcome {
+    let Run { function, start, tolerance, max_iterations, .. } = *run;
     let mut point = start;
     let (mut value, mut slopes) = function.value_and_gradient(start);
     let mut outcome = Outcome { converged: false, iterations: 0, final_value: value };
     visit(start, value);
-    while outcome.iterations < end.max_iterations && !outcome.converged {
-        let Some(next) = step(point, value, slopes) else { break };
+    while outcome.iterations < max_iterations && !outcome.converged {
+        let Ok((next, _)) = step(point, value, slopes) else { break };
         point = next;
         (value, slopes) = function.value_and_gradient(point);
         outcome.iterations += 1;
@@ -136,7 +125,7 @@ pub(crate) fn descend(
         }
         visit(point, value);
         outcome.final_value = value;
-        outcome.converged = value <= end.tolerance;
+        outcome.converged = value <= tolerance;
     }
     outcome
 }

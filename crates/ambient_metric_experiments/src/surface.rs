@@ -27,6 +27,10 @@ pub enum BaseMetric {
     Rmsprop,
     /// The root of the sum of all squares.
     Adagrad,
+    /// One learned number.
+    LearnedScalar,
+    /// A learned number for every parameter.
+    LearnedDiagonal,
 }
 
 /// An embedding. The choice is made in the scalar act, once a step, so it costs a rule nothing.
@@ -51,18 +55,21 @@ pub enum Placement {
     Exact,
 }
 
-const METRICS: [(&str, BaseMetric); 3] =
-    [("euclidean", BaseMetric::Euclidean), ("rmsprop", BaseMetric::Rmsprop), ("adagrad", BaseMetric::Adagrad)];
-const EMBEDDINGS: [(&str, Embedding); 4] = [
-    ("identity", Embedding::Identity),
-    ("log", Embedding::Log),
-    ("sqrt", Embedding::Sqrt),
-    ("log1p", Embedding::Log1p),
+const METRICS: [(&str, BaseMetric); 5] = [
+    ("euclidean", BaseMetric::Euclidean),
+    ("rmsprop", BaseMetric::Rmsprop),
+    ("adagrad", BaseMetric::Adagrad),
+    ("learned_scalar", BaseMetric::LearnedScalar),
+    ("learned_diagonal", BaseMetric::LearnedDiagonal),
 ];
+
+/// Those under couplings, clips and several losses.
+pub(crate) const FIXED_METRICS: [(&str, BaseMetric); 2] =
+    [("euclidean", BaseMetric::Euclidean), ("rmsprop", BaseMetric::Rmsprop)];
 const PLACEMENTS: [(&str, Placement); 2] = [("damped", Placement::Damped), ("exact", Placement::Exact)];
 
 /// The entry of this name in a table.
-fn find<T: Copy>(what: &'static str, name: &str, table: &[(&'static str, T)]) -> Result<T, Error> {
+pub(crate) fn find<T: Copy>(what: &'static str, name: &str, table: &[(&'static str, T)]) -> Result<T, Error> {
     let found = table.iter().find(|(known, _)| *known == name);
     found.map(|(_, entry)| *entry).ok_or_else(|| Error::UnknownName {
         what,
@@ -72,7 +79,7 @@ fn find<T: Copy>(what: &'static str, name: &str, table: &[(&'static str, T)]) ->
 }
 
 /// The name of an entry in a table.
-fn name<T: PartialEq>(entry: &T, table: &[(&'static str, T)]) -> &'static str {
+pub(crate) fn name<T: PartialEq>(entry: &T, table: &[(&'static str, T)]) -> &'static str {
     table.iter().find(|(_, known)| known == entry).map_or("", |(name, _)| name)
 }
 
@@ -82,7 +89,7 @@ impl Surface {
     pub fn all() -> Vec<Self> {
         let mut all = Vec::new();
         for (_, metric) in METRICS {
-            for (_, embedding) in EMBEDDINGS {
+            for (_, embedding) in Embedding::NAMES {
                 all.extend(PLACEMENTS.map(|(_, placement)| Self { metric, embedding, placement }));
             }
         }
@@ -95,14 +102,14 @@ impl Surface {
     ///
     /// [`Error::UnknownName`].
     pub fn damped(metric: &str, embedding: &str) -> Result<Self, Error> {
-        let (metric, embedding) = (find("metric", metric, &METRICS)?, find("embedding", embedding, &EMBEDDINGS)?);
+        let (metric, embedding) = (find("metric", metric, &METRICS)?, find("embedding", embedding, &Embedding::NAMES)?);
         Ok(Self { metric, embedding, placement: Placement::Damped })
     }
 }
 
 impl fmt::Display for Surface {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", name(&self.metric, &METRICS), name(&self.embedding, &EMBEDDINGS))?;
+        write!(formatter, "{}:{}", name(&self.metric, &METRICS), name(&self.embedding, &Embedding::NAMES))?;
         match self.placement {
             Placement::Damped => Ok(()),
             Placement::Exact => formatter.write_str(":exact"),
@@ -110,17 +117,23 @@ impl fmt::Display for Surface {
     }
 }
 
+impl Embedding {
+    /// Every one there is, by name.
+    pub const NAMES: [(&'static str, Self); 4] =
+        [("identity", Self::Identity), ("log", Self::Log), ("sqrt", Self::Sqrt), ("log1p", Self::Log1p)];
+}
+
 impl FromStr for Embedding {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        find("embedding", text, &EMBEDDINGS)
+        find("embedding", text, &Embedding::NAMES)
     }
 }
 
 impl fmt::Display for Embedding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(name(self, &EMBEDDINGS))
+        formatter.write_str(name(self, &Embedding::NAMES))
     }
 }
 

@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 
 use crate::bench::Measured;
-use crate::extended::{Extended, VARIANTS};
+use crate::extended::{Extended, lines};
 use crate::functions::Function;
 use crate::landscape::Landscape;
 use crate::landscape::colour::short;
@@ -128,12 +128,11 @@ pub fn extended(extended: &Extended, functions: &[Function]) -> String {
     let names: Vec<&str> = functions.iter().map(|function| function.name()).collect();
     let mut table = new_table(&[&["", "variant"][..], &names].concat());
     let mut last = "";
-    for variant in &VARIANTS {
-        let mut cells =
-            vec![if variant.family == last { "" } else { variant.family }.to_owned(), variant.name.to_owned()];
-        last = variant.family;
+    for (family, name) in lines() {
+        let mut cells = vec![if family == last { "" } else { family }.to_owned(), name.to_owned()];
+        last = family;
         for function in functions {
-            let row = extended.row(variant.name, *function);
+            let row = extended.row(name, *function);
             cells.push(row.map_or_else(String::new, |row| {
                 let updates = if row.best.converged { row.best.iterations.to_string() } else { "–".to_owned() };
                 format!("{updates} {:>5.0} %", row.success_rate * 100.0)

@@ -6,11 +6,13 @@ use ambient_experiments::explain::{Form, Request, explain};
 use ambient_experiments::machine::Precision;
 use ambient_experiments::optimisers::{Constants, Named, WithRule};
 use ambient_experiments::surface::Surface;
+use ambient_experiments::variant::Variant;
 use ambient_metric::Rule;
 use ambient_metric_trace::shader::kernels;
 
 fn every_rule() -> Vec<Named> {
-    Named::ALL.into_iter().chain(Surface::all().into_iter().map(Named::Induced)).collect()
+    let variants = Variant::all().into_iter().filter(|variant| variant.is_fused()).map(Named::Variant);
+    Named::ALL.into_iter().chain(Surface::all().into_iter().map(Named::Induced)).chain(variants).collect()
 }
 
 fn written(named: Named, form: Form, precision: Precision) -> String {
@@ -46,7 +48,7 @@ struct Kernels {
 impl WithRule for Kernels {
     type Output = Vec<(&'static str, String)>;
 
-    fn with<R: Rule + 'static>(self, rule: R) -> Result<Self::Output, Error> {
+    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Self::Output, Error> {
         Ok(kernels(&rule, self.double))
     }
 }
@@ -84,4 +86,13 @@ fn constants_appear_where_they_are_used() {
     assert!(explain(&request).unwrap().contains("0.625 * state.momentum"));
     let refused = Constants { momentum: Some(1.5), ..Constants::default() };
     assert!(explain(&Request { constants: refused, ..request }).unwrap_err().to_string().contains("momentum"));
+}
+
+#[test]
+fn what_is_made_of_whole_tensors_has_no_acts_and_says_where_it_runs() {
+    for named in Variant::all().into_iter().filter(|variant| !variant.is_fused()).map(Named::Variant) {
+        let request = Request { named, constants: Constants::default(), form: Form::Text, precision: Precision::F32 };
+        let said = explain(&request).unwrap_err().to_string();
+        assert!(said.contains("whole"), "{said}");
+    }
 }

@@ -85,6 +85,71 @@ fn lowdim_says_in_a_table_what_symmetry_does() {
 }
 
 #[test]
+fn lowdim_extended_compares_every_variant_and_draws_it() {
+    let folder = tempdir().unwrap();
+    let out = path(folder.path());
+    let arguments = ["lowdim", "--extended", "--functions", "rosenbrock", "--starts", "2", "--out", out];
+    let result = stdout_json(&ambient(&[&arguments[..], &["--format", "json"]].concat()));
+    let rows = result["rows"].as_array().unwrap();
+    let of = |name: &str| rows.iter().find(|row| row["variant"] == name).unwrap();
+    for name in [
+        "adam",
+        "euclidean_log",
+        "induced:learned_diagonal:log",
+        "coupled:euclidean:identity:given",
+        "coupled:euclidean:identity:bilinear",
+        "clipped:euclidean:hard",
+        "joint:euclidean:identity:2",
+        "whole:hessian:identity",
+        "whole:muon:identity",
+    ] {
+        let row = of(name);
+        assert_eq!(row["function"], "rosenbrock");
+        assert!(row["iterations"].as_u64().unwrap() > 0 && row["point"]["learning_rate"].is_number(), "{row}");
+    }
+    // One term is zero at the start, where the logarithm has no slope: the step is refused, and that is no convergence.
+    let refused = of("joint:euclidean:log:4");
+    assert_eq!((&refused["converged"], &refused["iterations"]), (&false.into(), &0.into()));
+    let grid: u64 = rows
+        .iter()
+        .map(|row| {
+            26 * if row["point"]["xi"].is_number() { 4 } else { 1 }
+                * if row["point"]["kappa"].is_number() { 2 } else { 1 }
+        })
+        .sum();
+    assert_eq!(result["runs"].as_u64().unwrap(), grid + 2 * rows.len() as u64);
+    let svg = fs::read_to_string(folder.path().join("extended.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("whole:muon:identity") && svg.contains("\n1000\n"));
+    assert!(
+        fs::read_to_string(folder.path().join("extended.html")).unwrap().contains("coupled:euclidean:identity:given")
+    );
+    let table = String::from_utf8(ambient(&[&arguments[..6], &["1", "--out", out]].concat()).stdout).unwrap();
+    assert!(table.contains("joint:euclidean:log:3") && table.contains("random starts"), "{table}");
+}
+
+#[test]
+fn surface_runs_the_variants_by_the_names_of_every_command() {
+    let folder = tempdir().unwrap();
+    let names = "induced:learned_scalar:log,coupled:euclidean:identity:gradient,coupled:euclidean:identity:given,clipped:euclidean:soft,\
+                 joint:euclidean:log:2,joint:rmsprop:identity:4,whole:kronecker:log,whole:muon:identity";
+    let arguments = ["surface", "himmelblau", "--xi", "0.1", "--steps", "300", "--optimisers", names];
+    let output = ambient(&[&arguments[..], &["--format", "json", "--out", path(folder.path())]].concat());
+    let result = stdout_json(&output);
+    let runs = result["runs"].as_array().unwrap();
+    let told: Vec<&str> = runs.iter().map(|run| run["optimiser"].as_str().unwrap()).collect();
+    assert_eq!(told.join(","), names);
+    for run in runs {
+        assert!(run["final_value"].as_f64().unwrap() < 1.0, "{run}");
+    }
+    // Every run has a colour of its own, and its name.
+    let svg = fs::read_to_string(folder.path().join("himmelblau-values.svg")).unwrap();
+    assert!(told.iter().all(|name| svg.contains(name.trim_start_matches("induced:"))));
+    let stroke = |line: &str| Some(line.split("stroke=\"").nth(1)?.split('"').next()?.to_owned());
+    let strokes: std::collections::BTreeSet<String> = svg.lines().filter_map(stroke).collect();
+    assert!(strokes.len() > told.len(), "{strokes:?}");
+}
+
+#[test]
 fn replay_prints_the_promised_names() {
     for (precision, tolerance) in [("f64", 1e-12), ("f32", 1e-4)] {
         let result = stdout_json(&ambient(&["replay", GOLDEN, "--precision", precision, "--format", "json"]));
@@ -361,6 +426,22 @@ fn bench_on_the_cpu_prints_the_promised_names() {
         }
         assert_eq!(rules[0]["over_adamw"].as_f64(), Some(1.0));
     }
+}
+
+#[test]
+fn bench_times_variants_with_a_gradient_for_every_loss() {
+    let names = "coupled:rmsprop:log:momentum,clipped:euclidean:hard,joint:euclidean:log:2,joint:euclidean:log:4";
+    let arguments = ["bench", "step", "--parameters", "64", "--rounds", "1", "--format", "json", "--rules", names];
+    let result = stdout_json(&ambient(&arguments));
+    let rules = result["rules"].as_array().unwrap();
+    let told: Vec<&str> = rules.iter().skip(1).map(|rule| rule["name"].as_str().unwrap()).collect();
+    assert_eq!(told.join(","), names);
+    // θ and so many gradients and momenta are read to measure, and in `f32`.
+    assert_eq!((&rules[3]["measure_bytes"], &rules[4]["measure_bytes"]), (&8.into(), &16.into()));
+    assert!(refused(&["bench", "step", "--rules", "whole:muon:log"]).contains("whole tensors"));
+    assert!(refused(&["bench", "step", "--rules", "joint:euclidean:log:5"]).contains("number of losses"));
+    assert!(refused(&["explain", "coupled:adagrad:log:given"]).contains("rmsprop"));
+    assert!(refused(&["explain", "clipped:euclidean:hard:twice"]).contains("twice"));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 #![allow(clippy::float_cmp, reason = "whole numbers are exact")]
 
-use ambient_metric::{Bundle, Error, Kernel, Operands, Real, Tensor, Uniforms};
+use ambient_metric::{Bundle, Error, Kernel, MatrixPart, MatrixTensor, Operands, Real, Tensor, Transpose, Uniforms};
 use ambient_metric_ndarray::Parameters;
-use ndarray::{Array1, ArrayD, Axis, Slice, array};
+use ndarray::{Array1, Array2, ArrayD, Axis, Slice, array};
 use proptest::prelude::*;
 
 /// Lengths around which passes change: vectors of 16, batches of 128, blocks of 4096, and twice a leaf of 2¹⁸.
@@ -238,4 +238,19 @@ fn zeros_and_copies_are_apart() {
     let mut copy = tensor.duplicate().unwrap();
     copy.as_mut_slice()[0] = 99.0;
     assert_eq!(tensor, space(&[3], 1));
+}
+
+#[test]
+fn products_of_matrices_that_do_not_fit_are_refused() {
+    let matrix = |rows: usize, columns: usize| {
+        Parameters::from(Array2::<f64>::from_elem((rows, columns), 1.0)).matrix(0).unwrap()
+    };
+    let product = |addend| matrix(2, 3).combine(Transpose::No, &matrix(3, 2), Transpose::No, 1.0, Some((1.0, addend)));
+    assert_eq!(product(&matrix(2, 2)).unwrap().to_host().unwrap(), [4.0; 4]);
+    // As many elements as fit, and more.
+    for addend in [matrix(1, 4), matrix(4, 1), matrix(3, 2), matrix(3, 3)] {
+        assert!(matches!(product(&addend).map(|_| ()), Err(Error::Shape { .. })));
+    }
+    let refused = matrix(2, 3).product(Transpose::No, &matrix(2, 3), Transpose::No);
+    assert!(matches!(refused.map(|_| ()), Err(Error::Shape { .. })));
 }

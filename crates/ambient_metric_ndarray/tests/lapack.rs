@@ -58,3 +58,10 @@ fn matrices_that_are_no_metric_are_refused_as_in_pure_rust() {
     let refused = metric.update(&mut state, &Covector(Parameters::from(array![f64::INFINITY])));
     assert!(matches!(refused, Err(Error::NonFiniteGradient { parameter }) if parameter == "theta"));
 }
+
+#[test]
+fn it_shows_its_matrix() {
+    let metric = LapackDense::new(array![[2.0, 1.0], [1.0, 3.0]]).unwrap();
+    let shown = format!("{metric:?}");
+    assert!(shown.starts_with("LapackDense { matrix: [[2.0, 1.0],") && shown.ends_with(".. }"), "{shown}");
+}

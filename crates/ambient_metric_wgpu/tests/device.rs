@@ -204,6 +204,19 @@ fn a_form_that_is_no_metric_changes_no_bit_and_is_counted() {
     assert_eq!(skipped(&context, Descent::new(bilinear, Ema(0.9))), Some(Skip::NotPositiveDefinite));
 }
 
+/// ξ⟨l, l⟩ is no number in `f32` though ⟨l, l⟩ is one.
+#[test]
+fn a_squared_length_that_overflows_with_xi_is_skipped_by_every_surface() {
+    let Some(context) = context() else { return };
+    let (xi, coupling) = (1e38, AlongParameters(1e-3));
+    let induced = Induced::new(Euclidean, Identity, xi);
+    assert_eq!(skipped(&context, Descent::new(induced, Ema(0.9))), Some(Skip::Overflow));
+    let coupled = Coupled::new(Euclidean, Identity, coupling, xi);
+    assert_eq!(skipped(&context, Descent::new(coupled, Ema(0.9))), Some(Skip::Overflow));
+    let joint = Joint::new(Euclidean, [Height { embedding: Identity, xi }], Ema(0.9));
+    assert_eq!(skipped(&context, joint), Some(Skip::Overflow));
+}
+
 #[test]
 fn losses_on_the_device_and_on_the_host_do_not_mix_and_every_one_is_needed() {
     let Some(context) = context() else { return };

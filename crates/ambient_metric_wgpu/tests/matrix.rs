@@ -3,8 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Error, EveryMatrix, Field, Log, MetricDescent, Muon, Nesterov, NoMomentum,
-    Remembering, RmsProp, Routed, Separable, Tensor, Width,
+    BaseMetric, Configuration, Covector, Error, Euclidean, EveryMatrix, Field, LearnedDiagonal, LearnedScalar, Log,
+    MetricDescent, MetricOptimiser, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed, Separable, Tensor, Width,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};
@@ -131,19 +131,13 @@ fn a_part_with_two_axes_is_a_matrix_and_others_are_not() {
     assert!(matches!(DeviceMatrix::<f32>::new(&context, 0, 2, &[]), Err(Error::Empty)));
 }
 
-/// Twenty steps of η = 0.02; the iteration may multiply the rounding of every momentum by 4⁵ and products of sides below six add 64 roundings, and
-/// RMSprop's steps are quotients. Numbers stay below four.
-#[test]
-fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
-    const ETA: f64 = 0.02;
-    let Some(context) = context() else { return };
-    let metric = Routed {
-        route: EveryMatrix,
-        taken: Muon { momentum: Nesterov(0.9), orthogonaliser: NewtonSchulz::default(), width: Width::RowsAreOutputs },
-        rest: Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.99, epsilon: 1e-8 } },
-    };
+/// Twenty steps over a metric on a device and on the host, the lengths of which may differ by a share of themselves: both ends.
+fn twenty_steps<M>(context: &Context, metric: M, learning_rate: f64, share: f64) -> (DeviceTensor<f32>, Parameters<f32>)
+where
+    M: BaseMetric<DeviceTensor<f32>, State: Clone> + BaseMetric<Parameters<f32>, State: Clone> + Clone,
+{
     let rule = MetricDescent::new(metric, Log, 0.01, NoMomentum).beta(0.5);
-    let configuration = Configuration::new(rule, ETA).weight_decay(0.1);
+    let configuration = Configuration::new(rule, learning_rate).weight_decay(0.1);
     let parts = |seed: u64| {
         let array = |seed, rows, columns| numbers(seed, rows, columns).mapv(f32::constant);
         [
@@ -154,7 +148,7 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
     };
     let there = |seed: u64| {
         DeviceTensor::new(
-            &context,
+            context,
             parts(seed).map(|(name, array)| (name, array.shape().to_vec(), array.iter().copied().collect::<Vec<_>>())),
         )
         .unwrap()
@@ -168,18 +162,75 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
         let found = device.step(&mut on_device, &Covector(there(seed)), 1.5).unwrap();
         let expected = host.step(&mut on_host, &Covector(here(seed)), 1.5).unwrap();
         let [found, expected] = [found.squared_length[0], expected.squared_length[0]];
-        assert!(
-            (found - expected).abs() <= 4.0_f64.powi(5) * 64.0 * f64::from(f32::EPSILON) * expected,
-            "{found} beside {expected}"
-        );
+        assert!((found - expected).abs() <= share * expected, "{found} beside {expected}");
     }
-    let bound = 20.0 * (ETA * 4.0_f64.powi(5) * 64.0 + 4.0) * f64::from(f32::EPSILON);
+    (on_device, on_host)
+}
+
+fn differ_by_at_most(on_device: &DeviceTensor<f32>, on_host: &Parameters<f32>, bound: f64) {
     for name in ["b", "u", "v"] {
         for (found, expected) in on_device.to_host(name).unwrap().iter().zip(on_host.view(name).unwrap().iter()) {
             let difference = f64::from(found - expected).abs();
             assert!(difference <= bound, "{name}: {found} beside {expected}");
         }
     }
+}
+
+/// What is learned is bounded by 1, so γ⁻¹ by e, and moves by at most κξe per step and square; exponentials of a device are off by 16 roundings or
+/// fewer. In every step γ⁻¹ is off by at most that and what was learned wrongly before, 64 roundings in all, and θ by η e of them.
+#[test]
+fn learned_metrics_by_routing_learn_on_the_device_as_on_the_host() {
+    const ETA: f64 = 0.02;
+    let Some(context) = context() else { return };
+    let metric = Routed {
+        route: EveryMatrix,
+        taken: LearnedDiagonal { kappa: 0.5, bound: 1.0, ..LearnedDiagonal::default() },
+        rest: LearnedScalar { kappa: 0.5, bound: 1.0, ..LearnedScalar::default() },
+    };
+    let share = 20.0 * 64.0 * f64::from(f32::EPSILON);
+    let (on_device, on_host) = twenty_steps(&context, metric, ETA, share);
+    differ_by_at_most(&on_device, &on_host, 20.0 * (ETA * 3.0 * 64.0 * 20.0 + 4.0) * f64::from(f32::EPSILON));
+    // It has learned: the flat metric ends elsewhere.
+    let (flat, _) = twenty_steps(&context, Euclidean, ETA, share);
+    assert_ne!(flat.to_host("u").unwrap(), on_device.to_host("u").unwrap());
+}
+
+/// A checkpoint of a metric over whole tensors that was taken on the device goes on there bit for bit.
+#[test]
+fn a_metric_over_whole_tensors_resumes_on_the_device() {
+    let Some(context) = context() else { return };
+    let tensor = |seed: u64| {
+        let array = numbers(seed, 2, 3).mapv(f32::constant);
+        DeviceTensor::new(&context, [("w", vec![2, 3], array.iter().copied().collect::<Vec<_>>())]).unwrap()
+    };
+    let rule = MetricDescent::new(Muon::default(), Log, 0.01, NoMomentum).beta(0.5);
+    let mut theta = tensor(1);
+    let mut optimiser = Configuration::new(rule, 0.02).build(&theta).unwrap();
+    optimiser.step(&mut theta, &Covector(tensor(2)), 1.5).unwrap();
+    let mut resumed = MetricOptimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
+    let mut other = theta.duplicate().unwrap();
+    for seed in 3..6 {
+        let gradient = Covector(tensor(seed));
+        let report = optimiser.step(&mut theta, &gradient, 1.5).unwrap();
+        assert_eq!(report, resumed.step(&mut other, &gradient, 1.5).unwrap());
+    }
+    assert_eq!(theta.to_host("w").unwrap(), other.to_host("w").unwrap());
+}
+
+/// Twenty steps of η = 0.02; the iteration may multiply the rounding of every momentum by 4⁵ and products of sides below six add 64 roundings, and
+/// RMSprop's steps are quotients. Numbers stay below four.
+#[test]
+fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
+    const ETA: f64 = 0.02;
+    let Some(context) = context() else { return };
+    let metric = Routed {
+        route: EveryMatrix,
+        taken: Muon { momentum: Nesterov(0.9), orthogonaliser: NewtonSchulz::default(), width: Width::RowsAreOutputs },
+        rest: Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.99, epsilon: 1e-8 } },
+    };
+    let share = 4.0_f64.powi(5) * 64.0 * f64::from(f32::EPSILON);
+    let (on_device, on_host) = twenty_steps(&context, metric, ETA, share);
+    differ_by_at_most(&on_device, &on_host, 20.0 * (ETA * 4.0_f64.powi(5) * 64.0 + 4.0) * f64::from(f32::EPSILON));
     // γ exists for the iteration wherever the momentum is not zero.
     let metric = Muon::default();
     let weights = on_device.select(&[1, 2]).unwrap();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Extended, Row, VARIANTS};
+use super::{Extended, Row, lines};
 use crate::error::Error;
 use crate::functions::Function;
 use crate::landscape::colour::{Scale, hex};
@@ -18,10 +18,14 @@ const NAMES: i32 = 330;
 const COLUMN: i32 = 150;
 const LINE: i32 = 24;
 const TOP: i32 = 74;
+/// The height below the last line, and the width of the scale in it.
+const FOOT: i32 = 60;
+const SCALE: i32 = 300;
 
 /// The updates from the paper's start as colour and number, and the share of random starts beside them.
 pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<String, Error> {
-    let height = u32::try_from(TOP + LINE * i32::try_from(VARIANTS.len()).unwrap_or(0) + 46).unwrap_or(0);
+    let count = i32::try_from(lines().count()).unwrap_or(0);
+    let height = u32::try_from(TOP + LINE * count + FOOT).unwrap_or(0);
     // Fewer updates are lighter; the scale ends where a run does.
     let scale = Scale::Logarithmic { low: 1.0, high: f64::from(extended.max_iterations) };
     pictures::draw("extended.svg", height, |area| {
@@ -36,20 +40,21 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
             let style = label(15).pos(Pos::new(HPos::Center, VPos::Bottom));
             area.draw(&Text::new(pictures::title(*function), (centre, TOP - 8), style))?;
         }
-        for (line, variant) in VARIANTS.iter().enumerate() {
+        let mut last = "";
+        for (line, (family, name)) in lines().enumerate() {
             let top = TOP + LINE * i32::try_from(line).unwrap_or(0);
             let middle = top + LINE / 2;
-            let family = line.checked_sub(1).map(|before| VARIANTS[before].family);
-            if family != Some(variant.family) {
+            if family != last {
+                last = family;
                 let style = ("sans-serif", 12).into_font().color(&RGBColor(110, 110, 120));
                 let style = style.pos(Pos::new(HPos::Left, VPos::Center));
-                area.draw(&Text::new(variant.family, (12, middle), style))?;
+                area.draw(&Text::new(family, (12, middle), style))?;
             }
             let style = label(14).pos(Pos::new(HPos::Right, VPos::Center));
-            area.draw(&Text::new(shortened(variant.name), (NAMES - 10, middle), style))?;
+            area.draw(&Text::new(name, (NAMES - 10, middle), style))?;
             for (index, function) in functions.iter().enumerate() {
                 let left = NAMES + COLUMN * i32::try_from(index).unwrap_or(0);
-                let Some(row) = extended.row(variant.name, *function) else { continue };
+                let Some(row) = extended.row(name, *function) else { continue };
                 let (ground, ink) = colours(&scale, row);
                 let corners = [(left + 1, top + 1), (left + COLUMN - 1, top + LINE - 1)];
                 area.draw(&Rectangle::new(corners, ground.filled()))?;
@@ -57,17 +62,28 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
                 area.draw(&Text::new(brief(extended, row), (left + COLUMN / 2, middle), style))?;
             }
         }
-        let note = "lighter is fewer updates; grey: not converged from the paper's start";
-        let style = ("sans-serif", 13).into_font().color(&RGBColor(110, 110, 120));
-        let bottom = TOP + LINE * i32::try_from(VARIANTS.len()).unwrap_or(0) + 14;
-        area.draw(&Text::new(note, (NAMES, bottom), style))?;
+        let top = TOP + LINE * count + 14;
+        let grey = ("sans-serif", 13).into_font().color(&RGBColor(110, 110, 120));
+        for step in 0..SCALE {
+            let share = f64::from(step) / f64::from(SCALE);
+            let [red, green, blue] = scale.map(1.0 - share);
+            let left = NAMES + step;
+            let corners = [(left, top), (left + 1, top + 12)];
+            area.draw(&Rectangle::new(corners, RGBColor(red, green, blue).filled()))?;
+        }
+        let mut mark = 1.0;
+        while mark <= f64::from(extended.max_iterations) {
+            #[allow(clippy::cast_possible_truncation, reason = "a share is at most one")]
+            let x = NAMES + (f64::from(SCALE) * scale.share(mark)).round() as i32;
+            area.draw(&PathElement::new([(x, top + 12), (x, top + 16)], RGBColor(110, 110, 120)))?;
+            let style = grey.clone().pos(Pos::new(HPos::Center, VPos::Top));
+            area.draw(&Text::new(format!("{mark}"), (x, top + 18), style))?;
+            mark *= 10.0;
+        }
+        let note = "updates; grey: not converged from the paper's start";
+        area.draw(&Text::new(note, (NAMES + SCALE + 30, top), grey))?;
         Ok(())
     })
-}
-
-/// A name short enough for the margin.
-fn shortened(name: &str) -> String {
-    name.replace(" (|Hessian| at the start)", "")
 }
 
 /// The colours of ground and number.
@@ -98,7 +114,8 @@ pub(super) fn render(extended: &Extended, functions: &[Function], picture: &str)
 <li>Every variant has the same grid: 13 learning rates from 1e-4 to 1, μ 0 and 0.9, ξ 1e-3, 1e-2, 0.1 and 1 where it has one, and two values of κ where it
 couples or learns; β = 0 and no weight decay. What couples or learns thus has twice the tries.</li>
 <li>The configuration is the best from the paper's start, and is then tried from {starts} random starts (seed {seed}).</li>
-<li><em>Two losses</em> descends the two terms that the function is the sum of. <em>Matrix</em> takes the two parameters as a matrix of one column, of which the
+<li><em>Losses</em> descends the two terms that the function is the sum of; of three losses the last two are halves of the second term, of four all are halves.
+A coupling that is <em>given</em> is κ times the direction of the gradient at the start. <em>Hessian</em> is |H| + 1 with H the Hessian at the start. <em>Matrix</em> takes the two parameters as a matrix of one column, of which the
 polar factor is the column made a unit.</li>
 <li>Ackley and Rastrigin from (2, 2) keep x = y for every variant that treats both parameters alike; the random starts do not.</li>
 </ul>

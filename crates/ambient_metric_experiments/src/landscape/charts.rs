@@ -150,14 +150,22 @@ fn paint(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Pr
         chart.draw_series(DashedLineSeries::new(across, 3, 6, GREY.stroke_width(2)))?;
     }
     for line in series {
-        let points = line.points.iter().copied().filter(shown).map(held);
-        if line.dashed {
-            chart.draw_series(DashedLineSeries::new(points, 10, 7, line.colour.stroke_width(3)))?;
-        } else {
-            chart.draw_series(LineSeries::new(points, line.colour.stroke_width(2)))?;
+        for stretch in line.points.split(|point| !shown(point)) {
+            let points = stretch.iter().copied().map(held);
+            if line.dashed {
+                chart.draw_series(DashedLineSeries::new(points, 10, 7, line.colour.stroke_width(3)))?;
+            } else {
+                chart.draw_series(LineSeries::new(points, line.colour.stroke_width(2)))?;
+            }
         }
     }
     list(&legend, frame, series)
+}
+
+/// The size in which a name fits into a legend that is not wide: 22 letters of 22, more of less.
+pub(super) fn fitting(name: &str, size: i32) -> i32 {
+    let length = i32::try_from(name.chars().count()).unwrap_or(i32::MAX);
+    (22 * 22 / length.max(1)).clamp(12, size)
 }
 
 /// What the lines are called.
@@ -176,7 +184,7 @@ fn list(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Pro
     };
     for line in series {
         stroke(y, line.colour, line.dashed, 4)?;
-        text(58, y, 22, &line.name)?;
+        text(58, y, fitting(&line.name, 22), &line.name)?;
         if !line.remark.is_empty() {
             y += 24;
             text(58, y, 18, &line.remark)?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use ambient_metric::Embedding as _;
 use plotters::style::RGBColor;
 
+use super::charts::fitting;
 use super::colour::{Rgb, Scale, decades, extent, hex, label, round_numbers, short};
 use super::{End, Geometry, Scene, Shown, Trace};
 use crate::contours::Field;
@@ -613,10 +614,10 @@ fn legend(svg: &mut String, scene: &Scene<'_>) {
         let name = trace.optimiser.to_string();
         let name = name.strip_prefix("induced:").unwrap_or(&name);
         if row < 44.0 {
-            text(svg, [left + 46.0, y], 16.0, "start", name);
+            text(svg, [left + 46.0, y], f64::from(fitting(name, 16)), "start", name);
             text(svg, [left + 46.0, y + 13.0], 12.0, "start", &brief(trace));
         } else {
-            text(svg, [left + 46.0, y + 7.0], 22.0, "start", name);
+            text(svg, [left + 46.0, y + 7.0], f64::from(fitting(name, 22)), "start", name);
             text(svg, [left + 46.0, y + 28.0], 17.0, "start", &brief(trace));
         }
         y += row;
