@@ -73,6 +73,9 @@ pub enum Error {
     /// A device that is not there, or that cannot do what is asked of it.
     #[error("{0}")]
     Device(String),
+    /// What another library refused.
+    #[error("what is measured beside the rules failed: {0}")]
+    Beside(String),
     /// Devices are asked for, and the program was built without them.
     #[error(
         "this program was built without devices: build it with `cargo build --release -p ambient_metric_experiments --features wgpu`"

@@ -1,6 +1,11 @@
 //! The studies of arXiv 2509.03594, as the program `ambient` runs them.
 
 pub mod bench;
+#[cfg(feature = "compare")]
+mod beside;
+#[cfg(not(feature = "compare"))]
+#[path = "nothing_beside.rs"]
+mod beside;
 pub mod contours;
 #[cfg(feature = "wgpu")]
 pub mod device;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use ambient_metric::{Configuration, Covector, Element, Field, Optimiser, Rule, Tensor, Wide};
+use ambient_metric::{Configuration, Covector, Element, Field, Optimiser, Rule, StateStorage, Tensor, Wide};
 use ambient_metric_ndarray::Parameters;
 use clap::ValueEnum;
 use ndarray::ArrayD;
@@ -47,6 +47,29 @@ impl Precision {
         match self {
             Self::F32 => size_of::<f32>(),
             Self::F64 => size_of::<f64>(),
+        }
+    }
+}
+
+/// How momentum and moments are stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum State {
+    /// As the parameters are
+    Full,
+    /// In 16 bits with the range of f32, rounded at random
+    Bf16,
+    /// In half precision, rounded to nearest
+    F16,
+}
+
+impl State {
+    /// What a configuration is given.
+    #[must_use]
+    pub fn storage(self) -> StateStorage {
+        match self {
+            Self::Full => StateStorage::Full,
+            Self::Bf16 => StateStorage::Bf16 { seed: 0 },
+            Self::F16 => StateStorage::F16,
         }
     }
 }

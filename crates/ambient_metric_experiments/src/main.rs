@@ -10,7 +10,7 @@ use ambient_experiments::explain::{self, Form};
 use ambient_experiments::functions::Function;
 use ambient_experiments::landscape::{self, Shown};
 use ambient_experiments::lowdim::{self, PAGE, Request};
-use ambient_experiments::machine::{Backend, Choice, Precision};
+use ambient_experiments::machine::{Backend, Choice, Precision, State};
 use ambient_experiments::optimisers::{Constants, Named};
 use ambient_experiments::reference::Paper;
 use ambient_experiments::replay::{self, Cases};
@@ -300,13 +300,17 @@ adamw is AdamW as it is usually written: act 3 of adam alone, in one pass, with 
 summed before it, so it neither notices a gradient that is not finite nor skips a step.
 It is always measured.
 
-Names in JSON: backend, adapter, parameters, threads, precision, copy_seconds and
-copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU), and for
-each of rules: name, seconds, bytes_per_parameter, measure_bytes, advance_bytes,
-dispatches, bandwidth_ratio, over_adamw.
+Built with --features compare, the program also measures Burn's Adam and AdamW and
+Candle's AdamW, on the CPU and in f32.
+
+Names in JSON: backend, adapter, parameters, threads, precision, state, copy_seconds and
+copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU), for each
+of rules: name, seconds, bytes_per_parameter, measure_bytes, advance_bytes, dispatches,
+bandwidth_ratio, over_adamw, and for each of beside: name, seconds, over_adamw.
 
 Examples:
   ambient bench step
+  ambient bench step --threads 2 --parameters 67108864 --state bf16
   ambient bench step --backend wgpu --rules adam,rmsprop,induced:rmsprop:log:exact
   ambient bench step --backend wgpu --precision f64 --format json | jq '.rules[].over_adamw'")]
 struct Step {
@@ -323,6 +327,9 @@ struct Step {
     /// The numbers that parameters, gradients and state are stored in.
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
+    /// How momentum and moments are stored; on the CPU alone as anything else than the parameters are.
+    #[arg(long, value_enum, default_value_t = State::Full)]
+    state: State,
     #[arg(
         long,
         value_name = "NAMES",
@@ -510,6 +517,7 @@ impl Step {
         let request = bench::Request {
             parameters: self.parameters.and_then(|count| usize::try_from(count).ok()),
             rules: parse(&self.rules, &Named::ALL, str::parse)?,
+            state: self.state.storage(),
             rounds: self.rounds as usize,
         };
         let Self { backend, adapter, precision, .. } = self;
