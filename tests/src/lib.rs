@@ -47,6 +47,17 @@ pub fn parameters<E: Element>(parts: Vec<(Part, Vec<E>)>) -> Result<Parameters<E
     Parameters::new(arrays.collect::<Result<Vec<_>, Error>>()?)
 }
 
+/// Two tensors of one axis, `a` and `b`, on the ndarray backend.
+///
+/// # Errors
+///
+/// As [`parameters`].
+pub fn two_tensors(tensors: &[Vec<f64>; 2]) -> Result<Parameters<f64>, Error> {
+    let part =
+        |(name, tensor): (&str, &Vec<f64>)| (Part { name: name.to_owned(), shape: vec![tensor.len()] }, tensor.clone());
+    parameters(["a", "b"].into_iter().zip(tensors).map(part).collect())
+}
+
 /// A proptest configuration with this many cases, or with `PROPTEST_CASES` of them where that is set.
 #[must_use]
 pub fn cases(number: u32) -> ProptestConfig {

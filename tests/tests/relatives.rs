@@ -6,11 +6,11 @@
 use ambient_metric::{
     Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Configuration, Coupled, Covector,
     Descent, Drive, Ema, Error, Euclidean, Given, Group, Hard, Height, Identity, Induced, Induction, Joint,
-    LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OffDiagonal, Part, PointwiseMetric, Preconditioner,
-    Report, RmsProp, Root, Rule, Soft, Uncoupled,
+    LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OffDiagonal, PointwiseMetric, Preconditioner, Report,
+    RmsProp, Root, Rule, Soft, Uncoupled,
 };
 use ambient_metric_ndarray::Parameters;
-use ambient_metric_tests::{cases, parameters};
+use ambient_metric_tests::{cases, two_tensors};
 use ndarray::array;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -26,9 +26,7 @@ fn steps() -> impl Strategy<Value = Vec<[Vec<f64>; 2]>> {
 }
 
 fn space(tensors: &[Vec<f64>; 2]) -> Parameters<f64> {
-    let part =
-        |(name, tensor): (&str, &Vec<f64>)| (Part { name: name.to_owned(), shape: vec![tensor.len()] }, tensor.clone());
-    parameters(["a", "b"].into_iter().zip(tensors).map(part).collect()).unwrap()
+    two_tensors(tensors).unwrap()
 }
 
 /// θ and the reports of a run from θ = 1.

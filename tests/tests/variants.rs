@@ -6,12 +6,12 @@
 use ambient_metric::{
     AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bilinear, Checkpoint, Clip, Clipped, Configuration,
     Coupled, Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Given, Group, Hard, Height, Identity,
-    Induced, Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser, Part,
+    Induced, Induction, Joint, LearnedDiagonal, LearnedScalar, Local, Log, MetricDescent, NoMomentum, Optimiser,
     PointwiseMetric, RmsProp, Root, Rule, Soft, Uncoupled,
 };
 use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, fractions, positive_fractions};
 use ambient_metric_ndarray::Parameters;
-use ambient_metric_tests::{Quadratic, cases, parameters};
+use ambient_metric_tests::{Quadratic, cases, two_tensors};
 use ndarray::{Array1, array};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -178,9 +178,7 @@ fn steps() -> impl Strategy<Value = Vec<[Vec<f64>; 2]>> {
 }
 
 fn space(tensors: &[Vec<f64>; 2]) -> Parameters<f64> {
-    let part =
-        |(name, tensor): (&str, &Vec<f64>)| (Part { name: name.to_owned(), shape: vec![tensor.len()] }, tensor.clone());
-    parameters(["a", "b"].into_iter().zip(tensors).map(part).collect()).unwrap()
+    two_tensors(tensors).unwrap()
 }
 
 fn run_in_f64<R: Rule>(rule: R, steps: &[[Vec<f64>; 2]]) -> Vec<f64> {

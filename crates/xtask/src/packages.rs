@@ -27,7 +27,6 @@ pub fn check(steps: &Steps, names: &[String]) -> Result<(), Failure> {
     }
     steps.cargo(STEP, &arguments)?;
 
-    // What is unpacked is as new as now (`m`), or a build that is kept would be taken for its own.
     let folder = tempfile::tempdir().map_err(Failure::file(std::env::temp_dir()))?;
     let packages = std::fs::read_dir(&packed).map_err(Failure::file(&packed))?;
     let mut folders = Vec::new();
@@ -37,6 +36,7 @@ pub fn check(steps: &Steps, names: &[String]) -> Result<(), Failure> {
             continue;
         }
         folders.push(path.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        // What is unpacked is as new as now (`m`), or a build that is kept would be taken for its own.
         steps.command(STEP, Command::new("tar").arg("xzmf").arg(&path).arg("-C").arg(folder.path()))?;
     }
     if folders.len() != names.len() {
