@@ -182,22 +182,28 @@ impl Graph {
 
     /// For every node, whether an output needs it.
     pub(crate) fn needed(&self, outputs: &[Id]) -> Vec<bool> {
-        let mut needed = vec![false; self.nodes.len()];
-        for output in outputs {
-            if let Some(needed) = needed.get_mut(output.index()) {
-                *needed = true;
+        self.uses(outputs).into_iter().map(|uses| uses > 0).collect()
+    }
+
+    /// For every node, how often it is read by outputs and by nodes that an output needs.
+    pub(crate) fn uses(&self, outputs: &[Id]) -> Vec<usize> {
+        let mut uses = vec![0; self.nodes.len()];
+        let count = |uses: &mut Vec<usize>, id: Id| {
+            if let Some(uses) = uses.get_mut(id.index()) {
+                *uses += 1;
             }
+        };
+        for output in outputs {
+            count(&mut uses, *output);
         }
         for (index, node) in self.nodes.iter().enumerate().rev() {
-            if needed.get(index).copied().unwrap_or(false) {
+            if uses.get(index).is_some_and(|uses| *uses > 0) {
                 for operand in operands(*node) {
-                    if let Some(needed) = needed.get_mut(operand.index()) {
-                        *needed = true;
-                    }
+                    count(&mut uses, operand);
                 }
             }
         }
-        needed
+        uses
     }
 
     /// For every node, whether it differs from element to element.

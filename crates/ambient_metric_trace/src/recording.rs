@@ -144,6 +144,21 @@ impl Recording {
         self.outputs.iter().map(|slot| slot.id).collect()
     }
 
+    /// How often every node of the graph is read, by nodes and outputs that an output needs; zero for those that none needs.
+    ///
+    /// ```
+    /// use ambient_metric_trace::Recording;
+    ///
+    /// let sgd = Recording::update(&ambient_metric::Advance(&ambient_metric::rules::sgd(0.5)));
+    /// // The new momentum is stored, and subtracted from the parameter.
+    /// let momentum = sgd.outputs().iter().find(|slot| slot.name == "state.momentum").unwrap();
+    /// assert_eq!(sgd.uses()[momentum.id.index()], 2);
+    /// ```
+    #[must_use]
+    pub fn uses(&self) -> Vec<usize> {
+        self.graph.uses(&self.output_ids())
+    }
+
     /// Whether an output depends on this input or uniform.
     #[must_use]
     pub fn needs(&self, slot: &Slot) -> bool {
