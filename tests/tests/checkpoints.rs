@@ -3,7 +3,7 @@
 
 use ambient_metric::{
     Adagrad, Checkpoint, Configuration, Covector, Descent, Element, Ema, Error, Field, Group, HeavyBall, Induced, Log,
-    Nesterov, Optimiser, Power, RmsProp, Rule, rules,
+    Nesterov, Optimiser, Power, RmsProp, Rule, StateStorage, rules,
 };
 use ambient_metric_conformance::{Trajectory, runs, trajectories};
 use ambient_metric_ndarray::Parameters;
@@ -66,6 +66,10 @@ macro_rules! five_steps_saved_and_loaded_and_five_more_are_ten_bit_for_bit {
                             .group(Group::new("first", ["part000"]).learning_rate(0.3).own_metric());
                         interrupted_is_uninterrupted::<_, f64>(&configuration, &run)?;
                         interrupted_is_uninterrupted::<_, f32>(&configuration, &run)?;
+                        for storage in [StateStorage::Bf16 { seed: 7 }, StateStorage::F16] {
+                            let narrow = configuration.clone().state_storage(storage);
+                            interrupted_is_uninterrupted::<_, f32>(&narrow, &run)?;
+                        }
                     }
                 )+
             }

@@ -6,6 +6,7 @@ use crate::bundle::Bundle;
 use crate::error::{Error, require_non_negative};
 use crate::layout::Layout;
 use crate::rule::Rule;
+use crate::state_storage::StateStorage;
 
 /// The name of the parameters in no group.
 const DEFAULT: &str = "default";
@@ -222,12 +223,21 @@ pub struct Configuration<R> {
     pub weight_decay: f64,
     /// Groups that differ from the rest.
     pub groups: Vec<Group>,
+    /// How the state per element is stored.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub state_storage: StateStorage,
 }
 
 impl<R> Configuration<R> {
     /// A rule with a learning rate, without weight decay or groups.
     pub fn new(rule: R, learning_rate: f64) -> Self {
-        Self { rule, learning_rate, weight_decay: 0.0, groups: Vec::new() }
+        Self { rule, learning_rate, weight_decay: 0.0, groups: Vec::new(), state_storage: StateStorage::Full }
+    }
+
+    /// With momentum and moments stored so; see [`StateStorage`].
+    #[must_use]
+    pub fn state_storage(self, state_storage: StateStorage) -> Self {
+        Self { state_storage, ..self }
     }
 
     /// With decoupled weight decay λ: each step subtracts ηλθ.

@@ -229,6 +229,12 @@ pub enum Error {
         /// The names that exist.
         known: Vec<String>,
     },
+    /// A state cannot be stored as it was asked for.
+    #[error("the state cannot be stored as {storage} here: leave it as wide as the parameters")]
+    StateStorage {
+        /// How it was to be stored.
+        storage: &'static str,
+    },
     /// A checkpoint was written in a format that this version does not read.
     #[error("the checkpoint has format version {found}; this version reads {supported}")]
     CheckpointVersion {

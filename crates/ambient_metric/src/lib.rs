@@ -41,6 +41,7 @@ mod rule;
 pub mod rules;
 mod scalar;
 mod schedule;
+mod state_storage;
 mod tensor;
 
 pub use base_metrics::{Adagrad, Euclidean, RmsProp};
@@ -83,4 +84,5 @@ pub use routed::{EveryMatrix, HiddenMatrices, Named, Route, Routed, RoutedState}
 pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use scalar::{Element, Field, Real};
 pub use schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
+pub use state_storage::StateStorage;
 pub use tensor::{Covector, Operands, Tensor, Vector, Wide};

@@ -31,12 +31,13 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
     /// # Errors
     ///
     /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
-    /// [`Error::OwnMetric`], and what the metric answers, such as [`Error::NotAMatrix`].
+    /// [`Error::OwnMetric`], [`Error::StateStorage`], and what the metric answers, such as [`Error::NotAMatrix`].
     pub fn build<T: Tensor>(self, parameters: &T) -> Result<MetricOptimiser<M, H, Q, P, C, T, K>, Error>
     where
         M: BaseMetric<T>,
     {
         self.rule.validate()?;
+        self.state_storage.require_full()?;
         if let Some(group) = self.groups.iter().find(|group| group.own_metric) {
             return Err(Error::OwnMetric { group: group.name.clone() });
         }

@@ -115,6 +115,8 @@ pub struct Optimiser<R: Rule, T: Tensor> {
     steps: u64,
     /// Whether a gradient of zero makes the rule write what is not finite, so that every step must be rehearsed.
     is_fragile: bool,
+    /// The first group that has parameters.
+    first_group: usize,
     acts: Acts<R, Wide<T>>,
 }
 
@@ -123,11 +125,11 @@ impl<R: Rule> Configuration<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`], and
-    /// [`Error::Backend`] where there is no memory for the state.
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
+    /// [`Error::StateStorage`] where the state cannot be stored as is asked, and [`Error::Backend`] where there is no memory for it.
     pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
         let groups = self.resolve(parameters.layout())?;
-        Optimiser::begin(self, groups, parameters)
+        Optimiser::begin(self, groups, parameters, 0)
     }
 }
 
@@ -149,13 +151,15 @@ struct Acts<R: Rule, S: Real> {
 }
 
 impl<R: Rule, T: Tensor> Optimiser<R, T> {
-    /// An optimiser from a configuration that has been checked.
-    fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T) -> Result<Self, Error> {
+    /// An optimiser from a configuration that has been checked, with a state that counts so many steps.
+    fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T, steps: u64) -> Result<Self, Error> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
         let memory = vec![configuration.rule.begin(); groups.pools];
         let count = groups.rates.len();
         let is_fragile = !stands_zero::<R, T::Element>(&configuration.rule);
+        let state = (0..slots).map(|slot| parameters.state_like(configuration.state_storage, slot, steps));
         Ok(Self {
+            state: state.collect::<Result<_, Error>>()?,
             acts: Acts {
                 corrections: vec![Bundle::<Wide<T>>::zero(); count],
                 measured: vec![Bundle::<Wide<T>>::zero(); count],
@@ -166,10 +170,10 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
             },
             configuration,
             layout: parameters.layout().clone(),
+            first_group: groups.group_of_part.iter().min().copied().unwrap_or(0),
             groups,
-            state: (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?,
             memory,
-            steps: 0,
+            steps,
             is_fragile,
         })
     }
@@ -261,10 +265,9 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
             rehearse(rule, uniforms, operands)?;
         }
         T::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
-        self.memory.copy_from_slice(&acts.memory);
+        core::mem::swap(&mut self.memory, &mut acts.memory);
         self.steps = self.steps.saturating_add(1);
-        let first = self.groups.group_of_part.iter().min().copied().unwrap_or(0);
-        Ok(acts.reports.get(first).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
+        Ok(acts.reports.get(self.first_group).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
     }
 
     /// How many steps have been taken.
@@ -303,13 +306,17 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         self.layout.check(values.layout())?;
         find_non_finite(values)?;
         let names = <R::State<T::Element> as Bundle<T::Element>>::names();
-        match self.state.iter_mut().zip(&names).find(|(_, name)| *name == slot) {
-            Some((tensor, _)) => {
-                *tensor = values.duplicate()?;
-                Ok(())
-            }
-            None => Err(Error::UnknownState { slot: slot.to_owned(), known: names }),
+        let Some(index) = names.iter().position(|name| name == slot) else {
+            return Err(Error::UnknownState { slot: slot.to_owned(), known: names });
+        };
+        let mut written = values.state_like(self.configuration.state_storage, index, self.steps)?;
+        for part in 0..self.layout.parts().len() {
+            written.write(part, &values.read(part)?)?;
         }
+        if let Some(tensor) = self.state.get_mut(index) {
+            *tensor = written;
+        }
+        Ok(())
     }
 
     /// Changes η of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
@@ -364,14 +371,15 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     where
         R: Clone,
     {
-        let mut optimiser = checkpoint.open(parameters.layout())?.build(parameters)?;
+        let configuration = checkpoint.open(parameters.layout())?;
+        let groups = configuration.resolve(parameters.layout())?;
+        let mut optimiser = Self::begin(configuration, groups, parameters, checkpoint.steps)?;
         let Self { groups, layout, state, .. } = &mut optimiser;
         let memory = checkpoint.resume(groups, layout, state)?;
         for (loaded, saved) in optimiser.memory.iter_mut().zip(memory) {
             let mut saved = saved.into_iter();
             *loaded = Bundle::build(&mut || Field::constant(saved.next().unwrap_or(0.0)));
         }
-        optimiser.steps = checkpoint.steps;
         Ok(optimiser)
     }
 }
@@ -379,9 +387,13 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
 impl<R: Rule, S: Element> Acts<R, S> {
     /// Act 2 of every group, from the sums of act 1.
     fn damp(&mut self, rule: &R, groups: &Groups, memory: &[R::Memory<S>], losses: &[S]) {
-        self.pooled.fill(Bundle::<S>::zero());
-        for (measured, rates) in self.measured.iter().zip(&groups.rates) {
-            self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
+        if let ([pooled], [measured]) = (self.pooled.as_mut_slice(), self.measured.as_slice()) {
+            *pooled = *measured;
+        } else {
+            self.pooled.fill(Bundle::<S>::zero());
+            for (measured, rates) in self.measured.iter().zip(&groups.rates) {
+                self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
+            }
         }
         for (group, rates) in groups.rates.iter().enumerate() {
             let Measured { squared_gradient, rule: pool } = self.pooled[rates.pool];
@@ -410,12 +422,22 @@ impl<R: Rule, S: Element> Acts<R, S> {
     }
 
     /// Accepts metrics that are positive definite, as far as the step can tell.
+    #[inline(always)]
     fn check_metric(&self, rule: &R) -> Result<(), Error> {
+        if self.reports.iter().all(is_sound) { Ok(()) } else { self.find_unsound(rule) }
+    }
+
+    /// Why a metric is not positive definite; nothing where only the sum of what was reported overflowed.
+    #[cold]
+    fn find_unsound(&self, rule: &R) -> Result<(), Error> {
         for report in &self.reports {
             if report.squared_length.is_negative() {
                 return Err(Error::NotPositiveDefinite { metric: rule.name() });
             }
             check_range([report.squared_length, report.averaged], report.determinant_ratio, [report.damping])?;
+            if !report.coupling.is_finite() {
+                return Err(Error::Overflow { quantity: "the squared length of the coupling covector".to_owned() });
+            }
             if !(report.coupling - S::one()).is_negative() {
                 return Err(Error::Coupling { squared_length: report.coupling.to_f64() });
             }
@@ -430,6 +452,14 @@ impl<R: Rule, S: Element> Acts<R, S> {
     /// Accepts memory that is finite, and multipliers that are finite in the type that the last act computes with, which may be
     /// narrower than the one they were computed in.
     fn check<E: Element<Wide = S>>(&self) -> Result<(), Error> {
+        let passes = self.passes.iter().fold(E::zero(), |sum, pass| sum + total(pass, E::narrow));
+        let memory = self.memory.iter().fold(S::zero(), |sum, memory| sum + total(memory, |value| value));
+        if passes.is_finite() && memory.is_finite() { Ok(()) } else { self.find_infinite::<E>() }
+    }
+
+    /// What is not finite; nothing where only the sum of all overflowed.
+    #[cold]
+    fn find_infinite<E: Element<Wide = S>>(&self) -> Result<(), Error> {
         named_finite::<S, _>(&self.passes, "multiplier", |value| E::narrow(value).is_finite())?;
         named_finite::<S, _>(&self.memory, "memory", Element::is_finite)
     }
@@ -448,11 +478,42 @@ fn flush<S: Element>(value: S) -> S {
     if value.to_f64().abs() < f64::MIN_POSITIVE { S::zero() } else { value }
 }
 
+#[inline(always)]
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
-    bundle.scalars().all(Element::is_finite)
+    probe(bundle, |value| value).is_finite()
+}
+
+/// 0 times the sum of the converted scalars: zero where all are finite, and not finite where one is not. A sum is faster than a question
+/// for each.
+#[inline(always)]
+fn probe<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
+    total(bundle, |value| E::zero() * convert(value))
+}
+
+/// The sum of the converted scalars, which is finite only where all of them are.
+#[inline(always)]
+fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
+    let mut total = E::zero();
+    for slot in 0..B::LEN {
+        if let Some(value) = bundle.get(slot) {
+            total = total + convert(value);
+        }
+    }
+    total
+}
+
+/// Whether a report is one of a positive definite metric, within the range of its numbers. (No, where their sum is not.)
+#[inline(always)]
+fn is_sound<S: Element>(report: &Report<S>) -> bool {
+    let Report { squared_length, averaged, damping, determinant_ratio, coupling, .. } = *report;
+    (squared_length + averaged + damping + determinant_ratio + coupling).is_finite()
+        && !squared_length.is_negative()
+        && (coupling - S::one()).is_negative()
+        && (-determinant_ratio).is_negative()
 }
 
 /// Accepts bundles that are finite in every slot, else names the slot.
+#[cold]
 fn named_finite<S: Element, B: Bundle<S>>(
     bundles: &[B],
     what: &str,

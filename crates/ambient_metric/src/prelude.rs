@@ -17,5 +17,5 @@ pub use crate::{
     Euclidean, EveryMatrix, Field, Given, Group, HeavyBall, Height, HiddenMatrices, Identity, Induced, Joint,
     Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Log1p, Metric, MetricDescent, MetricOptimiser,
     MetricReport, Muon, Nesterov, NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule,
-    Sqrt, Tensor, Vector, rules,
+    Sqrt, StateStorage, Tensor, Vector, rules,
 };

@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use ambient_metric::{
     Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule,
-    Tensor, Totals, Uniforms, Wide, rules,
+    StateStorage, Tensor, Totals, Uniforms, Wide, rules,
 };
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use crate::beside;
 use crate::error::Error;
-use crate::machine::{Baseline, Machine, OnMachine};
+use crate::machine::{Baseline, Choice, Machine, OnMachine};
 use crate::optimisers::{Constants, Named, WithRule};
 use crate::progress;
 
@@ -23,9 +24,9 @@ const ROUND: f64 = 0.05;
 /// The most repetitions in a round.
 const MOST: u32 = 100_000;
 /// The learning rate, small enough that a thousand steps leave the parameters where numbers are ordinary.
-const LEARNING_RATE: f64 = 1e-6;
+pub(crate) const LEARNING_RATE: f64 = 1e-6;
 /// λ.
-const DECAY: f64 = 0.01;
+pub(crate) const DECAY: f64 = 0.01;
 /// The loss, inside the domain of every embedding.
 const LOSS: f64 = 1.5;
 /// The name of the parameters.
@@ -38,6 +39,8 @@ pub struct Request {
     pub parameters: Option<usize>,
     /// The rules, in order; AdamW always comes before them.
     pub rules: Vec<Named>,
+    /// How momentum and moments are stored.
+    pub state: StateStorage,
     /// How many rounds the medians are taken over.
     pub rounds: usize,
 }
@@ -55,6 +58,8 @@ pub struct Measured {
     pub threads: Option<usize>,
     /// The numbers they are stored in.
     pub precision: &'static str,
+    /// What momentum and moments are stored in.
+    pub state: &'static str,
     /// The name of the plain pass.
     pub baseline: &'static str,
     /// How long that takes.
@@ -63,6 +68,19 @@ pub struct Measured {
     pub baseline_bytes_per_parameter: usize,
     /// AdamW, then the rules asked for.
     pub rules: Vec<Cost>,
+    /// Optimisers of other libraries, where the program was built with them.
+    pub beside: Vec<Other>,
+}
+
+/// What a step of another library's optimiser costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Other {
+    /// The library and the optimiser.
+    pub name: &'static str,
+    /// How long a step takes, in seconds.
+    pub seconds: f64,
+    /// Its time over that of our AdamW.
+    pub over_adamw: f64,
 }
 
 /// What a step of one rule costs.
@@ -95,9 +113,11 @@ impl Serialize for Measured {
         map.serialize_entry("parameters", &self.parameters)?;
         map.serialize_entry("threads", &self.threads)?;
         map.serialize_entry("precision", self.precision)?;
+        map.serialize_entry("state", self.state)?;
         map.serialize_entry(&format!("{}_seconds", self.baseline), &self.baseline_seconds)?;
         map.serialize_entry(&format!("{}_bytes_per_parameter", self.baseline), &self.baseline_bytes_per_parameter)?;
         map.serialize_entry("rules", &self.rules)?;
+        map.serialize_entry("beside", &self.beside)?;
         map.end()
     }
 }
@@ -127,6 +147,19 @@ struct Entry<'a> {
     contender: Box<dyn Contender + 'a>,
 }
 
+impl Entry<'_> {
+    /// What is not a rule of ours.
+    fn plain(baseline: Baseline) -> Self {
+        let Baseline { name, bytes_per_parameter, .. } = baseline;
+        Self {
+            name: name.to_owned(),
+            measure_bytes: 0,
+            advance_bytes: bytes_per_parameter,
+            contender: Box::new(baseline),
+        }
+    }
+}
+
 /// An entry with its times so far.
 struct Timed<'a> {
     entry: Entry<'a>,
@@ -148,7 +181,7 @@ impl Request {
 }
 
 /// Numbers in ±1 that repeat for a seed; none is zero.
-fn numbers<E: Element>(seed: u64, count: usize) -> Vec<E> {
+pub(crate) fn numbers<E: Element>(seed: u64, count: usize) -> Vec<E> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -165,6 +198,15 @@ struct Space<M: Machine> {
     gradient: Rc<Covector<M::Tensor>>,
 }
 
+/// Times a step of every rule, on the machine that is chosen.
+///
+/// # Errors
+///
+/// Where there is no such machine or no memory, and what the rules refuse.
+pub fn measure(choice: &Choice, request: &Request) -> Result<Measured, Error> {
+    choice.with(request)
+}
+
 impl OnMachine for &Request {
     type Output = Measured;
 
@@ -174,13 +216,17 @@ impl OnMachine for &Request {
         let baseline = machine.baseline(parameters)?;
         let (name, bytes) = (baseline.name, baseline.bytes_per_parameter);
 
-        let plain =
-            Entry { name: name.to_owned(), measure_bytes: 0, advance_bytes: bytes, contender: Box::new(baseline) };
-        let mut entries = vec![plain, Fused::entry(machine, &space)?];
+        let plain = Entry::plain(baseline);
+        let mut entries = vec![plain, Fused::entry(machine, &space, self.state)?];
         for named in &self.rules {
-            let entering = Entering { machine, space: &space, name: named.to_string() };
+            let entering = Entering { machine, space: &space, name: named.to_string(), state: self.state };
             entries.push(named.rule(&named.with(&Constants::default()), entering)?);
         }
+        let ours = entries.len();
+        let is_device = machine.adapter().is_some();
+        let others = if is_device { Vec::new() } else { beside::others(parameters, machine.precision())? };
+        let names: Vec<&'static str> = others.iter().map(|other| other.name).collect();
+        entries.extend(others.into_iter().map(Entry::plain));
         let bar = progress::bar(entries.len() * (self.rounds + 1), "measurements");
         let mut field = Vec::new();
         for entry in entries {
@@ -222,10 +268,16 @@ impl OnMachine for &Request {
             parameters,
             threads: machine.threads(),
             precision: machine.precision().name(),
+            state: self.state.name(),
             baseline: name,
             baseline_seconds,
             baseline_bytes_per_parameter: bytes,
-            rules: field.into_iter().zip(&seconds).skip(1).map(cost).collect(),
+            beside: names
+                .into_iter()
+                .zip(seconds.iter().skip(ours))
+                .map(|(name, &seconds)| Other { name, seconds, over_adamw: seconds / adamw })
+                .collect(),
+            rules: field.into_iter().zip(&seconds).take(ours).skip(1).map(cost).collect(),
         })
     }
 }
@@ -281,6 +333,7 @@ struct Entering<'a, M: Machine> {
     machine: &'a M,
     space: &'a Space<M>,
     name: String,
+    state: StateStorage,
 }
 
 impl<'a, M: Machine> WithRule for Entering<'a, M> {
@@ -288,9 +341,9 @@ impl<'a, M: Machine> WithRule for Entering<'a, M> {
 
     fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Entry<'a>, Error> {
         let size = self.machine.precision().size();
-        let measure_bytes = Recording::measure(&rule).bytes(size);
-        let advance_bytes = Recording::update(&Advance(&rule)).bytes(size);
-        let configuration = Configuration::new(rule, LEARNING_RATE).weight_decay(DECAY);
+        let measure_bytes = Recording::measure(&rule).bytes_stored(size, self.state.bytes(size));
+        let advance_bytes = Recording::update(&Advance(&rule)).bytes_stored(size, self.state.bytes(size));
+        let configuration = Configuration::new(rule, LEARNING_RATE).weight_decay(DECAY).state_storage(self.state);
         let theta = Rc::clone(&self.space.theta);
         let optimiser = self.machine.optimiser(configuration, &theta.borrow())?;
         let mut gradients = vec![Rc::clone(&self.space.gradient)];
@@ -331,11 +384,13 @@ struct Fused<M: Machine> {
 }
 
 impl<M: Machine> Fused<M> {
-    fn entry<'a>(machine: &'a M, space: &Space<M>) -> Result<Entry<'a>, Error> {
+    fn entry<'a>(machine: &'a M, space: &Space<M>, storage: StateStorage) -> Result<Entry<'a>, Error> {
         let rule = Descent::new(RmsProp::default(), Ema(0.9));
         let theta = Rc::clone(&space.theta);
-        let state = vec![theta.borrow().zeros_like()?, theta.borrow().zeros_like()?];
-        let advance_bytes = Recording::update(&Advance(&rule)).bytes(machine.precision().size());
+        let slots = (0..2).map(|slot| theta.borrow().state_like(storage, slot, 0));
+        let state = slots.collect::<Result<Vec<M::Tensor>, _>>()?;
+        let size = machine.precision().size();
+        let advance_bytes = Recording::update(&Advance(&rule)).bytes_stored(size, storage.bytes(size));
         let gradient = Rc::clone(&space.gradient);
         let contender = Self { rule, memory: rule.begin(), state, theta, gradient };
         Ok(Entry { name: "adamw".to_owned(), measure_bytes: 0, advance_bytes, contender: Box::new(contender) })

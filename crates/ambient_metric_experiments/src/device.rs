@@ -39,7 +39,7 @@ pub fn adapters() -> Result<Vec<Adapter>, Error> {
 /// # Errors
 ///
 /// [`Error::Device`] where there is no such adapter or it lacks double precision, and what `task` returns.
-pub fn with<T: OnMachine>(adapter: Option<&str>, precision: Precision, task: T) -> Result<T::Output, Error> {
+pub(crate) fn with<T: OnMachine>(adapter: Option<&str>, precision: Precision, task: T) -> Result<T::Output, Error> {
     let context = Context::new(adapter)?;
     match precision {
         Precision::F32 => task.on(&OnDevice { context, precision, element: PhantomData::<f32> }),

@@ -73,11 +73,43 @@ pub enum Error {
     /// A device that is not there, or that cannot do what is asked of it.
     #[error("{0}")]
     Device(String),
+    /// What another library refused.
+    #[error("what is measured beside the rules failed: {0}")]
+    Beside(String),
     /// Devices are asked for, and the program was built without them.
     #[error(
         "this program was built without devices: build it with `cargo build --release -p ambient_metric_experiments --features wgpu`"
     )]
     NoDevices,
+    /// Training is asked for, and the program was built without it.
+    #[error(
+        "this program was built without training: build it with `cargo build --release -p ambient_metric_experiments --features train`"
+    )]
+    NoTraining,
+    /// A run that was stopped from outside.
+    #[error("stopped after {updates} updates, all of them saved: go on with --out {} --resume", folder.display())]
+    Interrupted {
+        /// How many updates were taken.
+        updates: usize,
+        /// The folder of the run.
+        folder: PathBuf,
+    },
+    /// A sweep that the user stopped.
+    #[error("stopped; the runs that had ended are kept in {folder}: give the same command again to go on", folder = .folder.display())]
+    SweepInterrupted {
+        /// The folder of the sweep.
+        folder: PathBuf,
+    },
+    /// A run that the optimiser had to stop.
+    #[error(
+        "the run diverged after {updates} updates, and its files are kept: {reason}; try a smaller learning rate, with another --out"
+    )]
+    Diverged {
+        /// How many updates were taken.
+        updates: usize,
+        /// What the optimiser refused.
+        reason: String,
+    },
     /// A picture that could not be drawn.
     #[error("cannot draw the picture {picture}: {problem}")]
     Picture {

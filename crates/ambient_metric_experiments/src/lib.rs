@@ -1,6 +1,11 @@
 //! The studies of arXiv 2509.03594, as the program `ambient` runs them.
 
 pub mod bench;
+#[cfg(feature = "compare")]
+mod beside;
+#[cfg(not(feature = "compare"))]
+#[path = "nothing_beside.rs"]
+mod beside;
 pub mod contours;
 #[cfg(feature = "wgpu")]
 pub mod device;
@@ -26,4 +31,9 @@ pub mod stepping;
 pub mod study;
 pub mod surface;
 pub mod table;
+#[cfg(feature = "train")]
+pub mod training;
+#[cfg(not(feature = "train"))]
+#[path = "no_training.rs"]
+pub mod training;
 pub mod variant;

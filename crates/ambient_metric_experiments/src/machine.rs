@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use ambient_metric::{Configuration, Covector, Element, Field, Optimiser, Rule, Tensor, Wide};
+use ambient_metric::{Configuration, Covector, Element, Field, Optimiser, Rule, StateStorage, Tensor, Wide};
 use ambient_metric_ndarray::Parameters;
 use clap::ValueEnum;
 use ndarray::ArrayD;
@@ -48,6 +48,29 @@ impl Precision {
         match self {
             Self::F32 => size_of::<f32>(),
             Self::F64 => size_of::<f64>(),
+        }
+    }
+}
+
+/// How momentum and moments are stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum State {
+    /// As the parameters are
+    Full,
+    /// In 16 bits with the range of f32, rounded at random
+    Bf16,
+    /// In half precision, rounded to nearest
+    F16,
+}
+
+impl State {
+    /// What a configuration is given.
+    #[must_use]
+    pub fn storage(self) -> StateStorage {
+        match self {
+            Self::Full => StateStorage::Full,
+            Self::Bf16 => StateStorage::Bf16 { seed: 0 },
+            Self::F16 => StateStorage::F16,
         }
     }
 }
@@ -175,7 +198,7 @@ pub struct Choice {
 }
 
 /// Something to be done on a machine of any type.
-pub trait OnMachine: Send {
+pub(crate) trait OnMachine: Send {
     /// What comes of it.
     type Output: Send;
 
@@ -188,12 +211,18 @@ pub trait OnMachine: Send {
 }
 
 impl Choice {
-    /// Finds the machine and hands it to `task`.
+    /// The CPU with all its cores, and numbers of this precision.
+    #[must_use]
+    pub fn cpu(precision: Precision) -> Self {
+        Self { backend: Backend::Ndarray, adapter: None, precision, threads: None }
+    }
+
+    /// Finds the machine and hands it to `task`. Whatever calls this is compiled for every rule on every machine, so few should.
     ///
     /// # Errors
     ///
     /// [`Error::NoDevices`], [`Error::Device`], [`Error::Option`], and what `task` returns.
-    pub fn with<T: OnMachine>(&self, task: T) -> Result<T::Output, Error> {
+    pub(crate) fn with<T: OnMachine>(&self, task: T) -> Result<T::Output, Error> {
         match (self.backend, self.adapter.as_deref(), self.threads) {
             (Backend::Wgpu, adapter, None) => device::with(adapter, self.precision, task),
             (Backend::Wgpu, _, Some(_)) => {

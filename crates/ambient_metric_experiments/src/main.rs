@@ -10,11 +10,13 @@ use ambient_experiments::explain::{self, Form};
 use ambient_experiments::functions::Function;
 use ambient_experiments::landscape::{self, Shown};
 use ambient_experiments::lowdim::{self, PAGE, Request};
-use ambient_experiments::machine::{Backend, Choice, Precision};
+use ambient_experiments::machine::{Backend, Choice, Precision, State};
 use ambient_experiments::optimisers::{Constants, Named};
 use ambient_experiments::reference::Paper;
-use ambient_experiments::replay::{self, Cases};
+use ambient_experiments::replay;
 use ambient_experiments::study::Selection;
+use ambient_experiments::training::command::Train;
+use ambient_experiments::training::sweep_command::{Report, Sweep};
 use ambient_experiments::{bench, device, extended, table};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,9 +39,10 @@ Examples:
   ambient replay golden_steps.json
   ambient explain rmsprop --as latex
   ambient bench step --backend wgpu
+  ambient train regression --optimiser rmsprop
 
-Devices (`devices`, and --backend wgpu) are there if the program was built with
-  cargo build --release -p ambient_metric_experiments --features wgpu"
+Devices (`devices`, and --backend wgpu) and training (`train`, `sweep`, `report`) are there if the program was built with
+  cargo build --release -p ambient_metric_experiments --features wgpu,train"
 )]
 struct Ambient {
     #[command(subcommand)]
@@ -53,6 +56,9 @@ enum Command {
     Replay(Replay),
     Explain(Explain),
     Bench(Bench),
+    Train(Train),
+    Sweep(Sweep),
+    Report(Report),
     Devices(Devices),
 }
 
@@ -317,13 +323,17 @@ adamw is AdamW as it is usually written: act 3 of adam alone, in one pass, with 
 summed before it, so it neither notices a gradient that is not finite nor skips a step.
 It is always measured.
 
-Names in JSON: backend, adapter, parameters, threads, precision, copy_seconds and
-copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU), and for
-each of rules: name, seconds, bytes_per_parameter, measure_bytes, advance_bytes,
-dispatches, bandwidth_ratio, over_adamw.
+Built with --features compare, the program also measures Burn's Adam and AdamW and
+Candle's AdamW, on the CPU and in f32.
+
+Names in JSON: backend, adapter, parameters, threads, precision, state, copy_seconds and
+copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU), for each
+of rules: name, seconds, bytes_per_parameter, measure_bytes, advance_bytes, dispatches,
+bandwidth_ratio, over_adamw, and for each of beside: name, seconds, over_adamw.
 
 Examples:
   ambient bench step
+  ambient bench step --threads 2 --parameters 67108864 --state bf16
   ambient bench step --backend wgpu --rules adam,rmsprop,induced:rmsprop:log:exact
   ambient bench step --backend wgpu --precision f64 --format json | jq '.rules[].over_adamw'")]
 struct Step {
@@ -340,6 +350,9 @@ struct Step {
     /// The numbers that parameters, gradients and state are stored in.
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
+    /// How momentum and moments are stored; on the CPU alone as anything else than the parameters are.
+    #[arg(long, value_enum, default_value_t = State::Full)]
+    state: State,
     #[arg(
         long,
         value_name = "NAMES",
@@ -440,6 +453,9 @@ impl Command {
             Self::Replay(replay) => replay.run(),
             Self::Explain(explain) => explain.run(),
             Self::Bench(Bench { what: What::Step(step) }) => step.run(),
+            Self::Train(train) => train.run(),
+            Self::Sweep(sweep) => sweep.run(),
+            Self::Report(report) => report.run(),
             Self::Devices(devices) => devices.run(),
         };
         // Whatever a message holds, it stays on one line.
@@ -504,8 +520,7 @@ impl Replay {
         let cases = replay::read(&self.file)?;
         let Self { backend, adapter, precision, .. } = self;
         let choice = Choice { backend, adapter, precision, threads: None };
-        let place = self.file.display().to_string();
-        let replayed = choice.with(Cases { cases: &cases, place: &place })?;
+        let replayed = replay::replay(&cases, &self.file.display().to_string(), &choice)?;
         self.format.of(&replayed, table::replay)
     }
 }
@@ -527,13 +542,14 @@ impl Step {
         let request = bench::Request {
             parameters: self.parameters.and_then(|count| usize::try_from(count).ok()),
             rules: parse(&self.rules, &Named::ALL, str::parse)?,
+            state: self.state.storage(),
             rounds: self.rounds as usize,
         };
         let Self { backend, adapter, precision, .. } = self;
         // On the CPU one thread, unless more are asked for.
         let threads = self.threads.map(|threads| threads as usize).or((backend == Backend::Ndarray).then_some(1));
         let choice = Choice { backend, adapter, precision, threads };
-        self.format.of(&choice.with(&request)?, table::measured)
+        self.format.of(&bench::measure(&choice, &request)?, table::measured)
     }
 }
 

@@ -17,6 +17,6 @@ pub fn adapters() -> Result<Vec<Adapter>, Error> {
 /// # Errors
 ///
 /// [`Error::NoDevices`].
-pub fn with<T: OnMachine>(_adapter: Option<&str>, _precision: Precision, _task: T) -> Result<T::Output, Error> {
+pub(crate) fn with<T: OnMachine>(_adapter: Option<&str>, _precision: Precision, _task: T) -> Result<T::Output, Error> {
     Err(Error::NoDevices)
 }

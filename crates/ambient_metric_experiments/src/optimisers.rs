@@ -65,6 +65,19 @@ impl Hyperparameters {
         ]
     }
 
+    /// The value of the hyperparameter of this name, where there is one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<f64> {
+        self.entries().into_iter().find_map(|(entry, value)| value.filter(|_| entry == name))
+    }
+
+    /// Gives the hyperparameter of this name a value; a name that is not known is passed over.
+    pub fn set(&mut self, name: &str, value: f64) {
+        if let Some(slot) = self.slot(name) {
+            *slot = Some(value);
+        }
+    }
+
     /// The hyperparameter of this name, to be set.
     fn slot(&mut self, name: &str) -> Option<&mut Option<f64>> {
         match name {

@@ -8,7 +8,7 @@ use ambient_metric::{Configuration, Covector, Element, Field, Rule, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::machine::{Machine, OnMachine};
+use crate::machine::{Choice, Machine, OnMachine};
 use crate::optimisers::{Hyperparameters, Named, WithRule};
 use crate::surface::Surface;
 
@@ -174,29 +174,31 @@ fn elements(shape: &[usize]) -> Option<usize> {
     countable.map(|_| shape.iter().product())
 }
 
-/// Cases that wait for a machine; `place` names where they come from in errors.
-#[derive(Clone, Copy, Debug)]
-pub struct Cases<'a> {
-    /// The cases.
-    pub cases: &'a [Case],
-    /// Where they come from.
-    pub place: &'a str,
+/// Takes every recorded trajectory again, on the machine that is chosen.
+///
+/// `place` is where the cases come from, for errors.
+///
+/// # Errors
+///
+/// [`Error::Record`] with the case and step at which the library refuses to go on, and where there is no such machine.
+pub fn replay(cases: &[Case], place: &str, choice: &Choice) -> Result<Replay, Error> {
+    choice.with(Cases { cases, place })
+}
+
+struct Cases<'a> {
+    cases: &'a [Case],
+    place: &'a str,
 }
 
 impl OnMachine for Cases<'_> {
     type Output = Replay;
 
     fn on<M: Machine>(self, machine: &M) -> Result<Replay, Error> {
-        replay(self.cases, machine).map_err(|error| error.at(self.place))
+        retake(self.cases, machine).map_err(|error| error.at(self.place))
     }
 }
 
-/// Takes every recorded trajectory again.
-///
-/// # Errors
-///
-/// [`Error::Record`] with the case and step at which the library refuses to go on.
-pub fn replay<M: Machine>(cases: &[Case], machine: &M) -> Result<Replay, Error> {
+fn retake<M: Machine>(cases: &[Case], machine: &M) -> Result<Replay, Error> {
     let mut replayed = Vec::new();
     for (index, case) in cases.iter().enumerate() {
         let place = format!("case {}", index + 1);

@@ -249,6 +249,10 @@ pub fn measured(measured: &Measured) -> String {
             format!("{:.2}", rule.over_adamw),
         ]);
     }
+    for other in &measured.beside {
+        let over = format!("{:.2}", other.over_adamw);
+        table.add_row([other.name.to_owned(), none(), none(), none(), duration(other.seconds), none(), none(), over]);
+    }
     align(&mut table, &[1, 2, 3, 4, 5, 6, 7]);
     let place = match (&measured.adapter, measured.threads) {
         (Some(adapter), _) => format!("on {adapter} ({})", measured.backend),
@@ -256,7 +260,9 @@ pub fn measured(measured: &Measured) -> String {
         (None, Some(threads)) => format!("on {threads} threads of the CPU ({})", measured.backend),
         (None, None) => format!("on {}", measured.backend),
     };
-    format!("One step of {} parameters in {} {place}\n{table}\n", measured.parameters, measured.precision)
+    let Measured { parameters, precision, state, .. } = measured;
+    let state = if *state == "full" { String::new() } else { format!(", the state in {state},") };
+    format!("One step of {parameters} parameters in {precision}{state} {place}\n{table}\n")
 }
 
 /// A time to three digits.

@@ -1,19 +1,24 @@
 //! Recorded trajectories of other implementations, taken again.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use ambient_experiments::machine::OnCpu;
-use ambient_experiments::replay;
+use ambient_experiments::error::Error;
+use ambient_experiments::machine::{Choice, Precision};
+use ambient_experiments::replay::{self, Case, Replay};
 use serde_json::{Value, json};
 
 const GOLDEN: &str = include_str!("../reference/golden_steps.json");
+
+fn replay(cases: &[Case], precision: Precision) -> Result<Replay, Error> {
+    replay::replay(cases, "golden", &Choice::cpu(precision))
+}
 
 #[test]
 fn double_precision_agrees_to_1e_12_and_single_to_1e_4() {
     let cases = replay::parse(GOLDEN, "golden").unwrap();
     assert_eq!(cases.len(), 18);
-    let double = replay::replay(&cases, &OnCpu::f64()).unwrap();
+    let double = replay(&cases, Precision::F64).unwrap();
     assert!(double.max_error <= 1e-12, "{}", double.max_error);
-    let single = replay::replay(&cases, &OnCpu::f32()).unwrap();
+    let single = replay(&cases, Precision::F32).unwrap();
     assert!(single.max_error <= 1e-4, "{}", single.max_error);
     assert!(single.max_error > double.max_error, "single precision was not used");
 }
@@ -24,7 +29,7 @@ fn a_changed_record_is_noticed() {
     let last = cases[4]["thetas"].as_array().unwrap().len() - 1;
     cases[4]["thetas"][last]["w"][0] = json!(0.5);
     let cases = replay::parse(&cases.to_string(), "golden").unwrap();
-    let replayed = replay::replay(&cases, &OnCpu::f64()).unwrap();
+    let replayed = replay(&cases, Precision::F64).unwrap();
     assert!(replayed.cases[4].max_error > 1e-3);
     assert!(replayed.cases[5].max_error <= 1e-12);
 }
@@ -35,7 +40,7 @@ fn complaint(change: impl FnOnce(&mut Value)) -> String {
     change(&mut cases);
     match replay::parse(&cases.to_string(), "golden") {
         Err(error) => error.to_string(),
-        Ok(cases) => replay::replay(&cases, &OnCpu::f64()).unwrap_err().to_string(),
+        Ok(cases) => replay(&cases, Precision::F64).unwrap_err().to_string(),
     }
 }
 
@@ -84,6 +89,6 @@ fn single_precision_says_where_it_overflows() {
     let mut cases: Value = serde_json::from_str(GOLDEN).unwrap();
     cases[0]["gradients"][0]["w"][0] = json!(1e300);
     let cases = replay::parse(&cases.to_string(), "golden").unwrap();
-    let said = replay::replay(&cases, &OnCpu::f32()).unwrap_err().to_string();
+    let said = replay(&cases, Precision::F32).unwrap_err().to_string();
     assert!(said.contains("case 1, step 1"), "{said}");
 }

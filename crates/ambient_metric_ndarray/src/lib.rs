@@ -1,9 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod dependence;
+mod elements;
 mod lanes;
 #[cfg(feature = "lapack")]
 mod lapack;
 mod matrix;
+mod mixed;
+mod narrow;
 mod parameters;
 mod pass;
 

@@ -6,18 +6,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambient_metric::{
-    Bundle, Element, Error, Kernel, Layout, Operands, Part, Separable, Tensor, Uniforms, Wide, convert,
+    Bundle, Element, Error, Kernel, Layout, Operands, Part, Separable, StateStorage, Tensor, Uniforms, Wide, convert,
 };
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
+use crate::elements::Elements;
 use crate::lanes::WIDTH;
-use crate::pass::{self, MAX_OPERANDS, Stretch, Targets};
+use crate::mixed::Mixed;
+use crate::narrow::{Format, Narrow};
+use crate::pass::{self, Full, MAX_OPERANDS, Memory, Stretch, Targets};
 
 /// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
 ///
 /// All elements lie in one stretch of memory, part after part in the order of their names, each part in row-major order. So a
 /// model of two hundred small tensors costs what one large tensor costs, and splitting a tensor in two does not change a sum.
 /// Arrays in any memory order may be handed over; views are handed out.
+///
+/// The state of an optimiser may be [stored in 16 bits](StateStorage). Who looks at such elements sees them widened, in memory that is
+/// theirs until the next step; who takes them to be changed has them in full width from then on.
 ///
 /// # Example
 ///
@@ -34,11 +40,17 @@ use crate::pass::{self, MAX_OPERANDS, Stretch, Targets};
 /// assert_eq!(theta.len(), 6);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Parameters<E> {
     /// Shared by clones, so that comparing layouts in a step costs nothing.
     space: Arc<Space>,
-    elements: Vec<E>,
+    elements: Elements<E>,
+}
+
+impl<E: Element> PartialEq for Parameters<E> {
+    fn eq(&self, other: &Self) -> bool {
+        self.space == other.space && self.as_slice() == other.as_slice()
+    }
 }
 
 /// Which parts there are, and where each lies.
@@ -83,15 +95,20 @@ impl Space {
     }
 
     /// Stretches of consecutive parts that belong to one group, in order.
+    #[inline(always)]
     fn stretches<U>(&self, uniforms: Uniforms<'_, U>) -> impl Iterator<Item = (usize, Range<usize>)> {
-        let parts = self.layout.parts().len();
-        let mut first = 0;
+        let mut part = 0;
         core::iter::from_fn(move || {
-            let group = (first < parts).then(|| uniforms.group(first))?;
-            let next = (first..parts).find(|&part| uniforms.group(part) != group).unwrap_or(parts);
-            let range = self.offset(first)..self.offset(next);
-            first = next;
-            Some((group, range))
+            let (&start, mut end) = (self.offsets.get(part)?, *self.offsets.get(part + 1)?);
+            let group = uniforms.group(part);
+            part += 1;
+            while let Some(&further) = self.offsets.get(part + 1)
+                && uniforms.group(part) == group
+            {
+                end = further;
+                part += 1;
+            }
+            Some((group, start..end))
         })
     }
 }
@@ -119,41 +136,45 @@ impl<E: Element> Parameters<E> {
         for array in arrays {
             elements.extend(array.iter().copied());
         }
-        Ok(Self { space: Arc::new(Space::new(layout)), elements })
+        Ok(Self::of(Space::new(layout), elements))
+    }
+
+    fn of(space: Space, elements: Vec<E>) -> Self {
+        Self { space: Arc::new(space), elements: Elements::Full(elements) }
     }
 
     /// How many elements all parts have together.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.elements.len()
+        self.space.offset(self.space.layout.parts().len())
     }
 
     /// Whether there is no element at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.elements.is_empty()
+        self.len() == 0
     }
 
     /// All elements, part after part in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &E> {
-        self.elements.iter()
+        self.as_slice().iter()
     }
 
     /// All elements, part after part in the order of their names, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut E> {
-        self.elements.iter_mut()
+        self.as_mut_slice().iter_mut()
     }
 
     /// All elements as one slice, part after part in the order of their names.
     #[must_use]
     pub fn as_slice(&self) -> &[E] {
-        &self.elements
+        self.elements.as_slice()
     }
 
     /// All elements as one slice, to be changed.
     #[must_use]
     pub fn as_mut_slice(&mut self) -> &mut [E] {
-        &mut self.elements
+        self.elements.as_mut_slice()
     }
 
     /// The names of the parts, in order.
@@ -168,7 +189,7 @@ impl<E: Element> Parameters<E> {
     /// [`Error::UnknownParameter`].
     pub fn view(&self, name: &str) -> Result<ArrayViewD<'_, E>, Error> {
         let (part, range) = self.space.find(name)?;
-        view_error(ArrayViewD::from_shape(part.shape.clone(), self.elements.get(range).unwrap_or_default()))
+        view_error(ArrayViewD::from_shape(part.shape.clone(), self.as_slice().get(range).unwrap_or_default()))
     }
 
     /// The array of this name, to be changed.
@@ -179,7 +200,7 @@ impl<E: Element> Parameters<E> {
     pub fn view_mut(&mut self, name: &str) -> Result<ArrayViewMutD<'_, E>, Error> {
         let (part, range) = self.space.find(name)?;
         let shape = part.shape.clone();
-        view_error(ArrayViewMutD::from_shape(shape, self.elements.get_mut(range).unwrap_or_default()))
+        view_error(ArrayViewMutD::from_shape(shape, self.elements.as_mut_slice().get_mut(range).unwrap_or_default()))
     }
 
     /// Copies an array, in any memory order, into the part of this name.
@@ -224,7 +245,7 @@ impl<E: Element, D: Dimension> From<Array<E, D>> for Parameters<E> {
     fn from(array: Array<E, D>) -> Self {
         let array = array.into_dyn();
         let layout = Layout::single("theta", array.shape().to_vec());
-        Self { space: Arc::new(Space::new(layout)), elements: into_row_major(array) }
+        Self::of(Space::new(layout), into_row_major(array))
     }
 }
 
@@ -248,7 +269,16 @@ impl<E: Element> Tensor for Parameters<E> {
     }
 
     fn zeros_like(&self) -> Result<Self, Error> {
-        Ok(Self { space: Arc::clone(&self.space), elements: vec![E::zero(); self.elements.len()] })
+        Ok(Self { space: Arc::clone(&self.space), elements: Elements::Full(vec![E::zero(); self.len()]) })
+    }
+
+    fn state_like(&self, storage: StateStorage, slot: usize, updates: u64) -> Result<Self, Error> {
+        let Some(format) = Format::of(storage, slot, updates) else {
+            storage.require_full()?;
+            return self.zeros_like();
+        };
+        let elements = Elements::Narrow(Box::new(Narrow::zeros(format, self.len())));
+        Ok(Self { space: Arc::clone(&self.space), elements })
     }
 
     fn duplicate(&self) -> Result<Self, Error> {
@@ -257,19 +287,17 @@ impl<E: Element> Tensor for Parameters<E> {
 
     fn read(&self, part: usize) -> Result<Vec<E>, Error> {
         self.space.part(part)?;
-        Ok(self.elements.get(self.space.range(part)).unwrap_or_default().to_vec())
+        Ok(self.space.range(part).filter_map(|index| self.elements.get(index)).collect())
     }
 
     fn write(&mut self, part: usize, elements: &[E]) -> Result<(), Error> {
         let Part { name, shape } = self.space.part(part)?.clone();
         let range = self.space.range(part);
-        match self.elements.get_mut(range) {
-            Some(target) if target.len() == elements.len() => {
-                target.copy_from_slice(elements);
-                Ok(())
-            }
-            _ => Err(Error::Shape { name, expected: shape, found: vec![elements.len()] }),
+        if range.len() != elements.len() {
+            return Err(Error::Shape { name, expected: shape, found: vec![elements.len()] });
         }
+        self.elements.write(range, elements);
+        Ok(())
     }
 
     fn sum<K: Kernel>(
@@ -279,28 +307,24 @@ impl<E: Element> Tensor for Parameters<E> {
         totals: &mut [K::Output<Wide<Self>>],
     ) -> Result<(), Error> {
         operands.check::<K>()?;
-        let count = <K::Input<E> as Bundle<E>>::LEN;
-        check_operands(count)?;
+        check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         totals.fill(Bundle::<Wide<Self>>::zero());
         let Operands { target, companions, reads } = operands;
         for (group, range) in target.space.stretches(uniforms) {
             let (Some(uniform), Some(total)) = (uniforms.groups.get(group), totals.get_mut(group)) else { continue };
-            let tensor = |slot: usize| {
-                let companion = || companions.get(slot.wrapping_sub(1));
-                let read = || reads.get(slot.wrapping_sub(1 + companions.len())).copied();
-                let tensor = if slot == 0 { Some(target) } else { companion().or_else(read) };
-                tensor.map(|tensor| tensor.elements.as_slice()).unwrap_or_default()
-            };
             let (whole, rest) = in_chunks(range);
             if !whole.is_empty() {
-                let tensor = |slot| tensor(slot).get(whole.clone()).unwrap_or_default();
-                *total = total.plus(Stretch::new(count, tensor, whole.len() / WIDTH).sum(kernel, *uniform));
+                *total = total.plus(sum_chunks(kernel, *uniform, operands, whole));
             }
             let uniform: K::Uniform<E> = convert(*uniform, &mut E::narrow);
             for index in rest {
-                let mut slots = 0..count;
+                let mut slot = 0_usize;
                 let input = Bundle::build(&mut || {
-                    slots.next().and_then(|slot| tensor(slot).get(index)).copied().unwrap_or_else(E::zero)
+                    let companion = || companions.get(slot.wrapping_sub(1));
+                    let read = || reads.get(slot.wrapping_sub(1 + companions.len())).copied();
+                    let tensor = if slot == 0 { Some(target) } else { companion().or_else(read) };
+                    slot += 1;
+                    tensor.and_then(|tensor| tensor.elements.get(index)).unwrap_or_else(E::zero)
                 });
                 *total = total.plus(convert(kernel.evaluate(uniform, input), &mut E::widen));
             }
@@ -316,24 +340,14 @@ impl<E: Element> Tensor for Parameters<E> {
         reads: &[&Self],
     ) -> Result<(), Error> {
         Operands { target: &*target, companions: &*companions, reads }.check::<K>()?;
+        check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         let written = 1 + companions.len();
-        check_operands(written + reads.len())?;
         let Self { space, elements } = target;
         for (group, range) in space.stretches(uniforms) {
             let Some(uniform) = uniforms.groups.get(group) else { continue };
             let (whole, rest) = in_chunks(range);
             if !whole.is_empty() {
-                let mut targets: Targets<'_, E> = core::array::from_fn(|_| <&mut [[E; WIDTH]]>::default());
-                let memory =
-                    core::iter::once(&mut *elements).chain(companions.iter_mut().map(|tensor| &mut tensor.elements));
-                for (target, elements) in targets.iter_mut().zip(memory) {
-                    *target = elements.get_mut(whole.clone()).unwrap_or_default().as_chunks_mut().0;
-                }
-                let tensor = |slot: usize| {
-                    reads.get(slot).and_then(|tensor| tensor.elements.get(whole.clone())).unwrap_or_default()
-                };
-                let reads = Stretch::new(reads.len(), tensor, whole.len() / WIDTH);
-                pass::update(kernel, *uniform, &mut targets, written, &reads);
+                update_chunks(kernel, *uniform, elements, companions, reads, whole);
             }
             let uniform: K::Uniform<E> = convert(*uniform, &mut E::narrow);
             for index in rest {
@@ -345,21 +359,89 @@ impl<E: Element> Tensor for Parameters<E> {
                         None => companions.get(slot - 1).and_then(|tensor| tensor.elements.get(index)),
                     };
                     slot += 1;
-                    element.copied().unwrap_or_else(E::zero)
+                    element.unwrap_or_else(E::zero)
                 });
                 let output: K::Output<E> = kernel.evaluate(uniform, input);
-                if let (Some(element), Some(value)) = (elements.get_mut(index), output.get(0)) {
-                    *element = value;
+                if let Some(value) = output.get(0) {
+                    elements.store(index, value);
                 }
                 for (slot, companion) in companions.iter_mut().enumerate() {
-                    if let (Some(element), Some(value)) = (companion.elements.get_mut(index), output.get(slot + 1)) {
-                        *element = value;
+                    if let Some(value) = output.get(slot + 1) {
+                        companion.elements.store(index, value);
                     }
                 }
             }
         }
+        elements.updated();
+        for companion in companions {
+            companion.elements.updated();
+        }
         Ok(())
     }
+}
+
+/// The sum over the whole chunks of a range.
+fn sum_chunks<K: Kernel, E: Element>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    operands: Operands<'_, Parameters<E>>,
+    range: Range<usize>,
+) -> K::Output<E::Wide> {
+    let Operands { target, companions, reads } = operands;
+    let tensors = || core::iter::once(target).chain(companions).chain(reads.iter().copied());
+    if tensors().any(|tensor| tensor.elements.is_narrow()) {
+        pass::sum::<K, E, Mixed>(kernel, uniform, &stretch::<E, Mixed>(tensors(), &range))
+    } else {
+        pass::sum::<K, E, Full>(kernel, uniform, &stretch::<E, Full>(tensors(), &range))
+    }
+}
+
+/// The update of the whole chunks of a range.
+fn update_chunks<K: Kernel, E: Element>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    elements: &mut Elements<E>,
+    companions: &mut [Parameters<E>],
+    reads: &[&Parameters<E>],
+    range: Range<usize>,
+) {
+    let written = 1 + companions.len();
+    let is_narrow = |tensor: &Parameters<E>| tensor.elements.is_narrow();
+    if elements.is_narrow() || companions.iter().any(is_narrow) || reads.iter().copied().any(is_narrow) {
+        let mut targets = targets::<E, Mixed>(elements, companions, &range);
+        let reads = stretch::<E, Mixed>(reads.iter().copied(), &range);
+        pass::update::<K, E, Mixed>(kernel, uniform, &mut targets, written, &reads);
+    } else {
+        let mut targets = targets::<E, Full>(elements, companions, &range);
+        let reads = stretch::<E, Full>(reads.iter().copied(), &range);
+        pass::update::<K, E, Full>(kernel, uniform, &mut targets, written, &reads);
+    }
+}
+
+/// The whole chunks of a range of some tensors.
+fn stretch<'a, E: Element, M: Memory<E>>(
+    tensors: impl Iterator<Item = &'a Parameters<E>>,
+    range: &Range<usize>,
+) -> Stretch<M::Read<'a>> {
+    let mut operands: [M::Read<'a>; MAX_OPERANDS] = Default::default();
+    for (operand, tensor) in operands.iter_mut().zip(tensors) {
+        *operand = M::chunks(&tensor.elements, range.clone());
+    }
+    Stretch { operands, chunks: range.len() / WIDTH }
+}
+
+/// The whole chunks of a range of the tensors that are written.
+fn targets<'a, E: Element, M: Memory<E>>(
+    elements: &'a mut Elements<E>,
+    companions: &'a mut [Parameters<E>],
+    range: &Range<usize>,
+) -> Targets<M::Write<'a>> {
+    let mut targets: Targets<M::Write<'a>> = Default::default();
+    let memory = core::iter::once(elements).chain(companions.iter_mut().map(|companion| &mut companion.elements));
+    for (target, elements) in targets.iter_mut().zip(memory) {
+        *target = M::chunks_mut(elements, range.clone());
+    }
+    targets
 }
 
 impl<E: Element> Separable for Parameters<E> {
@@ -373,9 +455,9 @@ impl<E: Element> Separable for Parameters<E> {
                 return Err(Error::DuplicateParameter { name: found.name.clone() });
             }
             selected.push(found.clone());
-            elements.extend_from_slice(self.elements.get(self.space.range(part)).unwrap_or_default());
+            elements.extend(self.space.range(part).filter_map(|index| self.elements.get(index)));
         }
-        Ok(Self { space: Arc::new(Space::new(Layout::new(selected)?)), elements })
+        Ok(Self::of(Space::new(Layout::new(selected)?), elements))
     }
 }
 

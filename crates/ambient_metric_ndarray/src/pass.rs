@@ -1,14 +1,17 @@
 //! Passes: a kernel run over a stretch of memory, chunk of lanes after chunk, summing or storing what it returns.
 //!
 //! Here is all that knows how the CPU does it; [`Parameters`](crate::Parameters) says over which memory. A long stretch is halved until
-//! it is a leaf; halves may run on two threads, and a leaf runs with the vectors that the processor has.
+//! it is a leaf; halves may run on two threads, and what a leaf does runs with the vectors that the processor has. Where the tensors are
+//! stored narrow ([`Mixed`]), a leaf goes through a buffer, run after run; the kernel and the order of all additions are the same.
 
 use core::array::from_fn;
 use core::mem::take;
+use core::ops::Range;
 
 use ambient_metric::{Bundle, Element, Kernel, convert};
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::elements::Elements;
 use crate::lanes::{Lanes, WIDTH};
 
 /// How many tensors one pass can read.
@@ -32,140 +35,213 @@ fn half(chunks: usize) -> usize {
     (chunks / 2).next_multiple_of(BLOCK)
 }
 
-/// The memory that a pass reads: as many chunks of every tensor.
-#[derive(Clone, Copy)]
-pub(crate) struct Stretch<'a, E> {
-    operands: [&'a [[E; WIDTH]]; MAX_OPERANDS],
-    chunks: usize,
+/// How the tensors of a pass lie in memory.
+pub(crate) trait Memory<E: Element>: Sized {
+    /// The chunks of a tensor, to be read. One that is not there has none.
+    type Read<'a>: Copy + Default + Send + Sync;
+    /// The chunks of a tensor, to be written.
+    type Write<'a>: Default + Send;
+
+    /// The whole chunks of a range of elements.
+    fn chunks(elements: &Elements<E>, range: Range<usize>) -> Self::Read<'_>;
+
+    /// The whole chunks of a range of elements, to be written.
+    fn chunks_mut(elements: &mut Elements<E>, range: Range<usize>) -> Self::Write<'_>;
+
+    /// The chunks in a range, as far as there are any.
+    fn part(chunks: Self::Read<'_>, start: usize, end: usize) -> Self::Read<'_>;
+
+    /// The chunks before a place and from there on.
+    fn split(chunks: Self::Write<'_>, middle: usize) -> (Self::Write<'_>, Self::Write<'_>);
+
+    /// Adds a kernel's output over every block to the sum beside it. The blocks, of one length, are read side by side.
+    fn add<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<E::Wide>,
+        blocks: &[Stretch<Self::Read<'_>>],
+        sums: &mut [K::Output<Lanes<E>>],
+    );
+
+    /// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
+    fn store<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<E::Wide>,
+        targets: &mut Targets<Self::Write<'_>>,
+        written: usize,
+        reads: &Stretch<Self::Read<'_>>,
+    );
 }
 
-impl<'a, E: Element> Stretch<'a, E> {
-    /// Of the first `count` tensors, so many chunks each.
-    #[inline(always)]
-    pub(crate) fn new(count: usize, tensor: impl Fn(usize) -> &'a [E], chunks: usize) -> Self {
-        let mut operands: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-        for (slot, operand) in operands.iter_mut().enumerate().take(count) {
-            *operand = tensor(slot).as_chunks().0;
-        }
-        Self { operands, chunks }
-    }
+/// The memory that a pass reads: as many chunks of every tensor.
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch<R> {
+    pub(crate) operands: [R; MAX_OPERANDS],
+    pub(crate) chunks: usize,
+}
 
-    /// The chunks in a range; tensors that are not there stay empty.
-    #[inline(always)]
-    fn part(&self, start: usize, end: usize) -> Self {
-        Self { operands: self.operands.map(|operand| operand.get(start..end).unwrap_or_default()), chunks: end - start }
-    }
+/// The memory that a pass writes: as many stretches as it has targets, the rest empty.
+pub(crate) type Targets<W> = [W; MAX_OPERANDS];
 
-    /// The sum of a kernel's output.
-    pub(crate) fn sum<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
-        if self.chunks <= LEAF {
-            return Arch::new().dispatch(SumLeaf { stretch: self, kernel, uniform });
-        }
-        let middle = half(self.chunks);
-        let (left, right) = (self.part(0, middle), self.part(middle, self.chunks));
-        let (left, right) = rayon::join(|| left.sum(kernel, uniform), || right.sum(kernel, uniform));
-        left.plus(right)
-    }
+/// The chunks in a range.
+#[inline(always)]
+fn part<'a, E: Element, M: Memory<E>>(
+    stretch: &Stretch<M::Read<'a>>,
+    start: usize,
+    end: usize,
+) -> Stretch<M::Read<'a>> {
+    Stretch { operands: stretch.operands.map(|chunks| M::part(chunks, start, end)), chunks: end - start }
+}
 
-    /// The sum of a leaf. Its blocks are read side by side as long as there are enough, then one after the other.
-    #[inline(always)]
-    fn leaf<K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
-        let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-        let run = self.chunks / (STREAMS * BLOCK) * BLOCK;
-        let (mut start, mut streams) = if run > 0 { (0, STREAMS) } else { (0, 1) };
-        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
-        while start < self.chunks {
-            let end = (start + BLOCK).min(self.chunks);
-            let blocks: [Self; STREAMS] = from_fn(|stream| self.part(stream * run + start, stream * run + end));
-            total = total.plus(Self::blocks(kernel, uniform, &blocks, streams));
-            start = end;
-            if start == run {
-                (start, streams) = (STREAMS * run, 1);
-            }
-        }
-        total
+/// The sum of a kernel's output over a stretch.
+pub(crate) fn sum<K: Kernel, E: Element, M: Memory<E>>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    stretch: &Stretch<M::Read<'_>>,
+) -> K::Output<E::Wide> {
+    if stretch.chunks <= LEAF {
+        return sum_leaf::<K, E, M>(kernel, uniform, stretch);
     }
+    let middle = half(stretch.chunks);
+    let (left, right) = (part::<E, M>(stretch, 0, middle), part::<E, M>(stretch, middle, stretch.chunks));
+    let (left, right) =
+        rayon::join(|| sum::<K, E, M>(kernel, uniform, &left), || sum::<K, E, M>(kernel, uniform, &right));
+    left.plus(right)
+}
 
-    /// The sum over the first `streams` blocks, which are of one length.
-    #[inline(always)]
-    fn blocks<K: Kernel>(
-        kernel: &K,
-        uniform: K::Uniform<Lanes<E>>,
-        blocks: &[Self; STREAMS],
-        streams: usize,
-    ) -> K::Output<E::Wide> {
-        // Kept in memory, for lanes that were carried around this loop would end up as single numbers.
+/// The sum of a leaf. Its blocks are read side by side as long as there are enough, then one after the other.
+fn sum_leaf<K: Kernel, E: Element, M: Memory<E>>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    stretch: &Stretch<M::Read<'_>>,
+) -> K::Output<E::Wide> {
+    let run = stretch.chunks / (STREAMS * BLOCK) * BLOCK;
+    let (mut start, mut streams) = if run > 0 { (0, STREAMS) } else { (0, 1) };
+    let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
+    while start < stretch.chunks {
+        let end = (start + BLOCK).min(stretch.chunks);
+        let blocks: [_; STREAMS] = from_fn(|stream| part::<E, M>(stretch, stream * run + start, stream * run + end));
         let mut sums = [<K::Output<Lanes<E>> as Bundle<Lanes<E>>>::zero(); STREAMS];
-        for chunk in 0..blocks[0].chunks {
-            for (block, sum) in blocks.iter().zip(&mut sums).take(streams) {
+        M::add(kernel, uniform, blocks.get(..streams).unwrap_or_default(), &mut sums);
+        let mut block = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
+        for sum in sums {
+            block = block.plus(convert(sum, &mut |lanes: Lanes<E>| {
+                lanes.0.into_iter().fold(E::Wide::zero(), |total, lane| total + lane.widen())
+            }));
+        }
+        total = total.plus(block);
+        start = end;
+        if start == run {
+            (start, streams) = (STREAMS * run, 1);
+        }
+    }
+    total
+}
+
+/// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
+pub(crate) fn update<K: Kernel, E: Element, M: Memory<E>>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    targets: &mut Targets<M::Write<'_>>,
+    written: usize,
+    reads: &Stretch<M::Read<'_>>,
+) {
+    if reads.chunks <= LEAF {
+        return M::store(kernel, uniform, targets, written, reads);
+    }
+    let middle = half(reads.chunks);
+    let (left_reads, right_reads) = (part::<E, M>(reads, 0, middle), part::<E, M>(reads, middle, reads.chunks));
+    let (mut left, mut right): (Targets<M::Write<'_>>, Targets<M::Write<'_>>) =
+        (from_fn(|_| Default::default()), from_fn(|_| Default::default()));
+    for ((target, left), right) in targets.iter_mut().zip(&mut left).zip(&mut right).take(written) {
+        (*left, *right) = M::split(take(target), middle);
+    }
+    rayon::join(
+        || update::<K, E, M>(kernel, uniform, &mut left, written, &left_reads),
+        || update::<K, E, M>(kernel, uniform, &mut right, written, &right_reads),
+    );
+}
+
+/// Every tensor stores the numbers that are computed with.
+pub(crate) struct Full;
+
+impl<E: Element> Memory<E> for Full {
+    type Read<'a> = &'a [[E; WIDTH]];
+    type Write<'a> = &'a mut [[E; WIDTH]];
+
+    fn chunks(elements: &Elements<E>, range: Range<usize>) -> Self::Read<'_> {
+        elements.full().get(range).unwrap_or_default().as_chunks().0
+    }
+
+    fn chunks_mut(elements: &mut Elements<E>, range: Range<usize>) -> Self::Write<'_> {
+        elements.full_mut().get_mut(range).unwrap_or_default().as_chunks_mut().0
+    }
+
+    #[inline(always)]
+    fn part(chunks: Self::Read<'_>, start: usize, end: usize) -> Self::Read<'_> {
+        chunks.get(start..end).unwrap_or_default()
+    }
+
+    fn split(chunks: Self::Write<'_>, middle: usize) -> (Self::Write<'_>, Self::Write<'_>) {
+        chunks.split_at_mut_checked(middle).unwrap_or_default()
+    }
+
+    fn add<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<E::Wide>,
+        blocks: &[Stretch<Self::Read<'_>>],
+        sums: &mut [K::Output<Lanes<E>>],
+    ) {
+        Arch::new().dispatch(Add { kernel, uniform, blocks, sums });
+    }
+
+    fn store<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<E::Wide>,
+        targets: &mut Targets<Self::Write<'_>>,
+        written: usize,
+        reads: &Stretch<Self::Read<'_>>,
+    ) {
+        Arch::new().dispatch(Store { kernel, uniform, targets, written, reads });
+    }
+}
+
+/// [`Memory::add`], as work that is compiled once for every kind of vector. (A closure would not be inlined into it.)
+struct Add<'a, 'e, K, E, U, L> {
+    kernel: &'a K,
+    uniform: U,
+    blocks: &'a [Stretch<&'e [[E; WIDTH]]>],
+    /// Kept in memory, for lanes that were carried around the loop would end up as single numbers.
+    sums: &'a mut [L],
+}
+
+impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, K::Output<Lanes<E>>> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _vectors: V) {
+        let Self { kernel, uniform, blocks, sums } = self;
+        let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let chunks = blocks.first().map_or(0, |block| block.chunks);
+        for chunk in 0..chunks {
+            for (block, sum) in blocks.iter().zip(&mut *sums) {
                 let mut tensors = block.operands.iter();
                 let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
                 *sum = sum.plus(kernel.evaluate(uniform, input));
             }
         }
-        let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
-        for sum in sums {
-            total = total.plus(convert(sum, &mut |lanes: Lanes<E>| {
-                lanes.0.into_iter().fold(E::Wide::zero(), |total, lane| total + lane.widen())
-            }));
-        }
-        total
     }
 }
 
-/// The sum of a leaf, as work that is compiled once for every kind of vector. (A closure would not be inlined into it.)
-struct SumLeaf<'a, 'e, K, E, U> {
-    stretch: &'a Stretch<'e, E>,
+/// [`Memory::store`], as work that is compiled once for every kind of vector.
+struct Store<'a, 't, 'r, K, E, U> {
     kernel: &'a K,
     uniform: U,
-}
-
-impl<K: Kernel, E: Element> WithSimd for SumLeaf<'_, '_, K, E, K::Uniform<E::Wide>> {
-    type Output = K::Output<E::Wide>;
-
-    #[inline(always)]
-    fn with_simd<V: Simd>(self, _vectors: V) -> Self::Output {
-        self.stretch.leaf(self.kernel, self.uniform)
-    }
-}
-
-/// The memory that a pass writes: as many stretches as it has targets, the rest empty.
-pub(crate) type Targets<'a, E> = [&'a mut [[E; WIDTH]]; MAX_OPERANDS];
-
-/// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
-pub(crate) fn update<K: Kernel, E: Element>(
-    kernel: &K,
-    uniform: K::Uniform<E::Wide>,
-    targets: &mut Targets<'_, E>,
+    targets: &'a mut Targets<&'t mut [[E; WIDTH]]>,
     written: usize,
-    reads: &Stretch<'_, E>,
-) {
-    if reads.chunks <= LEAF {
-        return Arch::new().dispatch(UpdateLeaf { kernel, uniform, targets, written, reads });
-    }
-    let middle = half(reads.chunks);
-    let (left_reads, right_reads) = (reads.part(0, middle), reads.part(middle, reads.chunks));
-    let mut left: Targets<'_, E> = from_fn(|_| <&mut [[E; WIDTH]]>::default());
-    let mut right: Targets<'_, E> = from_fn(|_| <&mut [[E; WIDTH]]>::default());
-    for ((target, left), right) in targets.iter_mut().zip(&mut left).zip(&mut right).take(written) {
-        (*left, *right) = take(target).split_at_mut_checked(middle).unwrap_or_default();
-    }
-    rayon::join(
-        || update(kernel, uniform, &mut left, written, &left_reads),
-        || update(kernel, uniform, &mut right, written, &right_reads),
-    );
+    reads: &'a Stretch<&'r [[E; WIDTH]]>,
 }
 
-/// The update of a leaf; see [`SumLeaf`].
-struct UpdateLeaf<'a, 't, 'r, K, E, U> {
-    kernel: &'a K,
-    uniform: U,
-    targets: &'a mut Targets<'t, E>,
-    written: usize,
-    reads: &'a Stretch<'r, E>,
-}
-
-impl<K: Kernel, E: Element> WithSimd for UpdateLeaf<'_, '_, '_, K, E, K::Uniform<E::Wide>> {
+impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::Wide>> {
     type Output = ();
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
-use ambient_metric::{Element, Kernel, Operands, Real, Tensor, Uniforms};
+use ambient_metric::{Element, Kernel, Operands, Real, StateStorage, Tensor, Uniforms};
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
 
@@ -56,8 +56,12 @@ fn lengths() -> Vec<usize> {
     ]
 }
 
+fn number<E: Element>(index: usize, seed: usize) -> E {
+    E::constant(((index * 7 + seed) % 31 + 1) as f64 / 16.0)
+}
+
 fn numbers<E: Element>(len: usize, seed: usize) -> Vec<E> {
-    (0..len).map(|index| E::constant(((index * 7 + seed) % 31 + 1) as f64 / 16.0)).collect()
+    (0..len).map(|index| number(index, seed)).collect()
 }
 
 fn updates_are_the_bits_of_a_loop<E: Element + core::fmt::Debug>(eta: E::Wide, beta: E::Wide) {
@@ -83,6 +87,44 @@ fn updates_are_the_bits_of_a_loop_in_f32() {
 #[test]
 fn updates_are_the_bits_of_a_loop_in_f64() {
     updates_are_the_bits_of_a_loop::<f64>(0.1, 0.9);
+}
+
+/// Every tensor once in 16 bits: the results are those of a loop over numbers that are rounded before and after.
+#[test]
+fn narrow_tensors_are_read_and_written_as_by_a_loop() {
+    let round = |number: f32| half::f16::from_f32(number).to_f32();
+    for len in lengths() {
+        for narrow in 0..3 {
+            let mut tensors = [1, 2, 3].map(|seed| Parameters::from(Array1::from(numbers::<f32>(len, seed))));
+            let halves = tensors[narrow].as_slice().to_vec();
+            tensors[narrow] = tensors[narrow].state_like(StateStorage::F16, 0, 0).expect("there is memory");
+            tensors[narrow].write(0, &halves).expect("the part is there");
+            let [mut target, companion, read] = tensors;
+            let mut companions = [companion];
+
+            let mut totals = [[0.0; 2]];
+            let operands = Operands { target: &target, companions: &companions, reads: &[&read] };
+            Parameters::sum(&Sums, Uniforms::same(&()), operands, &mut totals).expect("the operands fit the kernel");
+            let uniforms = Uniforms::same(&[0.1, 0.9]);
+            Parameters::update(&Walk, uniforms, &mut target, &mut companions, &[&read])
+                .expect("the operands fit the kernel");
+
+            let mut sums = [0.0; 2];
+            let stored = |slot: usize, number: f32| if slot == narrow { round(number) } else { number };
+            for index in 0..len {
+                // Multiples of 1/16 below 2 are halves.
+                let input = [1, 2, 3].map(|seed| number::<f32>(index, seed));
+                let [x, l] = Sums.evaluate((), input);
+                (sums[0], sums[1]) = (sums[0] + f64::from(x), sums[1] + f64::from(l));
+                let [x, rho] = Walk.evaluate([0.1, 0.9], input);
+                let found = [target.as_slice()[index], companions[0].as_slice()[index]].map(f32::to_bits);
+                let expected = [stored(0, x), stored(1, rho)].map(f32::to_bits);
+                assert_eq!(found, expected, "element {index} of {len}, tensor {narrow} narrow");
+            }
+            // Multiples of 2⁻¹² below 8: up to 256 of them are added exactly in `f32`, and all in `f64`.
+            assert_eq!(totals, [sums], "{len} elements, tensor {narrow} narrow");
+        }
+    }
 }
 
 #[test]

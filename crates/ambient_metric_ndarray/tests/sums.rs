@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
 use ambient_metric::{
-    Configuration, Covector, Element, Kernel, Operands, Real, RmsProp, Rule, Tensor, Uniforms, rules,
+    Configuration, Covector, Element, Kernel, Operands, Real, RmsProp, Rule, StateStorage, Tensor, Uniforms, rules,
 };
 use ambient_metric_conformance::compensated_sum;
 use ambient_metric_ndarray::Parameters;
@@ -21,30 +21,33 @@ fn numbers(len: usize) -> impl Iterator<Item = f32> {
     })
 }
 
-/// The bits of θ after 50 steps on `threads` threads, from the loss |θ|²/2.
-fn run<R: Rule + Clone + Send>(rule: &R, threads: usize) -> Vec<u32> {
+/// The bits of θ, and then of the state, after 50 steps on `threads` threads, from the loss |θ|²/2.
+fn run<R: Rule + Clone + Send>(rule: &R, storage: StateStorage, threads: usize) -> Vec<u32> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("so few threads can be had");
     pool.install(|| {
         let mut theta = Parameters::from(Array1::from_iter(numbers(LEN)));
-        let mut optimiser = Configuration::new(rule.clone(), 0.01).build(&theta).expect("the constants are in range");
+        let configuration = Configuration::new(rule.clone(), 0.01).state_storage(storage);
+        let mut optimiser = configuration.build(&theta).expect("the constants are in range");
         for _ in 0..50 {
             let gradient = Covector(theta.clone());
             optimiser.step(&mut theta, &gradient, 1.5).expect("the gradient is finite");
         }
-        theta.iter().map(|x| x.to_bits()).collect()
+        core::iter::once(&theta).chain(optimiser.state()).flat_map(Parameters::iter).map(|x| x.to_bits()).collect()
     })
 }
 
 #[test]
 fn runs_are_the_same_bits_on_any_number_of_threads() {
-    fn same<R: Rule + Clone + Send>(rule: &R) {
-        let one = run(rule, 1);
+    fn same<R: Rule + Clone + Send>(rule: &R, storage: StateStorage) {
+        let one = run(rule, storage, 1);
         for threads in [2, 3, 16] {
-            assert!(one == run(rule, threads), "{} on {threads} threads", rule.name());
+            assert!(one == run(rule, storage, threads), "{} in {} on {threads} threads", rule.name(), storage.name());
         }
     }
-    same(&rules::euclidean_log(1e-5, 0.9, 0.8));
-    same(&rules::rmsprop(1e-5, 0.9, 0.8, RmsProp::default()));
+    same(&rules::euclidean_log(1e-5, 0.9, 0.8), StateStorage::Full);
+    for storage in [StateStorage::Full, StateStorage::Bf16 { seed: 1 }, StateStorage::F16] {
+        same(&rules::rmsprop(1e-5, 0.9, 0.8, RmsProp::default()), storage);
+    }
 }
 
 /// x, to be summed.

@@ -182,7 +182,23 @@ impl Recording {
     /// How many bytes one element moves if a number has `size` bytes.
     #[must_use]
     pub fn bytes(&self, size: usize) -> usize {
-        (self.reads().count() + self.writes().count()) * size
+        self.bytes_stored(size, size)
+    }
+
+    /// How many bytes one element moves if a number has `size` bytes, and one of a rule's state `state`.
+    ///
+    /// ```
+    /// use ambient_metric::{Advance, rules, RmsProp};
+    /// use ambient_metric_trace::Recording;
+    ///
+    /// // θ, m, ρ and l are read, and θ, m and ρ written.
+    /// let advance = Recording::update(&Advance(&rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default())));
+    /// assert_eq!((advance.bytes(4), advance.bytes_stored(4, 2)), (28, 20));
+    /// ```
+    #[must_use]
+    pub fn bytes_stored(&self, size: usize, state: usize) -> usize {
+        let moved = self.reads().chain(self.writes());
+        moved.map(|slot| if slot.name.starts_with("state") { state } else { size }).sum()
     }
 
     /// Functions beyond arithmetic and roots that the outputs need, by name. Shading languages have them in single precision alone.

@@ -162,6 +162,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     pub fn new(configuration: Configuration<R>, parameters: &DeviceTensor<E>) -> Result<Self, Error> {
         let context = parameters.context().clone();
         let groups = configuration.resolve(parameters.layout())?;
+        configuration.state_storage.require_full()?;
         let slots = <R::State<E> as Bundle<E>>::LEN;
         let state = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         let rule = &configuration.rule;

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::steps::{Steps, ask};
+use crate::steps::{FEATURES, Steps, ask};
 use crate::{math, packages, system_packages};
 
 /// The platform without threads and files on which the core and the GPU backend must build.
@@ -14,17 +14,17 @@ const WASM: &str = "wasm32-unknown-unknown";
 
 /// Checks formatting, lints, documentation, packages and dependencies.
 pub fn run(steps: &Steps) -> Result<(), Failure> {
-    // Every feature is checked, and the one for LAPACK looks for its library when it is built.
+    // The feature for LAPACK looks for its library when it is built.
     system_packages::install(steps)?;
     if steps.continuous_integration() {
         steps.cargo("lock file", &["fetch", "--locked"])?;
     }
     steps.cargo("formatting", &["fmt", "--all", "--check"])?;
     let deny = ["--", "-D", "warnings"];
-    let everything = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    let everything = ["clippy", "--workspace", "--all-targets", "--features", FEATURES];
     steps.cargo("clippy", &[&everything[..], &deny].concat())?;
     steps.cargo("clippy without features", &[&["clippy", "--package", "ambient_metric"][..], &deny].concat())?;
-    let mut documentation = steps.cargo_command(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    let mut documentation = steps.cargo_command(&["doc", "--workspace", "--no-deps", "--features", FEATURES]);
     steps.command("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"))?;
     math::check(steps)?;
     let publishable = metadata(steps)?;
@@ -38,7 +38,7 @@ fn metadata(steps: &Steps) -> Result<Vec<String>, Failure> {
     const STEP: &str = "package metadata";
     let mut names = Vec::new();
     steps.check(STEP, || {
-        let arguments = ["metadata", "--format-version", "1", "--no-deps", "--all-features"];
+        let arguments = ["metadata", "--format-version", "1", "--no-deps"];
         let text =
             ask(&mut steps.cargo_command(&arguments)).ok_or_else(|| Failure::check(STEP, "`cargo metadata` failed"))?;
         let metadata: Value = serde_json::from_str(&text).map_err(|error| Failure::check(STEP, error.to_string()))?;
@@ -80,7 +80,7 @@ fn dependencies(steps: &Steps) -> Result<(), Failure> {
         steps.skip("dependencies", "cargo-deny is not installed (cargo install cargo-deny)");
         return Ok(());
     }
-    let check = ["deny", "--all-features", "--log-level", "error", "check"];
+    let check = ["deny", "--workspace", "--features", FEATURES, "--log-level", "error", "check"];
     steps.cargo("dependencies", &[&check[..], &["bans", "licenses", "sources"]].concat())?;
     if ask(&mut steps.cargo_command(&["deny", "fetch", "db"])).is_none() {
         steps.skip("advisories", "the list of advisories cannot be reached");

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::steps::Steps;
+use crate::steps::{FEATURES, Steps};
 
 /// Developer commands of `ambient_metric`.
 #[derive(Debug, Parser)]
@@ -35,7 +35,7 @@ enum Command {
     /// Run the property suites on many cases, optimised, and print how near each came to its bound.
     Prove {
         /// Cases of each property.
-        #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         cases: u32,
     },
     /// Run the passes of the CPU backend under Miri (needs `rustup toolchain install nightly --component miri`).
@@ -66,7 +66,7 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Math => math::render(&steps)?,
         Command::Doc => {
             system_packages::install(&steps)?;
-            steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--all-features"])?;
+            steps.cargo("documentation", &["doc", "--workspace", "--no-deps", "--features", FEATURES])?;
         }
     }
     steps.finish();

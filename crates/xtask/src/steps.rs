@@ -7,6 +7,16 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 
+/// The features that are checked and tested. Named one by one, because all of them would build compilers for GPUs and other frameworks: `cuda` and
+/// `wgpu` of the Burn crate and what leads to them.
+pub const FEATURES: &str = "\
+    ambient_metric/serde,\
+    ambient_metric_conformance/lapack,\
+    ambient_metric_ndarray/lapack,\
+    ambient_metric_experiments/wgpu,\
+    ambient_metric_experiments/train,\
+    ambient_metric_tests/lapack";
+
 /// The steps of one developer command, in the workspace's root.
 #[derive(Debug)]
 pub struct Steps {

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::steps::Steps;
+use crate::steps::{FEATURES, Steps};
 use crate::{scratch, system_packages};
 
 /// Runs every test, doctest and example.
 pub fn run(steps: &Steps) -> Result<(), Failure> {
     system_packages::install(steps)?;
-    let everything = ["--workspace", "--all-features"];
+    let everything = ["--workspace", "--features", FEATURES];
     let targets = ["test", "--lib", "--bins", "--tests", "--examples"];
     steps.cargo("tests", &[&targets[..], &everything].concat())?;
     steps.cargo("doctests of the crates, README and book", &[&["test", "--doc"][..], &everything].concat())?;

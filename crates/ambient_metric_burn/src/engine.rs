@@ -1,0 +1,222 @@
+//! Engines: the optimisers of the core that step parameters on a Burn device.
+
+use core::fmt;
+
+use ambient_metric::{
+    Bundle, Coupling, Covector, Error, Heights, MetricDescent, MetricOptimiser, Momentum, Optimiser, Placement,
+    Recorded, Report, Rule,
+};
+use burn_pack::{Reader, Writer};
+
+use crate::parameters::{BurnElement, Parameters};
+use crate::record;
+
+/// An optimiser of the core over [`Parameters`]: [`Optimiser`] for fused rules, [`MetricOptimiser`] for metrics that are not pointwise.
+///
+/// A program that chooses between many rules keeps its engine in a `Box<dyn Engine<Element = f32>>`, so that what it does with it is compiled once.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Configuration, RmsProp, rules};
+/// use ambient_metric_burn::{Engine, ModuleOptimiser, Parameters};
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+///
+/// type Any = Box<dyn Engine<Element = f32>>;
+///
+/// let model = LinearConfig::new(4, 2).init(&Device::flex().autodiff());
+/// for name in ["adam", "rmsprop"] {
+///     let optimiser = ModuleOptimiser::of(&model, |parameters: &Parameters<f32>| {
+///         let engine: Any = match name {
+///             "adam" => Box::new(Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.01).build(parameters)?),
+///             _ => Box::new(Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), 0.01).build(parameters)?),
+///         };
+///         Ok(engine)
+///     })?;
+///     assert_eq!(optimiser.parameters(), 10);
+/// }
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+pub trait Engine {
+    /// The numbers that it steps.
+    type Element: BurnElement;
+
+    /// One step; the parts in `without_gradient` have a gradient of zero in place of none.
+    ///
+    /// # Errors
+    ///
+    /// Those of the optimiser; parameters and state are then as they were.
+    fn step(
+        &mut self,
+        parameters: &mut Parameters<Self::Element>,
+        gradient: &Covector<Parameters<Self::Element>>,
+        loss: f64,
+        without_gradient: &[usize],
+    ) -> Result<Report<f64>, Error>;
+
+    /// Changes η of a group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error>;
+
+    /// Changes ξ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ.
+    fn set_xi(&mut self, xi: f64) -> Result<(), Error>;
+
+    /// Everything that is needed to go on later, but for the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where the device cannot be read.
+    fn record(&self) -> Result<Writer, Error>;
+
+    /// Goes on where a record was taken, for parameters like these.
+    ///
+    /// # Errors
+    ///
+    /// A record that is damaged, of another rule or of other parameters. The engine is then as it was.
+    fn resume(&mut self, record: Reader, parameters: &Parameters<Self::Element>) -> Result<(), Error>;
+}
+
+impl<O: Engine + ?Sized> Engine for Box<O> {
+    type Element = O::Element;
+
+    fn step(
+        &mut self,
+        parameters: &mut Parameters<O::Element>,
+        gradient: &Covector<Parameters<O::Element>>,
+        loss: f64,
+        without_gradient: &[usize],
+    ) -> Result<Report<f64>, Error> {
+        (**self).step(parameters, gradient, loss, without_gradient)
+    }
+
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        (**self).set_learning_rate(group, learning_rate)
+    }
+
+    fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
+        (**self).set_xi(xi)
+    }
+
+    fn record(&self) -> Result<Writer, Error> {
+        (**self).record()
+    }
+
+    fn resume(&mut self, record: Reader, parameters: &Parameters<O::Element>) -> Result<(), Error> {
+        (**self).resume(record, parameters)
+    }
+}
+
+impl<E> fmt::Debug for dyn Engine<Element = E> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Engine")
+    }
+}
+
+/// The state of parts without a gradient is kept.
+impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
+    type Element = E;
+
+    fn step(
+        &mut self,
+        parameters: &mut Parameters<E>,
+        gradient: &Covector<Parameters<E>>,
+        loss: f64,
+        without_gradient: &[usize],
+    ) -> Result<Report<f64>, Error> {
+        let before = if without_gradient.is_empty() { Vec::new() } else { self.state().to_vec() };
+        let report = Optimiser::step(self, parameters, gradient, loss)?;
+        let slots = <R::State<E> as Bundle<E>>::names();
+        for (index, (slot, before)) in slots.iter().zip(&before).enumerate() {
+            if let Some(after) = self.state().get(index) {
+                let kept = after.with_parts_of(before, without_gradient)?;
+                self.write_state(slot, &kept)?;
+            }
+        }
+        Ok(report)
+    }
+
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        Optimiser::set_learning_rate(self, group, learning_rate)
+    }
+
+    fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
+        Optimiser::set_xi(self, xi)
+    }
+
+    fn record(&self) -> Result<Writer, Error> {
+        Ok(record::write::<_, E>(self.checkpoint()?))
+    }
+
+    fn resume(&mut self, record: Reader, parameters: &Parameters<E>) -> Result<(), Error> {
+        *self = Self::restore(&record::read(record, self.configuration())?, parameters)?;
+        Ok(())
+    }
+}
+
+/// The state of parts without a gradient takes a gradient of zero into account, as a metric over several tensors cannot leave one out.
+impl<M, H, Q, P, C, E> Engine for MetricOptimiser<M, H, Q, P, C, Parameters<E>>
+where
+    M: Recorded<Parameters<E>, State: Clone>,
+    H: Heights<1>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+    E: BurnElement,
+    MetricDescent<M, H, Q, P, C>: Clone,
+{
+    type Element = E;
+
+    fn step(
+        &mut self,
+        parameters: &mut Parameters<E>,
+        gradient: &Covector<Parameters<E>>,
+        loss: f64,
+        _without_gradient: &[usize],
+    ) -> Result<Report<f64>, Error> {
+        let report = MetricOptimiser::step(self, parameters, gradient, loss)?;
+        let [squared_length] = report.squared_length;
+        let [averaged] = report.averaged;
+        let [slope] = report.slope;
+        let [damping] = report.damping;
+        let [effective_learning_rate] = report.effective_learning_rate;
+        let [gradient_norm] = report.gradient_norm;
+        let (determinant_ratio, coupling, coupling_scale) =
+            (report.determinant_ratio, report.coupling, report.coupling_scale);
+        Ok(Report {
+            squared_length,
+            averaged,
+            slope,
+            damping,
+            determinant_ratio,
+            coupling,
+            coupling_scale,
+            effective_learning_rate,
+            gradient_norm,
+        })
+    }
+
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        MetricOptimiser::set_learning_rate(self, group, learning_rate)
+    }
+
+    fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
+        MetricOptimiser::set_xi(self, xi)
+    }
+
+    fn record(&self) -> Result<Writer, Error> {
+        Ok(record::write::<_, E>(self.checkpoint()?))
+    }
+
+    fn resume(&mut self, record: Reader, parameters: &Parameters<E>) -> Result<(), Error> {
+        *self = Self::restore(&record::read(record, self.configuration())?, parameters)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod engine;
+mod error;
+mod evaluate;
+mod matrix;
+mod module;
+mod optimiser;
+mod parameters;
+mod record;
+
+pub use engine::Engine;
+pub use error::BurnError;
+pub use matrix::DeviceMatrix;
+pub use optimiser::ModuleOptimiser;
+pub use parameters::{BurnElement, Parameters};

@@ -1,0 +1,158 @@
+//! The optimiser for Burn modules.
+
+use ambient_metric::{Configuration, Covector, Error, Layout, Optimiser, Report, Rule};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+
+use crate::engine::Engine;
+use crate::module::{find, gather, scatter};
+use crate::parameters::Parameters;
+
+/// An optimiser of the core at work on the parameters of a Burn module.
+///
+/// Burn's own optimisers see one tensor at a time and never the loss; a pull-back needs the loss and one sum over all tensors. So this one
+/// stands beside them: [`step`](Self::step) visits the module twice, first to measure, then to write.
+///
+/// # Requirements
+///
+/// All parameters on one device, in the precision of the engine. The layout is fixed when the optimiser is made: it holds the parameters that want
+/// gradients then, under the paths of their fields (`layers.0.weight`), which is what the patterns of a [`Group`](ambient_metric::Group) match.
+///
+/// A parameter that is frozen, then or later, is left alone. One without a gradient in a step adds nothing to ⟨l, l⟩ (in a sum over momenta it counts
+/// with what it remembers) and keeps its value and its state.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Configuration, Group, RmsProp, rules};
+/// use ambient_metric_burn::ModuleOptimiser;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::{Device, Distribution, Tensor};
+///
+/// let device = Device::flex().autodiff();
+/// let mut model: Linear = LinearConfig::new(4, 2).init(&device);
+/// let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+/// let configuration = Configuration::new(rule, 0.01).weight_decay(1e-4).group(Group::new("biases", ["bias"]).weight_decay(0.0));
+/// let mut optimiser = ModuleOptimiser::new(configuration, &model)?;
+///
+/// let x = Tensor::<2>::random([8, 4], Distribution::Default, &device);
+/// let mut first = None;
+/// for _ in 0..20 {
+///     let loss = model.forward(x.clone()).square().mean();
+///     let gradients = GradientsParams::from_grads(loss.backward(), &model);
+///     let loss: f32 = loss.into_scalar();
+///     let report = optimiser.step(0.01, &mut model, gradients, loss.into())?;
+///     assert!(report.damping <= 1.0);
+///     assert!(loss <= *first.get_or_insert(loss));
+/// }
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModuleOptimiser<O: Engine> {
+    pub(crate) layout: Layout,
+    pub(crate) engine: O,
+    /// Zeros where the parameters are, from which an optimiser is made again.
+    pub(crate) zeros: Parameters<O::Element>,
+}
+
+impl<R: Rule + Clone> ModuleOptimiser<Optimiser<R, Parameters<f32>>> {
+    /// The optimiser for the parameters of this module that want gradients, before its first step.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of), and what [`Configuration::build`] finds.
+    pub fn new<M: Module>(configuration: Configuration<R>, module: &M) -> Result<Self, Error> {
+        Self::of(module, |parameters| configuration.build(parameters))
+    }
+}
+
+impl<O: Engine> ModuleOptimiser<O> {
+    /// The optimiser that `build` makes for the parameters of this module that want gradients: one of any precision and kind.
+    ///
+    /// # Errors
+    ///
+    /// What `build` finds; [`Error::Empty`] for a module without such parameters, as one is that was not made on
+    /// `device.autodiff()`; [`BurnError`](crate::BurnError) for parameters on several devices, or of another precision.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Configuration, EveryMatrix, Identity, MetricDescent, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed};
+    /// use ambient_metric_burn::{ModuleOptimiser, Parameters};
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let model = LinearConfig::new(4, 2).init(&Device::flex().autodiff());
+    /// let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
+    /// let metric = Routed { route: EveryMatrix, taken: Muon::default(), rest };
+    /// let configuration = Configuration::new(MetricDescent::new(metric, Identity, 0.0, NoMomentum), 0.01);
+    /// let optimiser = ModuleOptimiser::of(&model, |parameters: &Parameters<f32>| configuration.build(parameters))?;
+    /// assert_eq!(optimiser.parameters(), 10);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn of<M: Module>(
+        module: &M,
+        build: impl FnOnce(&Parameters<O::Element>) -> Result<O, Error>,
+    ) -> Result<Self, Error> {
+        let found = find(module, &mut GradientsParams::new());
+        let trained = found.iter().filter(|found| found.is_trained).map(|found| found.part.clone());
+        let layout = Layout::new(trained.collect())?;
+        let gathered = gather(&layout, found)?;
+        Ok(Self { engine: build(&gathered.parameters)?, layout, zeros: gathered.gradient })
+    }
+
+    /// One step: replaces the parameters of the module for which there are gradients, and returns what happened to the first group that
+    /// has parameters.
+    ///
+    /// `learning_rate` is η of all groups that have none of their own; `loss` is the loss whose gradients are given.
+    ///
+    /// # Errors
+    ///
+    /// What [`Optimiser::step`] finds; [`Error::UnknownParameter`] for a gradient of a parameter that the optimiser was not made for;
+    /// [`BurnError`](crate::BurnError) for parameters on several devices, or of another precision. Module and state are then as they were.
+    pub fn step<M: Module>(
+        &mut self,
+        learning_rate: f64,
+        module: &mut M,
+        mut gradients: GradientsParams,
+        loss: f64,
+    ) -> Result<Report<f64>, Error> {
+        let mut gathered = gather(&self.layout, find(module, &mut gradients))?;
+        self.engine.set_learning_rate("default", learning_rate)?;
+        let gradient = Covector(gathered.gradient);
+        let report = self.engine.step(&mut gathered.parameters, &gradient, loss, &gathered.without_gradient)?;
+        *module = scatter(module.clone(), &gathered.parameters, &gathered.places);
+        Ok(report)
+    }
+
+    /// How many numbers are stepped.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.layout.elements()
+    }
+
+    /// Changes η of a group from the next step on; that of `"default"` is given with every step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        self.engine.set_learning_rate(group, learning_rate)
+    }
+
+    /// Changes ξ from the next step on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ.
+    pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
+        self.engine.set_xi(xi)
+    }
+
+    /// The optimiser of the core underneath: reports of every group, state, configuration, number of steps.
+    #[must_use]
+    pub fn engine(&self) -> &O {
+        &self.engine
+    }
+}

@@ -1,0 +1,199 @@
+//! Records: the state of an optimiser in the format in which Burn saves modules, keyed by the names of the parameters.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ambient_metric::{Checkpoint, Configuration, Element, Error, SavedParameter};
+use burn::tensor::{Bytes, DType, TensorData};
+use burn_pack::{Reader, Scalar, Tensor as Entry, Writer};
+
+use crate::engine::Engine;
+use crate::error::BurnError;
+use crate::optimiser::ModuleOptimiser;
+use crate::parameters::BurnElement;
+
+/// The name of the rule among the record's texts.
+const RULE: &str = "rule";
+/// The version of the core's checkpoints among the record's numbers.
+const VERSION: &str = "version";
+/// The steps taken.
+const STEPS: &str = "steps";
+/// Before the name of a parameter, its shape among the record's texts.
+const SHAPE: &str = "shape/";
+/// How many sums have scalar memory.
+const POOLS: &str = "pools";
+
+fn record(error: impl core::fmt::Display) -> BurnError {
+    BurnError::Record(format!("cannot be used: {error}"))
+}
+
+/// `learning_rates.0`: a number in a list.
+fn entry(list: &str, index: usize) -> String {
+    format!("{list}.{index}")
+}
+
+/// Saving and loading. A record holds state, not configuration: an optimiser is made in the program as ever, and takes up a record then.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Configuration, rules};
+/// use ambient_metric_burn::ModuleOptimiser;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+///
+/// let model = LinearConfig::new(4, 2).init(&Device::flex().autodiff());
+/// let made = || ModuleOptimiser::new(Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.01), &model);
+/// let bytes = made()?.to_bytes()?;
+/// let mut resumed = made()?;
+/// resumed.load_bytes(bytes)?;
+/// assert_eq!(resumed.engine().steps(), 0);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+impl<O: Engine> ModuleOptimiser<O> {
+    /// Saves the state to a file, which takes its name only when it is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`BurnError::Record`] where the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        Ok(self.engine.record()?.write_to_file(path).map_err(record)?)
+    }
+
+    /// The state as bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the device cannot be read.
+    pub fn to_bytes(&self) -> Result<Bytes, Error> {
+        Ok(self.engine.record()?.into_bytes().map_err(record)?)
+    }
+
+    /// Takes up the state of a file: the optimiser goes on bit for bit where the record was taken.
+    ///
+    /// # Errors
+    ///
+    /// The optimiser is then as it was. [`BurnError::Record`] for a file that is absent, damaged or not a record of an optimiser, and what [`Optimiser::restore`](ambient_metric::Optimiser::restore) finds: another rule, other
+    /// parameters or shapes, a number that is missing.
+    pub fn load(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let reader = Reader::from_file(path).map_err(record)?;
+        self.engine.resume(reader, &self.zeros)
+    }
+
+    /// Takes up the state of bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_bytes(&mut self, bytes: Bytes) -> Result<(), Error> {
+        let reader = Reader::from_bytes(bytes).map_err(record)?;
+        self.engine.resume(reader, &self.zeros)
+    }
+}
+
+/// The record of a checkpoint: its state, in the precision in which it is kept, and its scalar memory.
+pub(crate) fn write<R, E: BurnElement>(checkpoint: Checkpoint<R>) -> Writer {
+    let (mut entries, mut shapes) = (Vec::new(), Vec::new());
+    for (name, saved) in checkpoint.parameters {
+        for (slot, values) in saved.state {
+            let count = values.len();
+            let values: Vec<E> = values.into_iter().map(E::constant).collect();
+            let (bytes, shape, dtype) = TensorData::new(values, [count]).into_parts();
+            entries.push(Entry::new(format!("{name}/{slot}"), dtype, shape, None, bytes));
+        }
+        shapes.push((name, saved.shape));
+    }
+    let mut writer = Writer::new(entries)
+        .with_metadata(RULE, &checkpoint.rule_name)
+        .with_scalar(VERSION, Scalar::UInt(checkpoint.version.into()))
+        .with_scalar(STEPS, Scalar::UInt(checkpoint.steps))
+        .with_scalar(POOLS, Scalar::UInt(checkpoint.memory.len() as u64));
+    for (name, shape) in shapes {
+        let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
+        writer = writer.with_metadata(&format!("{SHAPE}{name}"), &shape.join(","));
+    }
+    for (list, numbers) in [("learning_rates", checkpoint.learning_rates), ("xi", checkpoint.xi)] {
+        for (index, number) in numbers.into_iter().enumerate() {
+            writer = writer.with_scalar(&entry(list, index), Scalar::Float(number));
+        }
+    }
+    for (pool, memory) in checkpoint.memory.into_iter().enumerate() {
+        for (name, number) in memory {
+            writer = writer.with_scalar(&format!("memory.{pool}.{name}"), Scalar::Float(number));
+        }
+    }
+    writer
+}
+
+/// The checkpoint of a record, for an optimiser of this configuration.
+pub(crate) fn read<R: Clone>(reader: Reader, configuration: &Configuration<R>) -> Result<Checkpoint<R>, Error> {
+    let scalars = reader.scalars().clone();
+    // A damaged number must not ask for memory without end: there is a sum for all groups, and at most one for each.
+    let (pools, most) = (unsigned(&scalars, POOLS)?, 1 + configuration.groups.len() as u64);
+    if pools > most {
+        return Err(BurnError::Record(format!("has {pools} sums where there are {most} at most")).into());
+    }
+    Ok(Checkpoint {
+        version: unsigned(&scalars, VERSION)?.try_into().unwrap_or(u32::MAX),
+        rule_name: reader.metadata().get(RULE).cloned().unwrap_or_default(),
+        configuration: configuration.clone(),
+        learning_rates: list(&scalars, "learning_rates"),
+        xi: list(&scalars, "xi"),
+        steps: unsigned(&scalars, STEPS)?,
+        memory: (0..pools).map(|pool| memory(&scalars, pool)).collect(),
+        parameters: parameters(reader)?,
+    })
+}
+
+/// The scalar memory of a sum.
+fn memory(scalars: &BTreeMap<String, Scalar>, pool: u64) -> BTreeMap<String, f64> {
+    let prefix = format!("memory.{pool}.");
+    let named =
+        scalars.iter().filter_map(|(name, scalar)| Some((name.strip_prefix(&prefix)?.to_owned(), float(*scalar)?)));
+    named.collect()
+}
+
+/// The state of every parameter.
+fn parameters(reader: Reader) -> Result<BTreeMap<String, SavedParameter>, Error> {
+    let mut parameters = BTreeMap::new();
+    for (key, shape) in reader.metadata() {
+        let Some(name) = key.strip_prefix(SHAPE) else { continue };
+        let extents = shape.split(',').filter(|extent| !extent.is_empty());
+        let shape = extents.map(str::parse).collect::<Result<Vec<usize>, _>>().map_err(record)?;
+        parameters.insert(name.to_owned(), SavedParameter { shape, state: BTreeMap::new() });
+    }
+    for entry in reader.into_tensors().map_err(record)? {
+        let (name, dtype, shape, _, bytes) = entry.into_parts().map_err(record)?;
+        let place = name.rsplit_once('/').and_then(|(name, slot)| Some((parameters.get_mut(name)?, slot)));
+        let Some((saved, slot)) = place else {
+            return Err(BurnError::Record(format!("has an entry `{name}` that is no state of a parameter")).into());
+        };
+        let values = numbers(TensorData::from_bytes(bytes, shape, dtype))?;
+        saved.state.insert(slot.to_owned(), values);
+    }
+    Ok(parameters)
+}
+
+/// The numbers of an entry.
+fn numbers(data: TensorData) -> Result<Vec<f64>, BurnError> {
+    match data.dtype() {
+        DType::F32 => data.try_into_vec::<f32>().map(|values| values.into_iter().map(Element::widen).collect()),
+        DType::F64 => data.try_into_vec::<f64>(),
+        other => return Err(BurnError::Record(format!("holds {}", other.name()))),
+    }
+    .map_err(|error| record(format!("{error:?}")))
+}
+
+fn float(scalar: Scalar) -> Option<f64> {
+    if let Scalar::Float(value) = scalar { Some(value) } else { None }
+}
+
+fn unsigned(scalars: &BTreeMap<String, Scalar>, name: &str) -> Result<u64, BurnError> {
+    let missing = || BurnError::Record(format!("has no `{name}`"));
+    scalars.get(name).and_then(|scalar| u64::try_from(*scalar).ok()).ok_or_else(missing)
+}
+
+/// The numbers `list.0`, `list.1` and so on.
+fn list(scalars: &BTreeMap<String, Scalar>, name: &str) -> Vec<f64> {
+    (0..).map_while(|index| scalars.get(&entry(name, index)).copied().and_then(float)).collect()
+}

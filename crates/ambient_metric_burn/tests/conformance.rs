@@ -1,0 +1,13 @@
+//! What every backend has to do, for parameters on Burn's CPU device: the contract of the tensor, P15 and P16.
+
+use ambient_metric::{Error, Part};
+use ambient_metric_burn::{BurnElement, Parameters};
+use ambient_metric_conformance::conformance_backend;
+use burn::tensor::Device;
+
+fn on_flex<E: BurnElement>(parts: Vec<(Part, Vec<E>)>) -> Result<Parameters<E>, Error> {
+    Parameters::new(&Device::flex(), parts)
+}
+
+conformance_backend!(flex_f32, f32, on_flex);
+conformance_backend!(flex_f64, f64, on_flex);

@@ -1,0 +1,105 @@
+//! Recorded trajectories of other implementations, taken again by the optimiser of a module.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use std::collections::BTreeMap;
+
+use ambient_metric::{Configuration, RmsProp, Rule, rules};
+use ambient_metric_burn::{BurnElement, ModuleOptimiser, Parameters};
+use burn::module::{Module, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Deserialize;
+
+/// The record stands in another crate, so it is read when the test runs.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_metric_experiments/reference/golden_steps.json");
+
+#[derive(Deserialize)]
+struct Case {
+    rule: String,
+    metric: Option<String>,
+    embedding: Option<String>,
+    hyperparameters: BTreeMap<String, f64>,
+    shapes: BTreeMap<String, Vec<usize>>,
+    theta0: Point,
+    losses: Vec<f64>,
+    gradients: Vec<Point>,
+    thetas: Vec<Point>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Point {
+    w: Vec<f64>,
+    b: Vec<f64>,
+}
+
+#[derive(Module, Debug)]
+struct Model {
+    w: Param<Tensor<2>>,
+    b: Param<Tensor<1>>,
+}
+
+fn matrix<E: BurnElement>(values: &[f64], shape: &[usize], device: &Device) -> Tensor<2> {
+    let values: Vec<E> = values.iter().map(|&value| ambient_metric::Field::constant(value)).collect();
+    Tensor::from_data(TensorData::new(values, shape.to_vec()), (device, E::dtype()))
+}
+
+fn vector<E: BurnElement>(values: &[f64], device: &Device) -> Tensor<1> {
+    matrix::<E>(values, &[1, values.len()], device).reshape([values.len()])
+}
+
+/// max |θ − ref| / (1 + max |ref|) over steps and parameters.
+fn error<E: BurnElement, R: Rule + Clone>(case: &Case, rule: R) -> f64 {
+    let (device, trained) = (Device::flex(), Device::flex().autodiff());
+    let mut model = Model {
+        w: Param::from_tensor(matrix::<E>(&case.theta0.w, &case.shapes["w"], &trained)),
+        b: Param::from_tensor(vector::<E>(&case.theta0.b, &trained)),
+    };
+    let rate = case.hyperparameters["learning_rate"];
+    let decay = case.hyperparameters.get("weight_decay").copied().unwrap_or(0.0);
+    let configuration = Configuration::new(rule, rate).weight_decay(decay);
+    let mut optimiser = ModuleOptimiser::of(&model, |theta: &Parameters<E>| configuration.build(theta)).unwrap();
+    let mut largest = 0.0_f64;
+    for ((gradient, &loss), expected) in case.gradients.iter().zip(&case.losses).zip(&case.thetas) {
+        let mut gradients = GradientsParams::new();
+        gradients.register(model.w.id, matrix::<E>(&gradient.w, &case.shapes["w"], &device));
+        gradients.register(model.b.id, vector::<E>(&gradient.b, &device));
+        optimiser.step(rate, &mut model, gradients, loss).unwrap();
+        let w: Vec<f64> = model.w.val().try_into_vec_as().unwrap();
+        let b: Vec<f64> = model.b.val().try_into_vec_as().unwrap();
+        for (found, expected) in [(w, &expected.w), (b, &expected.b)] {
+            let scale = 1.0 + expected.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+            for (found, expected) in found.iter().zip(expected) {
+                largest = largest.max((found - expected).abs() / scale);
+            }
+        }
+    }
+    largest
+}
+
+fn replay<E: BurnElement>(case: &Case) -> f64 {
+    let [mu, xi, beta, beta_rms, b1, b2, eps] = ["momentum", "xi", "beta", "beta_rms", "b1", "b2", "eps"]
+        .map(|name| case.hyperparameters.get(name).copied().unwrap_or(f64::NAN));
+    match (case.rule.as_str(), case.metric.as_deref(), case.embedding.as_deref()) {
+        ("sgd", None, None) => error::<E, _>(case, rules::sgd(mu)),
+        ("adamw", None, None) => error::<E, _>(case, rules::adam(b1, b2, eps)),
+        ("nadam", None, None) => error::<E, _>(case, rules::nadam(b1, b2, eps)),
+        ("induced", Some("euclidean"), Some("identity")) => error::<E, _>(case, rules::euclidean(xi, mu, beta)),
+        ("induced", Some("euclidean"), Some("log")) => error::<E, _>(case, rules::euclidean_log(xi, mu, beta)),
+        ("induced", Some("rmsprop"), Some("identity")) => {
+            error::<E, _>(case, rules::rmsprop(xi, mu, beta, RmsProp { beta: beta_rms, epsilon: eps }))
+        }
+        other => panic!("an unknown case: {other:?}"),
+    }
+}
+
+#[test]
+fn single_precision_agrees_to_1e_4_and_double_to_1e_12() {
+    let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(GOLDEN).unwrap()).unwrap();
+    assert_eq!(cases.len(), 18);
+    let worst = |replay: fn(&Case) -> f64| cases.iter().map(replay).fold(0.0, f64::max);
+    let (single, double) = (worst(replay::<f32>), worst(replay::<f64>));
+    println!("largest error in f32 {single:e}, in f64 {double:e}");
+    assert!(single <= 1e-4, "{single:e}");
+    assert!(double <= 1e-12, "{double:e}");
+    assert!(single > double, "single precision was not used");
+}

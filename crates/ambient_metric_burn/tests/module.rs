@@ -1,0 +1,357 @@
+//! The optimiser of modules: what it reads, what it writes, and what it leaves alone.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+
+use ambient_metric::{Configuration, Covector, Error, Group, Optimiser, Part, RmsProp, Rule, Tensor as _, rules};
+use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn};
+use ambient_metric_ndarray::Parameters;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::ArrayD;
+
+/// Tensors of ranks 1, 2 and 4, and running means that are no parameters.
+#[derive(Module, Debug)]
+struct Model {
+    stem: Conv2d,
+    norm: BatchNorm,
+    layers: Vec<Linear>,
+}
+
+impl Model {
+    fn new() -> Self {
+        let device = Device::flex().autodiff();
+        device.seed(1);
+        Self {
+            stem: Conv2dConfig::new([1, 3], [2, 2]).init(&device),
+            norm: BatchNormConfig::new(3).init(&device),
+            layers: vec![LinearConfig::new(3, 4).init(&device), LinearConfig::new(4, 2).init(&device)],
+        }
+    }
+
+    /// A loss that depends on every parameter, and differs between steps.
+    fn loss(&self, step: usize) -> Tensor<1> {
+        let values: Vec<f32> = (0..2 * 3 * 3).map(|index| ((index * 7 + step * 5) % 11) as f32 / 11.0 - 0.4).collect();
+        let x = Tensor::<4>::from_data(TensorData::new(values, [2, 1, 3, 3]), &Device::flex().autodiff());
+        let [batch, channels, ..] = [2, 3, 2, 2];
+        let x = self.norm.forward(self.stem.forward(x)).reshape([batch, channels, 4]).mean_dim(2);
+        let x = self.layers.iter().fold(x.reshape([batch, channels]), |x, layer| layer.forward(x).tanh());
+        (x - 0.5).square().mean()
+    }
+
+    fn gradients(&self, step: usize) -> (GradientsParams, f64) {
+        let loss = self.loss(step);
+        let gradients = GradientsParams::from_grads(loss.backward(), self);
+        (gradients, f64::from(loss.into_scalar::<f32>()))
+    }
+}
+
+/// Every tensor of a module by name.
+fn tensors<M: Module>(module: &M) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    struct Read(Vec<String>, Vec<(String, Vec<usize>, Vec<f32>)>);
+    impl ModuleVisitor for Read {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val();
+            self.1.push((self.0.join("."), value.dims().to_vec(), value.inner().try_into_vec_as().unwrap()));
+        }
+    }
+    let mut read = Read(Vec::new(), Vec::new());
+    module.visit(&mut read);
+    read.1
+}
+
+fn values<M: Module>(module: &M, name: &str) -> Vec<f32> {
+    tensors(module).into_iter().find(|(found, ..)| found == name).unwrap().2
+}
+
+fn rmsprop() -> impl Rule + Clone + core::fmt::Debug {
+    rules::rmsprop(0.5, 0.9, 0.8, RmsProp { beta: 0.95, epsilon: 1e-8 })
+}
+
+fn configuration() -> Configuration<impl Rule + Clone + core::fmt::Debug> {
+    let head = Group::new("head", ["layers.1.*"]).learning_rate(0.02).own_metric();
+    let biases = Group::new("biases", ["*.bias"]).weight_decay(0.0);
+    Configuration::new(rmsprop(), 0.01).weight_decay(0.1).group(head).group(biases)
+}
+
+/// Some steps, from `first` on.
+fn train<O: Engine>(model: &mut Model, optimiser: &mut ModuleOptimiser<O>, steps: core::ops::Range<usize>) {
+    for step in steps {
+        let (gradients, loss) = model.gradients(step);
+        optimiser.step(0.01, model, gradients, loss).unwrap();
+    }
+}
+
+/// The parameters by name. Running means, which are no parameters, are settled only when a module is put to use.
+fn trained(model: &Model) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+    tensors(model).into_iter().filter(|(name, ..)| !name.contains("running")).collect()
+}
+
+/// The gradients as host arrays, for the parameters that have some.
+fn on_host(model: &Model, gradients: &mut GradientsParams) -> Vec<(String, ArrayD<f32>)> {
+    struct Take<'g>(Vec<String>, &'g mut GradientsParams, Vec<(String, ArrayD<f32>)>);
+    impl ModuleVisitor for Take<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.1.get::<D>(param.id) {
+                let (shape, values) = (gradient.dims().to_vec(), gradient.try_into_vec_as().unwrap());
+                self.2.push((self.0.join("."), ArrayD::from_shape_vec(shape, values).unwrap()));
+            }
+        }
+    }
+    let mut take = Take(Vec::new(), gradients, Vec::new());
+    model.visit(&mut take);
+    take.2
+}
+
+/// What the CPU backend makes of the same gradients, with groups and tensors of every rank. Both compute in `f32`, about 10 operations per coordinate and
+/// step, on parameters that stay below 2 and steps below 0.1: after ten steps they are 10 · (2 + 10 · 0.1) · 2⁻²⁴ ≈ 2e-6 apart at most.
+#[test]
+fn a_module_is_stepped_as_named_arrays_are() {
+    let mut model = Model::new();
+    let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
+    let array = |(name, shape, values)| (name, ArrayD::from_shape_vec(shape, values).unwrap());
+    let mut theta = Parameters::new(trained(&model).into_iter().map(array)).unwrap();
+    let mut other = configuration().build(&theta).unwrap();
+    for step in 0..10 {
+        let (mut gradients, loss) = model.gradients(step);
+        let gradient = Covector(Parameters::new(on_host(&model, &mut gradients)).unwrap());
+        let found = optimiser.step(0.01, &mut model, gradients, loss).unwrap();
+        let expected = other.step(&mut theta, &gradient, loss).unwrap();
+        assert!((found.damping - expected.damping).abs() <= 1e-5, "{found:?} beside {expected:?}");
+    }
+    for (index, part) in theta.layout().parts().iter().enumerate() {
+        for (found, expected) in values(&model, &part.name).iter().zip(theta.read(index).unwrap()) {
+            assert!((found - expected).abs() <= 2e-6, "{}: {found} beside {expected}", part.name);
+        }
+    }
+}
+
+#[test]
+fn frozen_parameters_are_left_alone_and_out_of_the_sum() {
+    let mut model = Model::new();
+    model.layers[0] = model.layers[0].clone().no_grad();
+    let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
+    let names = optimiser.engine().state()[0].layout().names();
+    assert!(!names.iter().any(|name| name.starts_with("layers.0") || name.contains("running")), "{names:?}");
+    let before = values(&model, "layers.0.weight");
+    train(&mut model, &mut optimiser, 0..3);
+    assert_eq!(values(&model, "layers.0.weight"), before);
+
+    // Frozen later: as if there were no gradient.
+    let stem = values(&model, "stem.weight");
+    model.stem = model.stem.clone().no_grad();
+    train(&mut model, &mut optimiser, 3..5);
+    assert_eq!(values(&model, "stem.weight"), stem);
+    assert_eq!(optimiser.engine().steps(), 5);
+}
+
+#[test]
+fn parameters_without_a_gradient_keep_value_and_state_and_add_nothing() {
+    let mut model = Model::new();
+    let mut optimiser = ModuleOptimiser::new(Configuration::new(rmsprop(), 0.01).weight_decay(0.1), &model).unwrap();
+    train(&mut model, &mut optimiser, 0..2);
+    let layout = optimiser.engine().state()[0].layout().clone();
+    let part = layout.parts().iter().position(|part| part.name == "layers.0.weight").unwrap();
+    let state = |optimiser: &ModuleOptimiser<Optimiser<_, Burn<f32>>>, part: usize| {
+        let slots = optimiser.engine().state().iter();
+        slots.map(|slot| slot.read(part).unwrap()).collect::<Vec<Vec<f32>>>()
+    };
+    let (kept, kept_state, others) = (values(&model, "layers.0.weight"), state(&optimiser, part), state(&optimiser, 0));
+
+    let (mut gradients, loss) = model.gradients(2);
+    gradients.remove::<2>(model.layers[0].weight.id).unwrap();
+    let squares = on_host(&model, &mut gradients).into_iter().flat_map(|(_, gradient)| gradient);
+    let norm = squares.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    let report = optimiser.step(0.01, &mut model, gradients, loss).unwrap();
+    // Squares are rounded in f32: two roundings each.
+    assert!((report.gradient_norm / norm - 1.0).abs() < 1e-6, "{} beside {norm}", report.gradient_norm);
+    assert_eq!(values(&model, "layers.0.weight"), kept);
+    assert_eq!(state(&optimiser, part), kept_state);
+    assert_ne!(state(&optimiser, 0), others);
+}
+
+#[test]
+fn a_record_resumes_bit_for_bit_in_a_module_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut model, path) = (Model::new(), folder.path().join("optimiser.bpk"));
+    let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
+    train(&mut model, &mut optimiser, 0..4);
+    optimiser.set_xi(0.75).unwrap();
+    optimiser.save(&path).unwrap();
+    let bytes = optimiser.to_bytes().unwrap();
+    let record = model.clone().into_record().into_bytes().unwrap();
+    train(&mut model, &mut optimiser, 4..8);
+
+    // Parameters have other identities there, and the same names.
+    let fresh = Model::new().load_record(burn::store::ModuleRecord::from_bytes(record).unwrap());
+    let made = || ModuleOptimiser::new(configuration(), &Model::new()).unwrap();
+    let (mut of_file, mut of_bytes) = (made(), made());
+    of_file.load(&path).unwrap();
+    of_bytes.load_bytes(bytes).unwrap();
+    for mut resumed in [of_file, of_bytes] {
+        let mut again = fresh.clone();
+        train(&mut again, &mut resumed, 4..8);
+        assert_eq!(resumed.engine().steps(), 8);
+        assert_eq!(trained(&again), trained(&model));
+    }
+}
+
+#[test]
+fn a_record_of_muon_resumes_bit_for_bit() {
+    use ambient_metric::{EveryMatrix, Log, MetricDescent, Muon, Nesterov, NoMomentum, Remembering, Routed};
+    let configured = || {
+        let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
+        let metric = Routed { route: EveryMatrix, taken: Muon::default(), rest };
+        Configuration::new(MetricDescent::new(metric, Log, 0.01, NoMomentum).beta(0.8), 0.01)
+    };
+    let made = || ModuleOptimiser::of(&Model::new(), |theta: &Burn<f32>| configured().build(theta)).unwrap();
+    let (mut model, mut optimiser) = (Model::new(), made());
+    train(&mut model, &mut optimiser, 0..3);
+    let bytes = optimiser.to_bytes().unwrap();
+    let (mut again, mut resumed) = (model.clone(), made());
+    resumed.load_bytes(bytes).unwrap();
+    train(&mut model, &mut optimiser, 3..6);
+    train(&mut again, &mut resumed, 3..6);
+    assert_eq!(trained(&again), trained(&model));
+}
+
+#[test]
+fn a_failed_step_changes_nothing() {
+    let mut model = Model::new();
+    let rule = rules::euclidean_log(0.1, 0.9, 0.8);
+    let mut optimiser = ModuleOptimiser::new(Configuration::new(rule, 0.1), &model).unwrap();
+    train(&mut model, &mut optimiser, 0..2);
+    let (before, checkpoint) = (trained(&model), optimiser.engine().checkpoint().unwrap());
+
+    let (gradients, _) = model.gradients(2);
+    let outside = optimiser.step(0.01, &mut model, gradients, -1.0);
+    assert!(matches!(outside, Err(Error::LossOutsideDomain { .. })));
+
+    let (mut gradients, loss) = model.gradients(2);
+    let bad = gradients.get::<1>(model.layers[1].bias.as_ref().unwrap().id).unwrap();
+    gradients.register(model.layers[1].bias.as_ref().unwrap().id, bad.mul_scalar(f32::NAN));
+    let not_finite = optimiser.step(0.01, &mut model, gradients, loss);
+    assert!(
+        matches!(&not_finite, Err(Error::NonFiniteGradient { parameter }) if parameter == "layers.1.bias"),
+        "{not_finite:?}"
+    );
+
+    assert_eq!(trained(&model), before);
+    assert_eq!(optimiser.engine().checkpoint().unwrap(), checkpoint);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let model = Model::new();
+    let plain = || Configuration::new(rmsprop(), 0.01);
+    let unmatched = plain().group(Group::new("none", ["encoder.*"]));
+    assert!(matches!(ModuleOptimiser::new(unmatched, &model), Err(Error::GroupMatchesNothing { .. })));
+    let frozen = model.clone().no_grad();
+    assert!(matches!(ModuleOptimiser::new(plain(), &frozen), Err(Error::Empty)));
+    let double = ModuleOptimiser::of(&model, |theta: &Burn<f64>| plain().build(theta)).unwrap_err();
+    assert!(double.to_string().contains("`stem.weight` holds f32"), "{double}");
+
+    // Thawed after the optimiser was made.
+    let mut partly = model.clone();
+    partly.stem = partly.stem.no_grad();
+    let mut optimiser = ModuleOptimiser::new(plain(), &partly).unwrap();
+    let (gradients, loss) = model.gradients(0);
+    let thawed = optimiser.step(0.01, &mut model.clone(), gradients, loss);
+    assert!(matches!(&thawed, Err(Error::UnknownParameter { name, .. }) if name.starts_with("stem")), "{thawed:?}");
+}
+
+#[test]
+fn a_record_that_does_not_fit_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optimiser.bpk");
+    let model = Model::new();
+    let made = || ModuleOptimiser::new(configuration(), &model).unwrap();
+    made().save(&path).unwrap();
+
+    let Configuration { groups, .. } = configuration();
+    let of_sgd = Configuration { groups, ..Configuration::new(rules::sgd(0.9), 0.1) };
+    let mut other = ModuleOptimiser::new(of_sgd, &model).unwrap();
+    assert!(matches!(other.load(&path), Err(Error::CheckpointRule { .. })));
+    let mut ungrouped = ModuleOptimiser::new(Configuration::new(rmsprop(), 0.01), &model).unwrap();
+    assert!(matches!(ungrouped.load(&path), Err(Error::Backend(_) | Error::CheckpointEntry { .. })));
+
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 5, 40, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let said = made().load(&path).unwrap_err().to_string();
+        assert!(said.contains("record"), "{length}: {said}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(made().load(&path).unwrap_err().to_string().contains("record"));
+}
+
+#[test]
+fn a_parameter_that_two_places_share_is_stepped_once() {
+    #[derive(Module, Debug)]
+    struct Tied {
+        first: Linear,
+        second: Linear,
+    }
+    let linear = LinearConfig::new(3, 3).init(&Device::flex().autodiff());
+    let mut model = Tied { first: linear.clone(), second: linear };
+    let mut optimiser = ModuleOptimiser::new(Configuration::new(rules::sgd(0.0), 0.1), &model).unwrap();
+    let x = Tensor::<2>::ones([2, 3], &Device::flex().autodiff());
+    let loss = model.second.forward(model.first.forward(x)).square().mean();
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    assert_eq!(gradients.len(), 2);
+    optimiser.step(0.1, &mut model, gradients, f64::from(loss.into_scalar::<f32>())).unwrap();
+    assert_eq!(values(&model, "first.weight"), values(&model, "second.weight"));
+}
+
+#[test]
+fn tensors_of_one_pass_are_of_one_precision() {
+    let flat = Tensor::<1>::ones([2], &Device::flex());
+    let layout = ambient_metric::Layout::single("w", vec![2]);
+    assert!(Burn::<f32>::from_flat(layout.clone(), flat.clone()).is_ok());
+    let wrong = Burn::<f64>::from_flat(layout, flat).unwrap_err();
+    let Error::Backend(source) = wrong else { panic!("{wrong}") };
+    assert!(matches!(source.downcast_ref(), Some(BurnError::Precision { .. })));
+}
+
+#[test]
+fn muon_runs_on_burn_tensors() {
+    use ambient_metric::{Identity, MetricDescent, Muon, NoMomentum};
+    let part = || Part { name: "w".into(), shape: vec![3, 2] };
+    let values = [0.3_f64, -1.0, 2.0, 0.5, 0.1, -0.7];
+    let configured = || Configuration::new(MetricDescent::new(Muon::default(), Identity, 0.1, NoMomentum), 0.1);
+    let on_burn = |values: &[f64]| Burn::new(&Device::flex(), [(part(), values.to_vec())]);
+    let on_host =
+        |values: &[f64]| Parameters::new([("w", ArrayD::from_shape_vec(vec![3, 2], values.to_vec()).unwrap())]);
+    let (mut burn, mut host) = (on_burn(&values).unwrap(), on_host(&values).unwrap());
+    let (mut one, mut other) = (configured().build(&burn).unwrap(), configured().build(&host).unwrap());
+    for step in 0..5 {
+        let gradient: Vec<f64> = values.iter().map(|value| value * (1.0 + f64::from(step)).sin()).collect();
+        one.step(&mut burn, &Covector(on_burn(&gradient).unwrap()), 1.0).unwrap();
+        other.step(&mut host, &Covector(on_host(&gradient).unwrap()), 1.0).unwrap();
+    }
+    // Five steps of five iterations of three products of inner length 3 in f64, on values of order one.
+    for (found, expected) in burn.read(0).unwrap().iter().zip(host.read(0).unwrap()) {
+        assert!((found - expected).abs() < 1e-12, "{found} beside {expected}");
+    }
+}
+
+#[test]
+fn an_optimiser_of_the_core_is_restored_on_a_device() {
+    let theta = Burn::new(&Device::flex(), [(Part { name: "w".into(), shape: vec![2] }, vec![1.0_f32, 2.0])]).unwrap();
+    let optimiser = Configuration::new(rmsprop(), 0.1).build(&theta).unwrap();
+    let restored = Optimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
+    assert_eq!(restored.steps(), 0);
+}

@@ -1,0 +1,100 @@
+//! Files that are there as a whole or not at all.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Bytes, DType};
+use burn_pack::{Reader, Tensor as Entry, Writer};
+use serde::{Deserialize, Serialize};
+
+use super::trainer::{Epoch, Settings};
+use crate::error::Error;
+
+/// Writes a file under another name beside it, and renames it when it is complete.
+///
+/// # Errors
+///
+/// [`Error::Write`]; what was there before is then unchanged.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = File::create(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    let renamed = written.and_then(|()| fs::rename(&part, path));
+    renamed.map_err(|source| {
+        // It is of no use, and may fill the disk.
+        let _ = fs::remove_file(&part);
+        Error::Write { path: path.to_owned(), source }
+    })
+}
+
+/// What a checkpoint knows beside the numbers of model and optimiser.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What decides the run.
+    pub settings: Settings,
+    /// How many updates have been taken.
+    pub step: usize,
+    /// The scores so far.
+    pub scores: Vec<Epoch>,
+    /// How long it has taken.
+    pub seconds: f64,
+}
+
+/// The names of a checkpoint's entries.
+const ENTRIES: [&str; 2] = ["model", "optimiser"];
+const PROGRESS: &str = "progress";
+
+/// The file of the checkpoint in the folder of a run.
+#[must_use]
+pub fn checkpoint(folder: &Path) -> PathBuf {
+    folder.join("checkpoint.bpk")
+}
+
+/// Saves a checkpoint: one file, in Burn's format.
+///
+/// # Errors
+///
+/// [`Error::Write`]; an earlier checkpoint is then unchanged.
+pub fn save(folder: &Path, progress: &Progress, numbers: [Bytes; 2]) -> Result<(), Error> {
+    let text =
+        serde_json::to_string(progress).map_err(|source| Error::Json { what: "a checkpoint".to_owned(), source })?;
+    let entry = |(name, bytes): (&str, Bytes)| Entry::new(name.to_owned(), DType::U8, vec![bytes.len()], None, bytes);
+    let writer = Writer::new(ENTRIES.into_iter().zip(numbers).map(entry).collect()).with_metadata(PROGRESS, &text);
+    let path = checkpoint(folder);
+    let bytes = writer.into_bytes().map_err(|error| damaged(&path, error))?;
+    write_whole(&path, &bytes)
+}
+
+/// Reads the checkpoint of a run.
+///
+/// # Errors
+///
+/// [`Error::Read`] where there is none, [`Error::Record`] where it is damaged.
+pub fn load(folder: &Path) -> Result<(Progress, [Bytes; 2]), Error> {
+    let path = checkpoint(folder);
+    let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| damaged(&path, error))?;
+    let text = reader.metadata().get(PROGRESS).cloned().unwrap_or_default();
+    let progress = serde_json::from_str(&text).map_err(|error| damaged(&path, error))?;
+    let mut numbers = ENTRIES.map(|_| None);
+    for entry in reader.into_tensors().map_err(|error| damaged(&path, error))? {
+        let place = ENTRIES.iter().position(|name| *name == entry.name);
+        let bytes = entry.into_bytes().map_err(|error| damaged(&path, error))?;
+        if let Some(slot) = place.and_then(|place| numbers.get_mut(place)) {
+            *slot = Some(bytes);
+        }
+    }
+    match numbers {
+        [Some(model), Some(optimiser)] => Ok((progress, [model, optimiser])),
+        _ => Err(damaged(&path, "an entry is missing")),
+    }
+}
+
+fn damaged(path: &Path, problem: impl core::fmt::Display) -> Error {
+    Error::Record { place: path.display().to_string(), problem: format!("is no checkpoint or is damaged: {problem}") }
+}

@@ -1,0 +1,222 @@
+//! The trainer: a model, its optimiser and the place in the run, one update after another.
+
+use std::path::PathBuf;
+
+use ambient_metric::{Error as Refusal, Report};
+use ambient_metric_burn::ModuleOptimiser;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Tensor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::optimisers::{AnyEngine, Trained};
+use super::study::{Deal, Held, Study, number};
+use super::task::Task;
+use crate::error::Error;
+use crate::optimisers::Hyperparameters;
+
+/// What decides a run: the same settings on the same device give the same bits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The task.
+    pub task: Task,
+    /// The optimiser.
+    pub optimiser: Trained,
+    /// Its constants.
+    pub hyperparameters: Hyperparameters,
+    /// How often the training examples are gone through.
+    pub epochs: usize,
+    /// The seed of initial values and orders.
+    pub seed: u64,
+    /// How many examples a mini-batch has.
+    pub batch: usize,
+    /// How many training examples are held out.
+    pub validation: usize,
+    /// The folder of the data; none where the task draws its own.
+    #[serde(default)]
+    pub data: Option<PathBuf>,
+}
+
+impl Settings {
+    /// How the examples are dealt out.
+    #[must_use]
+    pub fn deal(&self) -> Deal {
+        Deal { seed: self.seed, batch: self.batch, validation: self.validation }
+    }
+}
+
+/// An update that was taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// How many had been taken before.
+    pub step: usize,
+    /// The loss of its mini-batch.
+    pub loss: f64,
+    /// What the optimiser says.
+    pub report: Report<f64>,
+}
+
+/// The scores after an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Which one, from one.
+    pub epoch: usize,
+    /// The score on training examples that were held out.
+    pub validation: Option<f64>,
+    /// The score on the test set.
+    #[serde(deserialize_with = "number_or_none")]
+    pub test: f64,
+}
+
+/// A number, or what JSON has in place of one that is not finite.
+pub(crate) fn number_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Option::<f64>::deserialize(deserializer).map(|number| number.unwrap_or(f64::NAN))
+}
+
+/// What an attempt at an update came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attempt {
+    /// It was taken.
+    Taken(Update),
+    /// The optimiser refused it: the run has diverged, and the model is as it was.
+    Diverged(String),
+}
+
+/// A run between two updates.
+#[derive(Debug)]
+pub struct Trainer<S: Study> {
+    study: S,
+    model: S::Model,
+    optimiser: ModuleOptimiser<AnyEngine>,
+    learning_rate: f64,
+    step: usize,
+    /// The epoch that the study has been told to begin.
+    begun: Option<usize>,
+}
+
+impl<S: Study> Trainer<S> {
+    /// A run before its first update.
+    ///
+    /// # Errors
+    ///
+    /// Constants out of their ranges.
+    pub fn new(study: S, settings: &Settings) -> Result<Self, Error> {
+        let model = study.model();
+        let optimiser = ModuleOptimiser::of(&model, settings.optimiser.maker(&settings.hyperparameters)?)?;
+        let learning_rate = settings.hyperparameters.learning_rate;
+        Ok(Self { study, model, optimiser, learning_rate, step: 0, begun: None })
+    }
+
+    /// How many updates have been taken.
+    #[must_use]
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// How many updates an epoch has.
+    #[must_use]
+    pub fn batches(&self) -> usize {
+        self.study.batches()
+    }
+
+    /// How many parameters the model has.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.optimiser.parameters()
+    }
+
+    /// Whether an epoch has just ended.
+    #[must_use]
+    pub fn is_at_end_of_epoch(&self) -> bool {
+        self.step > 0 && self.step.is_multiple_of(self.batches())
+    }
+
+    /// Tries one update.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub fn advance(&mut self) -> Result<Attempt, Error> {
+        let (epoch, batch) = (self.step / self.batches(), self.step % self.batches());
+        if self.begun != Some(epoch) {
+            self.study.begin(epoch);
+            self.begun = Some(epoch);
+        }
+        let loss = self.study.loss(&self.model, batch);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let loss = number(loss)?;
+        match self.optimiser.step(self.learning_rate, &mut self.model, gradients, loss) {
+            Ok(report) => {
+                self.step += 1;
+                Ok(Attempt::Taken(Update { step: self.step - 1, loss, report }))
+            }
+            Err(
+                refusal @ (Refusal::NonFiniteGradient { .. }
+                | Refusal::LossOutsideDomain { .. }
+                | Refusal::Overflow { .. }
+                | Refusal::NotPositiveDefinite { .. }
+                | Refusal::Determinant { .. }),
+            ) => Ok(Attempt::Diverged(refusal.to_string())),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The scores of the model as it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub fn score(&self) -> Result<Epoch, Error> {
+        let model = self.model.valid();
+        let validation = self.study.score(&model, Held::Validation)?;
+        let test = self.study.score(&model, Held::Test)?.unwrap_or(f64::NAN);
+        Ok(Epoch { epoch: self.step / self.batches(), validation, test })
+    }
+
+    /// Model and state of the optimiser as bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub fn save(&self) -> Result<[Bytes; 2], Error> {
+        // Putting the model to use settles its running means, which are otherwise one update behind.
+        let _settled = self.model.valid();
+        let model = self.model.clone().into_record().into_bytes().map_err(|error| Error::Device(error.to_string()))?;
+        Ok([model, self.optimiser.to_bytes()?])
+    }
+
+    /// Goes on where model and state were saved, after so many updates.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are damaged, or of another model or optimiser.
+    pub fn resume(&mut self, step: usize, [model, optimiser]: [Bytes; 2]) -> Result<(), Error> {
+        let of_model =
+            |error: burn::store::RecordError| Error::Device(format!("the saved model cannot be used: {error}"));
+        let record = ModuleRecord::from_bytes(model).map_err(of_model)?;
+        let loaded = self.model.clone().try_load_record(record).map_err(of_model)?;
+        self.optimiser.load_bytes(optimiser)?;
+        (self.model, self.step, self.begun) = (loaded, step, None);
+        Ok(())
+    }
+
+    /// A fingerprint of all numbers of the model: FNV-1a over their bits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let _settled = self.model.valid();
+        let mut hash = Fingerprint(0xcbf2_9ce4_8422_2325);
+        self.model.visit(&mut hash);
+        format!("{:016x}", hash.0)
+    }
+}
+
+struct Fingerprint(u64);
+
+impl ModuleVisitor for Fingerprint {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        for byte in param.val().into_data().as_bytes() {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A scalar that knows from which inputs it was computed, by which a pass tells what a kernel reads.
+
+use core::ops::{Add, Div, Mul, Neg, Sub};
+
+use ambient_metric::{Bundle, Field, Kernel, Real};
+
+/// The inputs that something depends on, one bit for each of the first 32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Dependence(u32);
+
+impl Dependence {
+    /// What the output of a kernel depends on.
+    pub(crate) fn of<K: Kernel>(kernel: &K) -> Self {
+        let uniform = Bundle::build(&mut || Self(0));
+        let mut slot = 0;
+        let input = Bundle::build(&mut || {
+            slot += 1;
+            Self(1_u32.checked_shl(slot - 1).unwrap_or(0))
+        });
+        kernel.evaluate(uniform, input).scalars().fold(Self(0), Self::and)
+    }
+
+    /// What depends on both.
+    fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the input in this slot is among them; yes for those that are not counted.
+    pub(crate) fn on(self, slot: usize) -> bool {
+        u32::try_from(slot).is_ok_and(|slot| self.0.checked_shr(slot).unwrap_or(1) & 1 == 1)
+    }
+}
+
+macro_rules! binary {
+    ($($trait:ident :: $method:ident),+) => {
+        $(impl $trait for Dependence {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                self.and(other)
+            }
+        })+
+    };
+}
+
+binary!(Add::add, Sub::sub, Mul::mul, Div::div);
+
+impl Neg for Dependence {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self
+    }
+}
+
+impl Field for Dependence {
+    fn constant(_: f64) -> Self {
+        Self(0)
+    }
+}
+
+macro_rules! unary {
+    ($($method:ident),+) => {
+        $(fn $method(self) -> Self {
+            self
+        })+
+    };
+}
+
+impl Real for Dependence {
+    unary!(sqrt, exp, ln, ln_1p, sin, cos, abs);
+    fn power(self, _: f64) -> Self {
+        self
+    }
+    fn maximum(self, other: Self) -> Self {
+        self.and(other)
+    }
+    fn minimum(self, other: Self) -> Self {
+        self.and(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ambient_metric::{Advance, Measure, RmsProp, rules};
+
+    #[test]
+    fn a_rule_depends_on_what_its_acts_read() {
+        let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+        let (measure, advance) = (Dependence::of(&Measure(&rule)), Dependence::of(&Advance(&rule)));
+        // Parameter, momentum, ρ, gradient, and nothing behind them; what is not known counts as read.
+        assert_eq!([0, 1, 2, 3, 4, 40].map(|slot| measure.on(slot)), [false, false, true, true, false, true]);
+        assert_eq!([0, 1, 2, 3, 4, 40].map(|slot| advance.on(slot)), [true, true, true, true, false, true]);
+    }
+}

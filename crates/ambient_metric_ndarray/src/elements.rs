@@ -1,0 +1,124 @@
+//! The elements of a tensor: numbers as they are computed with, or narrower ones.
+
+use std::ops::Range;
+
+use ambient_metric::Element;
+
+use crate::lanes::WIDTH;
+use crate::mixed::{Stored, StoredMut};
+use crate::narrow::Narrow;
+
+/// The elements of a tensor, as they are stored.
+#[derive(Clone)]
+pub(crate) enum Elements<E> {
+    /// The numbers that are computed with.
+    Full(Vec<E>),
+    /// 16 bits each.
+    Narrow(Box<Narrow<E>>),
+}
+
+impl<E: Element> Elements<E> {
+    pub(crate) fn is_narrow(&self) -> bool {
+        matches!(self, Self::Narrow(_))
+    }
+
+    /// All of them. Narrow ones are widened into memory of their own, which they give back when they change.
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[E] {
+        match self {
+            Self::Full(elements) => elements,
+            Self::Narrow(narrow) => narrow.widened(),
+        }
+    }
+
+    /// All of them, to be changed: from then on in full width.
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [E] {
+        if let Self::Narrow(narrow) = self {
+            *self = Self::Full(narrow.widened().clone());
+        }
+        match self {
+            Self::Full(elements) => elements,
+            Self::Narrow(_) => &mut [],
+        }
+    }
+
+    /// All of them, where they are stored as they are computed with.
+    #[inline(always)]
+    pub(crate) fn full(&self) -> &[E] {
+        match self {
+            Self::Full(elements) => elements,
+            Self::Narrow(_) => &[],
+        }
+    }
+
+    /// All of them, to be changed, where they are stored as they are computed with.
+    #[inline(always)]
+    pub(crate) fn full_mut(&mut self) -> &mut [E] {
+        match self {
+            Self::Full(elements) => elements,
+            Self::Narrow(_) => &mut [],
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> Option<E> {
+        match self {
+            Self::Full(elements) => elements.get(index).copied(),
+            Self::Narrow(narrow) => narrow.get(index),
+        }
+    }
+
+    /// Stores what an update computed.
+    #[inline(always)]
+    pub(crate) fn store(&mut self, index: usize, number: E) {
+        match self {
+            Self::Full(elements) => {
+                if let Some(element) = elements.get_mut(index) {
+                    *element = number;
+                }
+            }
+            Self::Narrow(narrow) => narrow.store(index, number),
+        }
+    }
+
+    /// Replaces a range by numbers that were handed over, as many as it has.
+    pub(crate) fn write(&mut self, range: Range<usize>, numbers: &[E]) {
+        match self {
+            Self::Full(elements) => {
+                elements.get_mut(range).unwrap_or_default().copy_from_slice(numbers);
+            }
+            Self::Narrow(narrow) => narrow.copy(range.start, numbers),
+        }
+    }
+
+    /// An update has been done.
+    #[inline(always)]
+    pub(crate) fn updated(&mut self) {
+        if let Self::Narrow(narrow) = self {
+            narrow.updated();
+        }
+    }
+
+    /// The whole chunks of a range.
+    pub(crate) fn stored(&self, range: Range<usize>) -> Stored<'_, E> {
+        match self {
+            Self::Full(elements) => Stored::Full(elements.get(range).unwrap_or_default().as_chunks().0),
+            Self::Narrow(narrow) => {
+                let bits = narrow.bits().get(range).unwrap_or_default();
+                Stored::Narrow(bits.as_chunks().0, narrow.format())
+            }
+        }
+    }
+
+    /// The whole chunks of a range, to be updated.
+    pub(crate) fn stored_mut(&mut self, range: Range<usize>) -> StoredMut<'_, E> {
+        match self {
+            Self::Full(elements) => StoredMut::Full(elements.get_mut(range).unwrap_or_default().as_chunks_mut().0),
+            Self::Narrow(narrow) => {
+                let (format, first) = (narrow.format(), range.start);
+                let bits = narrow.bits_mut().get_mut(range).unwrap_or_default();
+                StoredMut::Narrow(bits.as_chunks_mut::<WIDTH>().0, format, first)
+            }
+        }
+    }
+}

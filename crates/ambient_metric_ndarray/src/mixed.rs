@@ -1,0 +1,167 @@
+//! Passes over tensors of which some are stored narrow: these go through a buffer of full width, run after run.
+
+use core::mem::take;
+use core::ops::Range;
+
+use ambient_metric::{Element, Kernel};
+
+use crate::dependence::Dependence;
+use crate::elements::Elements;
+use crate::lanes::{Lanes, WIDTH};
+use crate::narrow::{Format, Round, Widen};
+use crate::pass::{Full, MAX_OPERANDS, Memory, Stretch, Targets};
+
+/// Chunks that go through the buffer at a time: few enough that the buffer stays in the cache nearest to the processor.
+const RUN: usize = if cfg!(miri) { 3 } else { 16 };
+
+/// A run of every tensor in full width.
+type Buffer<E> = [[[E; WIDTH]; RUN]; MAX_OPERANDS];
+
+fn buffer<E: Element>() -> Buffer<E> {
+    [[[E::zero(); WIDTH]; RUN]; MAX_OPERANDS]
+}
+
+/// The chunks of a tensor as they are stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Stored<'a, E> {
+    /// The numbers that are computed with.
+    Full(&'a [[E; WIDTH]]),
+    /// 16 bits each.
+    Narrow(&'a [[u16; WIDTH]], Format),
+}
+
+impl<E> Default for Stored<'_, E> {
+    fn default() -> Self {
+        Self::Full(&[])
+    }
+}
+
+impl<'a, E: Element> Stored<'a, E> {
+    /// The chunks in a range at full width: in `buffer`, unless they have it or nobody reads them.
+    fn numbers<'b>(self, start: usize, end: usize, is_read: bool, buffer: &'b mut [[E; WIDTH]; RUN]) -> &'b [[E; WIDTH]]
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Full(chunks) => chunks.get(start..end).unwrap_or_default(),
+            Self::Narrow(chunks, format) => {
+                let from = chunks.get(start..end).unwrap_or_default();
+                let to = buffer.get_mut(..from.len()).unwrap_or_default();
+                if is_read {
+                    Widen { format, from, to: &mut *to }.run();
+                }
+                to
+            }
+        }
+    }
+}
+
+/// The chunks of a tensor as they are stored, to be written.
+pub(crate) enum StoredMut<'a, E> {
+    /// The numbers that are computed with.
+    Full(&'a mut [[E; WIDTH]]),
+    /// 16 bits each, with the index of the first element.
+    Narrow(&'a mut [[u16; WIDTH]], Format, usize),
+}
+
+impl<E> Default for StoredMut<'_, E> {
+    fn default() -> Self {
+        Self::Full(&mut [])
+    }
+}
+
+/// Some tensors are stored narrow.
+pub(crate) struct Mixed;
+
+impl<E: Element> Memory<E> for Mixed {
+    type Read<'a> = Stored<'a, E>;
+    type Write<'a> = StoredMut<'a, E>;
+
+    fn chunks(elements: &Elements<E>, range: Range<usize>) -> Self::Read<'_> {
+        elements.stored(range)
+    }
+
+    fn chunks_mut(elements: &mut Elements<E>, range: Range<usize>) -> Self::Write<'_> {
+        elements.stored_mut(range)
+    }
+
+    fn part(chunks: Self::Read<'_>, start: usize, end: usize) -> Self::Read<'_> {
+        match chunks {
+            Stored::Full(chunks) => Stored::Full(chunks.get(start..end).unwrap_or_default()),
+            Stored::Narrow(chunks, format) => Stored::Narrow(chunks.get(start..end).unwrap_or_default(), format),
+        }
+    }
+
+    fn split(chunks: Self::Write<'_>, middle: usize) -> (Self::Write<'_>, Self::Write<'_>) {
+        match chunks {
+            StoredMut::Full(chunks) => {
+                let (left, right) = chunks.split_at_mut_checked(middle).unwrap_or_default();
+                (StoredMut::Full(left), StoredMut::Full(right))
+            }
+            StoredMut::Narrow(chunks, format, first) => {
+                let (left, right) = chunks.split_at_mut_checked(middle).unwrap_or_default();
+                (StoredMut::Narrow(left, format, first), StoredMut::Narrow(right, format, first + middle * WIDTH))
+            }
+        }
+    }
+
+    fn add<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<E::Wide>,
+        blocks: &[Stretch<Self::Read<'_>>],
+        sums: &mut [K::Output<Lanes<E>>],
+    ) {
+        let inputs = Dependence::of(kernel);
+        let mut buffer = buffer();
+        let chunks = blocks.first().map_or(0, |block| block.chunks);
+        for start in (0..chunks).step_by(RUN) {
+            let end = (start + RUN).min(chunks);
+            for (block, sum) in blocks.iter().zip(&mut *sums) {
+                let mut run: Stretch<&[[E; WIDTH]]> = Stretch { operands: Default::default(), chunks: end - start };
+                let operands = run.operands.iter_mut().zip(block.operands).zip(&mut buffer).enumerate();
+                for (slot, ((chunks, stored), buffer)) in operands {
+                    *chunks = stored.numbers(start, end, inputs.on(slot), buffer);
+                }
+                Full::add(kernel, uniform, &[run], core::slice::from_mut(sum));
+            }
+        }
+    }
+
+    fn store<K: Kernel>(
+        kernel: &K,
+        uniform: K::Uniform<E::Wide>,
+        targets: &mut Targets<Self::Write<'_>>,
+        written: usize,
+        reads: &Stretch<Self::Read<'_>>,
+    ) {
+        let inputs = Dependence::of(kernel);
+        let (mut target_buffer, mut read_buffer) = (buffer(), buffer());
+        for start in (0..reads.chunks).step_by(RUN) {
+            let end = (start + RUN).min(reads.chunks);
+            let mut run: Targets<&mut [[E; WIDTH]]> = Default::default();
+            let written_chunks = run.iter_mut().zip(&mut *targets).zip(&mut target_buffer).enumerate().take(written);
+            for (slot, ((chunks, target), buffer)) in written_chunks {
+                *chunks = match target {
+                    StoredMut::Full(chunks) => chunks.get_mut(start..end).unwrap_or_default(),
+                    StoredMut::Narrow(bits, format, _) => {
+                        let length = Stored::Narrow(bits, *format).numbers(start, end, inputs.on(slot), buffer).len();
+                        buffer.get_mut(..length).unwrap_or_default()
+                    }
+                };
+            }
+            let mut read: Stretch<&[[E; WIDTH]]> = Stretch { operands: Default::default(), chunks: end - start };
+            let read_chunks = read.operands.iter_mut().zip(reads.operands).zip(&mut read_buffer).enumerate();
+            for (slot, ((chunks, stored), buffer)) in read_chunks {
+                *chunks = stored.numbers(start, end, inputs.on(written + slot), buffer);
+            }
+            Full::store(kernel, uniform, &mut run, written, &read);
+            take(&mut run);
+            for (target, buffer) in targets.iter_mut().zip(&target_buffer).take(written) {
+                if let StoredMut::Narrow(bits, format, first) = target {
+                    let to = bits.get_mut(start..end).unwrap_or_default();
+                    Round { format: *format, from: buffer, to, first: *first + start * WIDTH }.run();
+                }
+            }
+        }
+    }
+}
