@@ -68,6 +68,14 @@ impl<E: Element> Elements<E> {
         }
     }
 
+    /// Those in a range, as a copy in full width.
+    pub(crate) fn read(&self, range: Range<usize>) -> Vec<E> {
+        match self {
+            Self::Full(elements) => elements.get(range).unwrap_or_default().to_vec(),
+            Self::Narrow(narrow) => range.filter_map(|index| narrow.get(index)).collect(),
+        }
+    }
+
     /// Stores what an update computed.
     #[inline(always)]
     pub(crate) fn store(&mut self, index: usize, number: E) {

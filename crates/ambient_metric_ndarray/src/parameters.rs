@@ -287,7 +287,7 @@ impl<E: Element> Tensor for Parameters<E> {
 
     fn read(&self, part: usize) -> Result<Vec<E>, Error> {
         self.space.part(part)?;
-        Ok(self.space.range(part).filter_map(|index| self.elements.get(index)).collect())
+        Ok(self.elements.read(self.space.range(part)))
     }
 
     fn write(&mut self, part: usize, elements: &[E]) -> Result<(), Error> {
@@ -455,7 +455,7 @@ impl<E: Element> Separable for Parameters<E> {
                 return Err(Error::DuplicateParameter { name: found.name.clone() });
             }
             selected.push(found.clone());
-            elements.extend(self.space.range(part).filter_map(|index| self.elements.get(index)));
+            elements.extend(self.elements.read(self.space.range(part)));
         }
         Ok(Self::of(Space::new(Layout::new(selected)?), elements))
     }

@@ -1,7 +1,7 @@
 //! What the trainer asks of a task: a model, its loss on a mini-batch, and its score.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -80,9 +80,6 @@ pub trait Study {
     ///
     /// Where the device fails.
     fn score(&self, model: &Self::Model, held: Held) -> Result<Option<f64>, Error>;
-
-    /// Where the data lie.
-    fn device(&self) -> &Device;
 }
 
 /// The number in a tensor of one.

@@ -94,8 +94,4 @@ impl Study for Cifar10 {
         }
         Ok((!places.is_empty()).then(|| correct / places.len() as f64))
     }
-
-    fn device(&self) -> &Device {
-        &self.device
-    }
 }

@@ -102,8 +102,4 @@ impl Study for Mnist {
         }
         Ok((batches > 0).then(|| correct / (batches * size) as f64))
     }
-
-    fn device(&self) -> &Device {
-        &self.device
-    }
 }

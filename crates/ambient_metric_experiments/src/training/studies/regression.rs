@@ -99,10 +99,6 @@ impl Study for Regression {
         let points = if held == Held::Test { &self.test } else { &self.validation };
         if points.len() == 0 { Ok(None) } else { Ok(Some(number(points.error(model, 0, points.len()))?)) }
     }
-
-    fn device(&self) -> &Device {
-        &self.device
-    }
 }
 
 /// A draw like the paper's: standard normal coordinates, and a polynomial with standard normal coefficients, standardised.

@@ -106,8 +106,4 @@ impl Study for Shakespeare {
         }
         Ok((!starts.is_empty()).then(|| (total / starts.len() as f64).exp()))
     }
-
-    fn device(&self) -> &Device {
-        &self.device
-    }
 }
