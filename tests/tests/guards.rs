@@ -53,11 +53,14 @@ impl DiagonalMetric for Negative {
 fn a_metric_that_is_not_positive_definite_is_refused() {
     let mut theta = point(1.0, 2.0);
     let gradient = Covector(point(3.0, 4.0));
-    let rule = Descent::new(Induced::new(Negative, Identity, 0.1), Ema(0.9));
-    let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
-    let refused = optimiser.step(&mut theta, &gradient, 1.0);
-    assert!(matches!(refused, Err(Error::NotPositiveDefinite { .. })), "{refused:?}");
-    assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0, 2.0][..], 0));
+    // s = −25ξ: with the small ξ the determinant 1 + s is positive nevertheless.
+    for xi in [0.1, 0.01] {
+        let rule = Descent::new(Induced::new(Negative, Identity, xi), Ema(0.9));
+        let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
+        let refused = optimiser.step(&mut theta, &gradient, 1.0);
+        assert!(matches!(refused, Err(Error::NotPositiveDefinite { .. })), "{refused:?}");
+        assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0, 2.0][..], 0));
+    }
 
     let state = Negative.begin(&theta).unwrap();
     let refused = PullBack::new(Negative.at(&state), gradient, 1.0, &Identity, 0.1).map(|_| ());

@@ -15,6 +15,7 @@ mod descent;
 mod dual;
 mod embedding;
 mod error;
+mod few;
 mod hessian;
 mod induced;
 mod kernel;

@@ -185,39 +185,32 @@ pub trait Metric<T: Tensor> {
 ///
 /// struct Total;
 ///
-/// impl BaseMetric<Parameters<f64>> for Total {
+/// // For every backend, so that `conformance_base_metric!` can prove it over the reference one.
+/// impl<T: Tensor<Element = f64>> BaseMetric<T> for Total {
 ///     /// γ, and the layout that it was begun for.
 ///     type State = (f64, Layout);
 ///
-///     fn begin(&self, parameters: &Parameters<f64>) -> Result<Self::State, Error> {
+///     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
 ///         Ok((1.0, parameters.layout().clone()))
 ///     }
 ///
-///     fn update(&self, (gamma, layout): &mut Self::State, l: &Covector<Parameters<f64>>) -> Result<(), Error> {
+///     fn update(&self, (gamma, layout): &mut Self::State, l: &Covector<T>) -> Result<(), Error> {
 ///         layout.check(l.0.layout())?;
 ///         l.require_finite()?;
-///         *gamma += l.contract(&Vector(l.0.clone()))?;
+///         *gamma += l.contract(&Vector(l.0.duplicate()?))?;
 ///         Ok(())
 ///     }
 ///
-///     fn raise(
-///         &self,
-///         (gamma, layout): &Self::State,
-///         x: &Covector<Parameters<f64>>,
-///     ) -> Result<Vector<Parameters<f64>>, Error> {
+///     fn raise(&self, (gamma, layout): &Self::State, x: &Covector<T>) -> Result<Vector<T>, Error> {
 ///         layout.check(x.0.layout())?;
-///         let mut raised = Vector(x.0.clone());
+///         let mut raised = Vector(x.0.duplicate()?);
 ///         raised.scale(1.0 / gamma)?;
 ///         Ok(raised)
 ///     }
 ///
-///     fn lower(
-///         &self,
-///         (gamma, layout): &Self::State,
-///         v: &Vector<Parameters<f64>>,
-///     ) -> Result<Covector<Parameters<f64>>, Error> {
+///     fn lower(&self, (gamma, layout): &Self::State, v: &Vector<T>) -> Result<Covector<T>, Error> {
 ///         layout.check(v.0.layout())?;
-///         let mut lowered = v.clone();
+///         let mut lowered = Vector(v.0.duplicate()?);
 ///         lowered.scale(*gamma)?;
 ///         Ok(Covector(lowered.0))
 ///     }

@@ -16,6 +16,7 @@ use crate::losses::{Gram, Heights, JointDamping, joint_damping};
 use crate::metric::BaseMetric;
 use crate::metric_descent::MetricDescent;
 use crate::momentum::Momentum;
+use crate::optimiser::Report;
 use crate::pointwise::WithState;
 use crate::preconditioner::{Damping, Local, check_range};
 use crate::record::{Entries, Recorded};
@@ -58,7 +59,7 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
     }
 }
 
-/// What a step of a [`MetricOptimiser`] tells about itself: as [`Report`](crate::Report), for each of K losses.
+/// What a step of a [`MetricOptimiser`] tells about itself: as [`Report`], for each of K losses.
 ///
 /// # Example
 ///
@@ -74,6 +75,7 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
 ///
 /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), ([1.0], [1.0], [5.0]));
 /// assert_eq!((report.damping, report.determinant_ratio), ([0.5], 2.0));
+/// assert_eq!(Report::from(report).damping, 0.5);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,6 +98,23 @@ pub struct MetricReport<S, const K: usize = 1> {
     pub effective_learning_rate: [S; K],
     /// ‖l_A‖, the Euclidean norms of the gradients.
     pub gradient_norm: [S; K],
+}
+
+/// The report of one loss, as every rule for one loss has it.
+impl<S: Copy> From<MetricReport<S>> for Report<S> {
+    fn from(report: MetricReport<S>) -> Self {
+        Self {
+            squared_length: report.squared_length[0],
+            averaged: report.averaged[0],
+            slope: report.slope[0],
+            damping: report.damping[0],
+            determinant_ratio: report.determinant_ratio,
+            coupling: report.coupling,
+            coupling_scale: report.coupling_scale,
+            effective_learning_rate: report.effective_learning_rate[0],
+            gradient_norm: report.gradient_norm[0],
+        }
+    }
 }
 
 /// A [`MetricDescent`] at work on parameters of type `T`: as [`Optimiser`](crate::Optimiser), for any base metric.

@@ -5,9 +5,10 @@ use crate::bundle::Bundle;
 use crate::checkpoint::Checkpoint;
 use crate::configuration::{Configuration, Groups};
 use crate::error::Error;
+use crate::few;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
-use crate::preconditioner::{Inputs, Totals, check_range};
+use crate::preconditioner::{Inputs, Outcome, Totals, check_range};
 use crate::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
@@ -250,21 +251,16 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         }
         let operands = Operands { target: &*parameters, companions: &self.state, reads: gradients };
         let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.groups.group_of_part };
-        T::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
+        few::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
 
-        acts.damp(rule, &self.groups, &self.memory, losses);
-        let sums_are_finite = acts.pooled.iter().all(is_finite);
-        if !sums_are_finite {
-            gradients.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
-        }
-        acts.check_metric(rule)?;
-        acts.check::<T::Element>()?;
+        let is_sound = acts.damp::<T::Element>(rule, &self.groups, &self.memory, losses);
+        let is_extreme = !is_sound && acts.examine(rule, gradients)?;
 
         let uniforms = Uniforms { groups: &acts.passes, group_of_part: &self.groups.group_of_part };
-        if !sums_are_finite || self.is_fragile {
+        if is_extreme || self.is_fragile {
             rehearse(rule, uniforms, operands)?;
         }
-        T::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
+        few::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
         core::mem::swap(&mut self.memory, &mut acts.memory);
         self.steps = self.steps.saturating_add(1);
         Ok(acts.reports.get(self.first_group).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
@@ -385,8 +381,11 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
 }
 
 impl<R: Rule, S: Element> Acts<R, S> {
-    /// Act 2 of every group, from the sums of act 1.
-    fn damp(&mut self, rule: &R, groups: &Groups, memory: &[R::Memory<S>], losses: &[S]) {
+    /// Act 2 of every group, from the sums of act 1. Returns whether what came of it is sound: finite, multipliers also in the type that act 3
+    /// computes with, and of a positive definite metric, as far as the step can tell. Not so plainly where the sum of finite numbers
+    /// overflows; such acts are to be [examined](Self::examine).
+    #[inline(always)]
+    fn damp<E: Element<Wide = S>>(&mut self, rule: &R, groups: &Groups, memory: &[R::Memory<S>], losses: &[S]) -> bool {
         if let ([pooled], [measured]) = (self.pooled.as_mut_slice(), self.measured.as_slice()) {
             *pooled = *measured;
         } else {
@@ -395,40 +394,54 @@ impl<R: Rule, S: Element> Acts<R, S> {
                 self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
             }
         }
+        let mut are_sound = true;
         for (group, rates) in groups.rates.iter().enumerate() {
-            let Measured { squared_gradient, rule: pool } = self.pooled[rates.pool];
+            let pooled = self.pooled[rates.pool];
             let inputs = Inputs {
                 loss: from_slice(losses, |&loss| loss),
                 learning_rate: S::constant(rates.learning_rate),
                 weight_decay: S::constant(rates.weight_decay),
                 xi: from_slice(&groups.xi, |&xi| S::constant(xi)),
             };
-            let outcome = rule.damp(inputs, memory[rates.pool], Totals { pool, group: self.measured[group].rule });
-            self.passes[group] = Pass { corrections: self.corrections[group], multipliers: outcome.factors };
-            self.memory[rates.pool] = Bundle::<S>::map(outcome.memory, flush);
-            let damping = outcome.report;
-            self.reports[group] = Report {
+            let totals = Totals { pool: pooled.rule, group: self.measured[group].rule };
+            let Outcome { factors, memory, report: damping } = rule.damp(inputs, memory[rates.pool], totals);
+            let memory = Bundle::<S>::map(memory, flush);
+            let pass = Pass { corrections: self.corrections[group], multipliers: factors };
+            let report = Report {
                 squared_length: damping.squared_length,
                 averaged: damping.averaged,
                 slope: damping.slope,
                 damping: damping.damping,
                 effective_learning_rate: inputs.learning_rate * damping.damping,
-                gradient_norm: squared_gradient.sqrt(),
+                gradient_norm: pooled.squared_gradient.sqrt(),
                 determinant_ratio: damping.determinant_ratio,
                 coupling: damping.coupling,
                 coupling_scale: damping.coupling_scale,
             };
+            are_sound &= is_sound(&report)
+                && (total(&pooled, |value| value) + total(&memory, |value| value)).is_finite()
+                && total(&pass, E::narrow).is_finite();
+            self.passes[group] = pass;
+            self.memory[rates.pool] = memory;
+            self.reports[group] = report;
         }
+        are_sound
     }
 
-    /// Accepts metrics that are positive definite, as far as the step can tell.
-    #[inline(always)]
-    fn check_metric(&self, rule: &R) -> Result<(), Error> {
-        if self.reports.iter().all(is_sound) { Ok(()) } else { self.find_unsound(rule) }
+    /// What is wrong with acts that are not plainly sound; where nothing is, whether the squares of a finite gradient overflow.
+    #[cold]
+    fn examine<T: Tensor<Element: Element<Wide = S>>>(&self, rule: &R, gradients: &[&T]) -> Result<bool, Error> {
+        let is_extreme = !self.pooled.iter().all(is_finite);
+        if is_extreme {
+            gradients.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
+        }
+        self.find_unsound(rule)?;
+        named_finite::<S, _>(&self.passes, "multiplier", |value| T::Element::narrow(value).is_finite())?;
+        named_finite::<S, _>(&self.memory, "memory", Element::is_finite)?;
+        Ok(is_extreme)
     }
 
     /// Why a metric is not positive definite; nothing where only the sum of what was reported overflowed.
-    #[cold]
     fn find_unsound(&self, rule: &R) -> Result<(), Error> {
         for report in &self.reports {
             if report.squared_length.is_negative() {
@@ -448,21 +461,6 @@ impl<R: Rule, S: Element> Acts<R, S> {
         }
         Ok(())
     }
-
-    /// Accepts memory that is finite, and multipliers that are finite in the type that the last act computes with, which may be
-    /// narrower than the one they were computed in.
-    fn check<E: Element<Wide = S>>(&self) -> Result<(), Error> {
-        let passes = self.passes.iter().fold(E::zero(), |sum, pass| sum + total(pass, E::narrow));
-        let memory = self.memory.iter().fold(S::zero(), |sum, memory| sum + total(memory, |value| value));
-        if passes.is_finite() && memory.is_finite() { Ok(()) } else { self.find_infinite::<E>() }
-    }
-
-    /// What is not finite; nothing where only the sum of all overflowed.
-    #[cold]
-    fn find_infinite<E: Element<Wide = S>>(&self) -> Result<(), Error> {
-        named_finite::<S, _>(&self.passes, "multiplier", |value| E::narrow(value).is_finite())?;
-        named_finite::<S, _>(&self.memory, "memory", Element::is_finite)
-    }
 }
 
 /// The bundle of the converted numbers of a slice, with zeros for what is missing.
@@ -478,19 +476,11 @@ fn flush<S: Element>(value: S) -> S {
     if value.to_f64().abs() < f64::MIN_POSITIVE { S::zero() } else { value }
 }
 
-#[inline(always)]
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
-    probe(bundle, |value| value).is_finite()
+    bundle.scalars().all(Element::is_finite)
 }
 
-/// 0 times the sum of the converted scalars: zero where all are finite, and not finite where one is not. A sum is faster than a question
-/// for each.
-#[inline(always)]
-fn probe<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
-    total(bundle, |value| E::zero() * convert(value))
-}
-
-/// The sum of the converted scalars, which is finite only where all of them are.
+/// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.
 #[inline(always)]
 fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
     let mut total = E::zero();

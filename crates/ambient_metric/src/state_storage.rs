@@ -104,4 +104,10 @@ mod tests {
             assert!(matches!(refused, Err(Error::StateStorage { storage }) if storage == narrow.name()));
         }
     }
+
+    #[test]
+    fn sixteen_bits_are_two_bytes() {
+        let all = [StateStorage::Full, StateStorage::Bf16 { seed: 1 }, StateStorage::F16];
+        assert_eq!(all.map(|storage| storage.bytes(8)), [8, 2, 2]);
+    }
 }

@@ -107,6 +107,20 @@ pub trait Tensor: Sized {
     /// [`Error::Backend`] where the device fails.
     fn write(&mut self, part: usize, elements: &[Self::Element]) -> Result<(), Error>;
 
+    /// All elements, part after part, where they are few and lie in the host's memory as they are computed with: an optimiser then runs
+    /// its acts over them in place, because the set-up of a pass over many takes longer than the numbers.
+    ///
+    /// A backend that returns them promises that its [`sum`](Self::sum) adds them up from the first to the last. One that never does, need
+    /// not implement it.
+    fn few(&self) -> Option<&[Self::Element]> {
+        None
+    }
+
+    /// As [`few`](Self::few), to be changed.
+    fn few_mut(&mut self) -> Option<&mut [Self::Element]> {
+        None
+    }
+
     /// Sums a kernel's output over all elements, into one total per group.
     ///
     /// `totals` has one entry per group of `uniforms`; entries are overwritten.

@@ -181,26 +181,7 @@ where
         loss: f64,
         _without_gradient: &[usize],
     ) -> Result<Report<f64>, Error> {
-        let report = MetricOptimiser::step(self, parameters, gradient, loss)?;
-        let [squared_length] = report.squared_length;
-        let [averaged] = report.averaged;
-        let [slope] = report.slope;
-        let [damping] = report.damping;
-        let [effective_learning_rate] = report.effective_learning_rate;
-        let [gradient_norm] = report.gradient_norm;
-        let (determinant_ratio, coupling, coupling_scale) =
-            (report.determinant_ratio, report.coupling, report.coupling_scale);
-        Ok(Report {
-            squared_length,
-            averaged,
-            slope,
-            damping,
-            determinant_ratio,
-            coupling,
-            coupling_scale,
-            effective_learning_rate,
-            gradient_norm,
-        })
+        MetricOptimiser::step(self, parameters, gradient, loss).map(Report::from)
     }
 
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {

@@ -68,7 +68,8 @@ fn prove<S: Strategy>(strategy: &S, claim: impl Fn(S::Value) -> TestCaseResult) 
     Proof::of(CASES, strategy, |case| Exact::scope(|| claim(case)).map(|()| 0.0))
 }
 
-/// What was put in comes out, part by part and also after it was replaced; zeros are zero and copies are apart.
+/// What was put in comes out, part by part and also after it was replaced; zeros are zero and copies are apart. Elements that are handed out
+/// because they are few are the same ones.
 pub fn what_is_written_is_read<T: Tensor>(make: &impl Make<T>) -> Proof {
     prove(&sizes(), |sizes| {
         let mut tensor = make(whole(&sizes, 1))?;
@@ -81,7 +82,16 @@ pub fn what_is_written_is_read<T: Tensor>(make: &impl Make<T>) -> Proof {
             equal(&tensor.read(part)?, &new)?;
         }
         equal(&elements(&tensor)?, &numbers(&sizes, 2))?;
-        equal(&elements(&copy)?, &numbers(&sizes, 1))
+        equal(&elements(&copy)?, &numbers(&sizes, 1))?;
+        if let Some(few) = tensor.few() {
+            equal(few, &numbers(&sizes, 2))?;
+        }
+        if let Some(few) = tensor.few_mut() {
+            equal(few, &numbers(&sizes, 2))?;
+            few.copy_from_slice(&numbers(&sizes, 3));
+            equal(&elements(&tensor)?, &numbers(&sizes, 3))?;
+        }
+        Ok(())
     })
 }
 

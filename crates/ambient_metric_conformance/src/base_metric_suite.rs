@@ -102,7 +102,14 @@ impl<'a, M: BaseMetric<Space>> Probed<'a, M> {
 /// The error of a list of numbers in units of a bound.
 fn ratio(found: &[f64], expected: &[f64], bound: f64) -> Result<f64, TestCaseError> {
     let distance = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    prop_assert!(distance <= bound, "{:?} beside {:?}: {} > {}", found, expected, distance, bound);
+    prop_assert!(
+        distance <= bound,
+        "found {:?}, expected {:?}: off by {:e}, where rounding allows {:e}",
+        found,
+        expected,
+        distance,
+        bound
+    );
     Ok(if bound > 0.0 { distance / bound } else { 0.0 })
 }
 
@@ -315,7 +322,7 @@ pub fn p4_vectors_grow_and_covectors_shrink<M: BaseMetric<Space>>(metric: &M, pa
         prop_assert!(in_g >= in_gamma - slack, "{} < {}", in_g, in_gamma);
         let (in_g, in_gamma) = (surface.inner_covectors(&y, &y)?, probed.at.inner_covectors(&y, &y)?);
         let slack = relative * probed.inverse.norm() * dot(&case.y, &case.y);
-        prop_assert!(in_g <= in_gamma + slack, "{} > {}", in_g, in_gamma);
+        prop_assert!(in_g <= in_gamma + slack, "a covector of length {} in g and {} in γ", in_g, in_gamma);
         Ok(0.0)
     })
 }
@@ -338,7 +345,7 @@ pub fn p7_p9_the_step_is_bounded_and_descends<M: BaseMetric<Space>>(metric: &M, 
         // A squared length is a sum of n² terms, each of which the condition may make larger than the sum.
         let bound = 1.0 + 4.0 * relative;
         let worst = lengths.into_iter().fold(0.0, f64::max);
-        prop_assert!(worst <= bound, "{:?} > {}", lengths, bound);
+        prop_assert!(worst <= bound, "the step has 2√ξ‖δ‖_γ and √ξ‖δ‖_g = {:?}, allowed is {}", lengths, bound);
         let along = surface.gradient().contract(&step)?;
         prop_assert!(along > 0.0 || case.gradient.iter().all(|&l| l == 0.0), "l·g⁻¹∂f = {}", along);
         Ok((worst - 1.0).max(0.0) / (bound - 1.0))

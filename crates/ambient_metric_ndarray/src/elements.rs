@@ -60,6 +60,15 @@ impl<E: Element> Elements<E> {
         }
     }
 
+    /// All of them, where they are stored as they are computed with and do not fill a chunk.
+    #[inline(always)]
+    pub(crate) fn few(&self) -> Option<&[E]> {
+        match self {
+            Self::Full(elements) if elements.len() < WIDTH => Some(elements),
+            _ => None,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn get(&self, index: usize) -> Option<E> {
         match self {

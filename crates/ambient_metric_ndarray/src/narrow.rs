@@ -310,6 +310,44 @@ mod tests {
         any::<u32>().prop_map(f32::from_bits)
     }
 
+    /// The first two outputs of `SplitMix64` from zero, and Murmur3's hashes of nothing with the seeds 1 and 2³² − 1, as they are published.
+    #[test]
+    fn numbers_are_mixed_as_their_authors_say() {
+        assert_eq!(scramble(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(scramble(0x9e37_79b9_7f4a_7c15), 0x6e78_9e6a_a1b9_65f4);
+        let draws = Draws { before: 0, after: 0 };
+        assert_eq!([1, 0xffff_ffff].map(|index| draws.at(index)), [0x514e_28b7 & 0xffff, 0x81f1_6f39 & 0xffff]);
+        assert_eq!(Draws { before: 3, after: 0x1_0f0f }.at(2), 0x28b7 ^ 0x0f0f);
+    }
+
+    /// Seed, slot and updates all count, and none of them cancels another.
+    #[test]
+    fn streams_differ_by_seed_slot_and_update() {
+        let mut keys = Vec::new();
+        for seed in [0, 1, u64::MAX] {
+            for slot in 0..3 {
+                for updates in [0, 1, u64::MAX] {
+                    let format = Format::of(StateStorage::Bf16 { seed }, slot, updates);
+                    let key = |format| match format {
+                        Format::Bf16 { stream, updates } => Some((stream, updates)),
+                        Format::F16 => None,
+                    };
+                    let (stream, found) = format.and_then(key).unwrap_or_default();
+                    assert_eq!(found, updates);
+                    let Draws { before, after } = Draws::new(stream, updates);
+                    assert_eq!(
+                        u64::from(after) << 32 | u64::from(before),
+                        scramble(stream.wrapping_add(scramble(updates)))
+                    );
+                    keys.extend([u64::from(before), u64::from(after)]);
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 2 * 27);
+    }
+
     #[test]
     fn every_number_of_16_bits_is_widened_and_comes_back() {
         for format in FORMATS {
@@ -323,6 +361,30 @@ mod tests {
                         back == bits || format.widen(back).is_nan() && number.is_nan(),
                         "{bits:#x} became {back:#x}"
                     );
+                }
+            }
+        }
+    }
+
+    /// Where a carry, a tie or the end of the range is decided, which random numbers seldom hit.
+    #[test]
+    fn ties_ends_and_what_is_not_finite_are_rounded() {
+        let halves = [0x0000, 0x0001, 0x0100, 0x3f80, 0x3f81, 0x7f7e, 0x7f7f, 0x7f80, 0x7fff];
+        let lower = [0x0000, 0x0001, 0x7fff, 0x8000, 0x8001, 0xffff];
+        for bits in halves.into_iter().flat_map(|upper: u32| lower.map(|lower| upper << 16 | lower)) {
+            for number in [bits, bits | 1 << 31].map(f32::from_bits) {
+                let (found, expected) = (FORMATS[0].nearest(number), nearest(FORMATS[0], number));
+                let kept = (number.to_bits() >> 16) as u16;
+                if number.is_nan() {
+                    assert!(from_bf16(found).is_nan(), "{bits:#x}");
+                    // Whatever is drawn.
+                    assert!([0, 0x8000, 0xffff].into_iter().all(|drawn| from_bf16(to_bf16(number, drawn)).is_nan()));
+                } else {
+                    let is_past_the_end = from_bf16(expected).is_infinite() && number.is_finite();
+                    assert_eq!(found, if is_past_the_end { kept } else { expected }, "{bits:#x}");
+                    assert_eq!(to_bf16(number, 0), kept);
+                    let up = kept + u16::from(number.is_finite() && bits & 0xffff != 0 && kept & 0x7fff != 0x7f7f);
+                    assert_eq!(to_bf16(number, 0xffff), up, "{bits:#x} with all digits drawn");
                 }
             }
         }

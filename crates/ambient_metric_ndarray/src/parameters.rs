@@ -300,6 +300,16 @@ impl<E: Element> Tensor for Parameters<E> {
         Ok(())
     }
 
+    #[inline(always)]
+    fn few(&self) -> Option<&[E]> {
+        self.elements.few()
+    }
+
+    #[inline(always)]
+    fn few_mut(&mut self) -> Option<&mut [E]> {
+        if self.elements.few().is_some() { Some(self.elements.full_mut()) } else { None }
+    }
+
     fn sum<K: Kernel>(
         kernel: &K,
         uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,

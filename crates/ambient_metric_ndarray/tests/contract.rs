@@ -238,6 +238,9 @@ fn zeros_and_copies_are_apart() {
     let mut copy = tensor.duplicate().unwrap();
     copy.as_mut_slice()[0] = 99.0;
     assert_eq!(tensor, space(&[3], 1));
+    assert_ne!(tensor, copy);
+    // The same numbers, under another name.
+    assert_ne!(tensor, Parameters::from(Array1::from(tensor.as_slice().to_vec())));
 }
 
 #[test]

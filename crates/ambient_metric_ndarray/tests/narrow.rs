@@ -179,6 +179,23 @@ fn seeds_and_slots_draw_their_own_numbers() {
     assert_ne!(went_up(&first[0]), went_up(&first[1]));
 }
 
+/// So they do not depend on where a long tensor is halved: the elements that two tensors have in common have the same bits.
+#[test]
+fn the_numbers_drawn_depend_on_the_index_alone() {
+    let run = |len: usize| {
+        let mut theta = Parameters::from(Array1::from_elem(len, 1.0_f32));
+        let gradient = Covector(Parameters::from(Array1::from_elem(len, 1.01_f32)));
+        let configuration = Configuration::new(rules::adam(0.5, 0.5, 1e-8), 0.1).state_storage(NARROW[0]);
+        let mut optimiser = configuration.build(&theta).unwrap();
+        optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+        bits(&optimiser.state()[0])
+    };
+    let (leaf, halved, quartered) = (run(1 << 18), run((1 << 18) + 100), run((1 << 19) + 4096));
+    assert_eq!(leaf, halved[..leaf.len()]);
+    assert_eq!(halved, quartered[..halved.len()]);
+    assert_ne!(quartered[..1 << 18], quartered[1 << 18..1 << 19]);
+}
+
 #[test]
 fn a_half_beyond_the_range_is_the_last_one() {
     let mut theta = Parameters::from(Array1::from_elem(20, 1.0_f32));

@@ -21,16 +21,29 @@ impl Kernel for Walk {
     }
 }
 
-/// x l and ρ l², to be summed.
+/// What was in the target does not count.
+struct Replace;
+
+impl Kernel for Replace {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = [S; 3];
+    type Output<S: Real> = [S; 2];
+
+    fn evaluate<S: Real>(&self, (): (), [_, rho, l]: [S; 3]) -> [S; 2] {
+        [l + l, rho + l]
+    }
+}
+
+/// x l, ρ l² and one, to be summed.
 struct Sums;
 
 impl Kernel for Sums {
     type Uniform<S: Real> = ();
     type Input<S: Real> = [S; 3];
-    type Output<S: Real> = [S; 2];
+    type Output<S: Real> = [S; 3];
 
-    fn evaluate<S: Real>(&self, (): (), [x, rho, l]: [S; 3]) -> [S; 2] {
-        [x * l, rho * l * l]
+    fn evaluate<S: Real>(&self, (): (), [x, rho, l]: [S; 3]) -> [S; 3] {
+        [x * l, rho * l * l, S::one()]
     }
 }
 
@@ -102,20 +115,21 @@ fn narrow_tensors_are_read_and_written_as_by_a_loop() {
             let [mut target, companion, read] = tensors;
             let mut companions = [companion];
 
-            let mut totals = [[0.0; 2]];
+            let mut totals = [[0.0; 3]];
             let operands = Operands { target: &target, companions: &companions, reads: &[&read] };
             Parameters::sum(&Sums, Uniforms::same(&()), operands, &mut totals).expect("the operands fit the kernel");
             let uniforms = Uniforms::same(&[0.1, 0.9]);
             Parameters::update(&Walk, uniforms, &mut target, &mut companions, &[&read])
                 .expect("the operands fit the kernel");
 
-            let mut sums = [0.0; 2];
+            let mut sums = [0.0; 3];
             let stored = |slot: usize, number: f32| if slot == narrow { round(number) } else { number };
             for index in 0..len {
                 // Multiples of 1/16 below 2 are halves.
                 let input = [1, 2, 3].map(|seed| number::<f32>(index, seed));
-                let [x, l] = Sums.evaluate((), input);
-                (sums[0], sums[1]) = (sums[0] + f64::from(x), sums[1] + f64::from(l));
+                for (sum, number) in sums.iter_mut().zip(Sums.evaluate((), input)) {
+                    *sum += f64::from(number);
+                }
                 let [x, rho] = Walk.evaluate([0.1, 0.9], input);
                 let found = [target.as_slice()[index], companions[0].as_slice()[index]].map(f32::to_bits);
                 let expected = [stored(0, x), stored(1, rho)].map(f32::to_bits);
@@ -123,6 +137,16 @@ fn narrow_tensors_are_read_and_written_as_by_a_loop() {
             }
             // Multiples of 2⁻¹² below 8: up to 256 of them are added exactly in `f32`, and all in `f64`.
             assert_eq!(totals, [sums], "{len} elements, tensor {narrow} narrow");
+
+            let before = companions[0].as_slice().to_vec();
+            Parameters::update(&Replace, Uniforms::same(&()), &mut target, &mut companions, &[&read])
+                .expect("the operands fit the kernel");
+            for (index, rho) in before.into_iter().enumerate() {
+                let [x, rho] = Replace.evaluate((), [0.0, rho, number(index, 3)]);
+                let found = [target.as_slice()[index], companions[0].as_slice()[index]].map(f32::to_bits);
+                let expected = [stored(0, x), stored(1, rho)].map(f32::to_bits);
+                assert_eq!(found, expected, "element {index} of {len} replaced");
+            }
         }
     }
 }
@@ -131,10 +155,10 @@ fn narrow_tensors_are_read_and_written_as_by_a_loop() {
 fn sums_are_those_of_a_loop() {
     for len in lengths() {
         let [x, rho, l] = [1, 2, 3].map(|seed| Parameters::from(Array1::from(numbers::<f64>(len, seed))));
-        let mut totals = [[0.0; 2]];
+        let mut totals = [[0.0; 3]];
         let operands = Operands { target: &x, companions: &[], reads: &[&rho, &l] };
         Parameters::sum(&Sums, Uniforms::same(&()), operands, &mut totals).expect("the operands fit the kernel");
-        let mut expected = [0.0; 2];
+        let mut expected = [0.0, 0.0, len as f64];
         for ((x, rho), l) in x.iter().zip(rho.iter()).zip(l.iter()) {
             expected[0] += x * l;
             expected[1] += rho * l * l;

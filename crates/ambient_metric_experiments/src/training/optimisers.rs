@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::task::Task;
 use crate::error::Error;
 use crate::optimisers::{Hyperparameters, Named, WithRule};
+use crate::variant::{Coupling, Variant};
 
 /// An optimiser that has a name in the training studies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +191,7 @@ impl FromStr for Trained {
         if let Some(found) = more.into_iter().find(|trained| trained.name().eq_ignore_ascii_case(name)) {
             return Ok(found);
         }
-        name.parse().map(Self::Rule).map_err(|error| match error {
+        let named: Named = name.parse().map_err(|error| match error {
             // Not a part of a name, such as its metric.
             Error::UnknownName { name: unknown, mut known, .. } if unknown == name => {
                 let name = unknown;
@@ -198,7 +199,27 @@ impl FromStr for Trained {
                 Error::UnknownName { what: "optimiser", name, known }
             }
             other => other,
-        })
+        })?;
+        match untrainable(named) {
+            Some(why) => {
+                Err(Error::Hyperparameter { rule: named.name(), problem: format!("is not for training: {why}") })
+            }
+            None => Ok(Self::Rule(named)),
+        }
+    }
+}
+
+/// Why a rule cannot train a network here.
+fn untrainable(named: Named) -> Option<&'static str> {
+    match named {
+        Named::Variant(Variant::Joint(..)) => Some("it descends several losses, and a network here has one"),
+        Named::Variant(Variant::Coupled(_, _, Coupling::Given)) => {
+            Some("its coupling covector has to be given, and a network here has none to give")
+        }
+        Named::Variant(Variant::Whole(..)) => {
+            Some("its metric is one of the low-dimensional study; `muon` and `muon_routed` are for networks")
+        }
+        _ => None,
     }
 }
 

@@ -101,10 +101,12 @@ fn swept(task: Task, groups: &[&Group], best: usize) -> Option<Table> {
     };
     let rows: Vec<Vec<String>> = groups.iter().filter_map(|group| row(&group)).collect();
     let epochs = groups.iter().flat_map(|group| &group.swept).map(|run| run.outcome.settings.epochs).max().unwrap_or(0);
+    let most = groups.iter().map(|group| group.swept.len()).max().unwrap_or(0);
+    let taken = if most > best { format!("the best {best} runs") } else { "all runs".to_owned() };
     (!rows.is_empty()).then(|| Table {
         title: format!("Sweep: best test {} of a run", task.score()),
         note: format!(
-            "Mean ± standard deviation of the best {best} runs (the paper: the best 50 of several hundred), runs of {epochs} epochs (the paper: {}).",
+            "Mean ± standard deviation of {taken} (the paper: the best 50 of several hundred), runs of {epochs} epochs (the paper: {}).",
             task.epochs()
         ),
         head: vec!["optimiser", "paper", "here", "paper's", "best run", "paper's best", "runs / stopped early / diverged", "configuration of the best run"],

@@ -151,7 +151,8 @@ fn paint(
     let end = series.iter().flat_map(|series| &series.points).fold(1.0_f64, |end, point| end.max(point.0));
     let mut builder = ChartBuilder::on(&plot);
     builder.caption(caption, ("sans-serif", 27)).margin(14).x_label_area_size(62).y_label_area_size(94);
-    if is_high {
+    // A logarithmic axis has a number at every power of ten, and between two of them none.
+    if is_high || high < 10.0 * low {
         let mut chart = builder.build_cartesian_2d(0.0..end * 1.02, low - room..high + room)?;
         mesh!(chart, axis, task);
         marks!(chart, series, lines, low - room, high + room);

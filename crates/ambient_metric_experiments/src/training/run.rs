@@ -168,6 +168,10 @@ pub const RESULT: &str = "result.json";
 ///
 /// Data, settings or folder that do not fit, [`Error::Interrupted`] after Ctrl-C, [`Error::Diverged`] where the optimiser had to stop.
 pub fn perform(request: &Request) -> Result<Outcome, Error> {
+    let device = request.place.open()?;
+    if let Some(settings) = &request.settings {
+        settings.check(&device)?;
+    }
     let saved = match &request.settings {
         None => Some(files::load(&request.out)?),
         Some(_) if files::checkpoint(&request.out).exists() => {
@@ -188,9 +192,8 @@ pub fn perform(request: &Request) -> Result<Outcome, Error> {
         let problem = format!("finds a run of {} where {} is asked for", settings.task, request.task);
         return Err(Error::Option { option: "--resume", problem });
     }
-    fs::create_dir_all(&request.out).map_err(|source| Error::Write { path: request.out.clone(), source })?;
     listen()?;
-    let device = request.place.open()?.autodiff();
+    let device = device.autodiff();
     let data = request.data.as_deref().or(settings.data.as_deref());
     with_study(request.task, data, &settings, &device, Run { request, settings: &settings, saved })
 }
@@ -207,6 +210,8 @@ impl WithStudy for Run<'_> {
     fn with<S: Study>(self, study: S) -> Result<Outcome, Error> {
         let Self { request, settings, saved } = self;
         let mut trainer = Trainer::new(study, settings)?;
+        // Not before everything else is in order, so that nothing is left of a run that could not begin.
+        fs::create_dir_all(&request.out).map_err(|source| Error::Write { path: request.out.clone(), source })?;
         let path = request.out.join(LOG);
         let mut progress = Progress { settings: settings.clone(), step: 0, scores: Vec::new(), seconds: 0.0 };
         let log = match saved {
@@ -247,7 +252,12 @@ impl<S: Study> Files<'_, S> {
                 }
             }
             if self.trainer.is_at_end_of_epoch() {
-                self.progress.scores.push(self.trainer.score()?);
+                let scores = self.trainer.score()?;
+                if bar.is_hidden() {
+                    let score = self.progress.settings.task.score();
+                    let _ = writeln!(io::stderr(), "epoch {}: test {score} {:.5}", scores.epoch, scores.test);
+                }
+                self.progress.scores.push(scores);
             }
             bar.set_position(self.trainer.step() as u64);
             let stop = has_stopped();
@@ -279,14 +289,7 @@ impl<S: Study> Files<'_, S> {
         self.save()?;
         let seconds = self.seconds();
         let Progress { settings, scores, .. } = self.progress;
-        let outcome = Outcome {
-            parameters: self.trainer.parameters(),
-            updates: self.trainer.step(),
-            diverged,
-            seconds,
-            fingerprint: self.trainer.fingerprint(),
-            ..Outcome::of(settings, scores)
-        };
+        let outcome = Outcome { diverged, seconds, ..self.trainer.outcome(settings, scores) };
         let text = serde_json::to_string_pretty(&outcome)
             .map_err(|source| Error::Json { what: "the result".to_owned(), source })?;
         let out = &self.request.out;

@@ -306,14 +306,7 @@ impl WithStudy for OneRun<'_> {
                 }
             }
         }
-        let outcome = Outcome {
-            parameters: trainer.parameters(),
-            updates: trainer.step(),
-            diverged,
-            seconds: started.elapsed().as_secs_f64(),
-            fingerprint: trainer.fingerprint(),
-            ..Outcome::of(settings.clone(), epochs)
-        };
-        Ok((outcome, stopped_early))
+        let seconds = started.elapsed().as_secs_f64();
+        Ok((Outcome { diverged, seconds, ..trainer.outcome(settings.clone(), epochs) }, stopped_early))
     }
 }

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use ambient_metric::{Error as Refusal, Report};
-use ambient_metric_burn::ModuleOptimiser;
+use ambient_metric::{Error as Refusal, Part, Report};
+use ambient_metric_burn::{ModuleOptimiser, Parameters};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::{Bytes, Device, Tensor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::optimisers::{AnyEngine, Trained};
+use super::run::Outcome;
 use super::study::{Deal, Held, Study, number};
 use super::task::Task;
 use crate::error::Error;
@@ -39,6 +40,17 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Accepts constants that are in their ranges, before any data is read.
+    ///
+    /// # Errors
+    ///
+    /// What making the optimiser for one parameter finds.
+    pub fn check(&self, device: &Device) -> Result<(), Error> {
+        let one = [(Part { name: "weight".to_owned(), shape: vec![1] }, vec![0.0])];
+        let parameters = Parameters::new(device, one)?;
+        self.optimiser.maker(&self.hyperparameters)?(&parameters).map(|_| ()).map_err(Error::from)
+    }
+
     /// How the examples are dealt out.
     #[must_use]
     pub fn deal(&self) -> Deal {
@@ -120,12 +132,6 @@ impl<S: Study> Trainer<S> {
         self.study.batches()
     }
 
-    /// How many parameters the model has.
-    #[must_use]
-    pub fn parameters(&self) -> usize {
-        self.optimiser.parameters()
-    }
-
     /// Whether an epoch has just ended.
     #[must_use]
     pub fn is_at_end_of_epoch(&self) -> bool {
@@ -201,9 +207,19 @@ impl<S: Study> Trainer<S> {
         Ok(())
     }
 
-    /// A fingerprint of all numbers of the model: FNV-1a over their bits.
+    /// What the run came to with these scores, but for its time and its end.
     #[must_use]
-    pub fn fingerprint(&self) -> String {
+    pub fn outcome(&self, settings: Settings, scores: Vec<Epoch>) -> Outcome {
+        Outcome {
+            parameters: self.optimiser.parameters(),
+            updates: self.step,
+            fingerprint: self.fingerprint(),
+            ..Outcome::of(settings, scores)
+        }
+    }
+
+    /// A fingerprint of all numbers of the model: FNV-1a over their bits.
+    fn fingerprint(&self) -> String {
         let _settled = self.model.valid();
         let mut hash = Fingerprint(0xcbf2_9ce4_8422_2325);
         self.model.visit(&mut hash);

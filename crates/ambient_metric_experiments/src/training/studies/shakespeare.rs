@@ -26,6 +26,8 @@ pub struct Shakespeare {
     validation: Vec<u8>,
     test: Vec<u8>,
     starts: Vec<usize>,
+    /// What the device draws a mini-batch's dropout from.
+    dropout: Vec<u64>,
     device: Device,
     plain: Device,
 }
@@ -56,6 +58,7 @@ impl Shakespeare {
             validation: validation.to_vec(),
             test: test.to_vec(),
             starts: Vec::new(),
+            dropout: Vec::new(),
             device: device.clone(),
             plain: device.clone().inner(),
         })
@@ -90,10 +93,13 @@ impl Study for Shakespeare {
         let mut generator = self.deal.generator(1 + epoch as u64);
         let last = self.train.len() - WINDOW;
         self.starts = (0..BATCHES * self.deal.batch).map(|_| generator.random_range(0..last)).collect();
+        self.dropout = (0..BATCHES).map(|_| generator.random()).collect();
     }
 
     fn loss(&self, model: &Gpt, batch: usize) -> Tensor<1> {
         let starts = self.starts.get(batch * self.deal.batch..(batch + 1) * self.deal.batch).unwrap_or_default();
+        // So that an update does not depend on those before it, and a run that was resumed goes on with the same numbers.
+        self.device.seed(self.dropout.get(batch).copied().unwrap_or(0));
         loss(model, &self.train, starts, &self.device)
     }
 
@@ -105,5 +111,36 @@ impl Study for Shakespeare {
             total += number(loss(model, text, starts, &self.plain))? * starts.len() as f64;
         }
         Ok((!starts.is_empty()).then(|| (total / starts.len() as f64).exp()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Dropout included.
+    #[test]
+    fn the_loss_of_a_mini_batch_depends_on_seed_and_place_alone() -> Result<(), Error> {
+        let folder = tempfile::tempdir().map_err(|source| Error::Write { path: "scratch".into(), source })?;
+        let text = "the quick brown fox ".repeat(200);
+        let path = folder.path().join("input.txt");
+        std::fs::write(&path, text).map_err(|source| Error::Write { path, source })?;
+        let loss = |seed: u64, epoch: usize, batches: &[usize]| {
+            let deal = Deal { seed, batch: 1, validation: 0 };
+            let mut study = Shakespeare::new(folder.path(), deal, &Device::flex().autodiff())?;
+            let model = study.model();
+            study.begin(epoch);
+            let mut last = None;
+            for &batch in batches {
+                last = Some(number(study.loss(&model, batch))?);
+            }
+            Ok::<_, Error>(last)
+        };
+        let whole = loss(3, 1, &[0, 1])?;
+        assert!(whole.is_some_and(f64::is_finite));
+        assert_eq!(whole, loss(3, 1, &[1])?);
+        assert_ne!(whole, loss(3, 2, &[1])?);
+        assert_ne!(whole, loss(3, 1, &[0])?);
+        Ok(())
     }
 }
