@@ -179,7 +179,7 @@ pub trait Metric<T: Tensor> {
 /// One number for all parameters, γ = 1 + Σ l² over all gradients seen, is not pointwise:
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, Error, Layout, Metric, Tensor, Vector};
+/// use ambient_metric::{BaseMetric, Covector, Error, Layout, Tensor, Vector};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -223,7 +223,7 @@ pub trait Metric<T: Tensor> {
 /// let gradient = Covector(Parameters::from(array![1.0, 1.0, 1.0]));
 /// let mut state = Total.begin(&gradient.0)?;
 /// Total.update(&mut state, &gradient)?;
-/// assert_eq!(Total.at(&state).raise(&gradient)?.0, Parameters::from(array![0.25, 0.25, 0.25]));
+/// assert_eq!(Total.raise(&state, &gradient)?.0, Parameters::from(array![0.25, 0.25, 0.25]));
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 ///

@@ -64,7 +64,7 @@ impl<M, H: Heights<K>, Q: Momentum, P: Placement, C: Coupling, const K: usize>
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, Dense, Identity, Configuration, MetricDescent, NoMomentum};
+/// use ambient_metric::{Configuration, Covector, Dense, Identity, MetricDescent, NoMomentum, Report};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

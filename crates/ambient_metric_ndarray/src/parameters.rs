@@ -101,7 +101,6 @@ impl Space {
         core::iter::from_fn(move || {
             let (&start, mut end) = (self.offsets.get(part)?, *self.offsets.get(part + 1)?);
             let group = uniforms.group(part);
-            part += 1;
             while let Some(&further) = self.offsets.get(part + 1)
                 && uniforms.group(part) == group
             {
