@@ -207,3 +207,12 @@ fn a_rehearsal_asks_for_every_number_and_not_for_their_sum() {
     assert_eq!(report.gradient_norm, f64::INFINITY);
     assert_eq!(theta.as_slice(), [1.7e308, 1.7e308]);
 }
+
+#[test]
+fn a_covector_knows_whether_it_is_finite() {
+    assert!(Covector(point(1.0, 2.0)).require_finite().is_ok());
+    for bad in [f64::NAN, f64::INFINITY] {
+        let refused = Covector(point(1.0, bad)).require_finite();
+        assert!(matches!(refused, Err(Error::NonFiniteGradient { .. })), "{refused:?}");
+    }
+}
