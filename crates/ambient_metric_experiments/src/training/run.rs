@@ -169,24 +169,22 @@ pub const RESULT: &str = "result.json";
 /// Data, settings or folder that do not fit, [`Error::Interrupted`] after Ctrl-C, [`Error::Diverged`] where the optimiser had to stop.
 pub fn perform(request: &Request) -> Result<Outcome, Error> {
     let device = request.place.open()?;
-    if let Some(settings) = &request.settings {
-        settings.check(&device)?;
-    }
-    let saved = match &request.settings {
-        None => Some(files::load(&request.out)?),
-        Some(_) if files::checkpoint(&request.out).exists() => {
-            let problem = format!(
-                "has the folder {} with a run in it: go on with --resume, or give another",
-                request.out.display()
-            );
-            return Err(Error::Option { option: "--out", problem });
+    let (settings, saved) = match &request.settings {
+        None => {
+            let saved = files::load(&request.out)?;
+            (saved.0.settings.clone(), Some(saved))
         }
-        Some(_) => None,
-    };
-    let Some(settings) =
-        request.settings.clone().or_else(|| saved.as_ref().map(|(progress, _)| progress.settings.clone()))
-    else {
-        return Err(Error::Option { option: "--resume", problem: "finds no run".to_owned() });
+        Some(settings) => {
+            settings.check(&device)?;
+            if files::checkpoint(&request.out).exists() {
+                let problem = format!(
+                    "has the folder {} with a run in it: go on with --resume, or give another",
+                    request.out.display()
+                );
+                return Err(Error::Option { option: "--out", problem });
+            }
+            (settings.clone(), None)
+        }
     };
     if settings.task != request.task {
         let problem = format!("finds a run of {} where {} is asked for", settings.task, request.task);
