@@ -1,112 +1,86 @@
-//! Passes over few numbers in the host's memory: without the set-up of a pass over many, which takes longer than the numbers.
+//! A step over few numbers in the host's memory, in place: the set-up of passes over many takes longer than the numbers.
 
 use crate::bundle::{Bundle, convert};
-use crate::error::Error;
-use crate::kernel::{Kernel, Uniforms};
+use crate::kernel::Kernel;
+use crate::rule::Rule;
 use crate::scalar::{Element, Field};
-use crate::tensor::{Operands, Tensor, Wide};
+use crate::tensor::Tensor;
 
-/// How many tensors such a pass has at most.
+/// How many tensors are written, and how many are read, at most.
 const OPERANDS: usize = 8;
 
-/// As [`Tensor::sum`], for tensors whose layouts are known to agree.
-#[inline(always)]
-pub(crate) fn sum<K: Kernel, T: Tensor>(
-    kernel: &K,
-    uniforms: Uniforms<'_, K::Uniform<Wide<T>>>,
-    operands: Operands<'_, T>,
-    totals: &mut [K::Output<Wide<T>>],
-) -> Result<(), Error> {
-    let Operands { target, companions, reads } = operands;
-    let slots = <K::Input<T::Element> as Bundle<T::Element>>::LEN;
-    let tensor = |slot: usize| match slot.checked_sub(1) {
-        None => Some(target),
-        Some(slot) => companions.get(slot).or_else(|| reads.get(slot - companions.len()).copied()),
-    };
-    if let ([uniform], [total]) = (uniforms.groups, &mut *totals)
-        && 1 + companions.len() + reads.len() == slots
-        && let Some(tensors) = gather(slots, tensor)
-    {
-        let uniform: K::Uniform<T::Element> = convert(*uniform, &mut T::Element::narrow);
-        *total = Bundle::<Wide<T>>::zero();
-        for index in 0..tensors[0].len() {
-            let mut tensors = tensors.iter();
-            let input = Bundle::build(&mut || {
-                let element = tensors.next().and_then(|tensor| tensor.get(index));
-                element.copied().unwrap_or_else(Field::zero)
-            });
-            *total = total.plus(convert(kernel.evaluate(uniform, input), &mut T::Element::widen));
-        }
-        return Ok(());
-    }
-    T::sum(kernel, uniforms, operands, totals)
+/// The elements of all tensors of a step, in slices of one length.
+pub(crate) struct Few<'a, E> {
+    /// Of the parameters and of the state.
+    written: [&'a mut [E]; OPERANDS],
+    /// Of the gradients.
+    read: [&'a [E]; OPERANDS],
+    len: usize,
 }
 
-/// As [`Tensor::update`], for tensors whose layouts are known to agree.
-#[inline(always)]
-pub(crate) fn update<K: Kernel, T: Tensor>(
-    kernel: &K,
-    uniforms: Uniforms<'_, K::Uniform<Wide<T>>>,
-    target: &mut T,
-    companions: &mut [T],
-    reads: &[&T],
-) -> Result<(), Error> {
-    let written = <K::Output<T::Element> as Bundle<T::Element>>::LEN;
-    if let [uniform] = uniforms.groups
-        && written + reads.len() == <K::Input<T::Element> as Bundle<T::Element>>::LEN
-        && let Some(mut targets) = gather_mut(target, companions, written)
-        && let Some(reads) = gather(reads.len(), |slot| reads.get(slot).copied())
-    {
-        let uniform: K::Uniform<T::Element> = convert(*uniform, &mut T::Element::narrow);
-        for index in 0..targets[0].len() {
-            let mut slot = 0;
-            let input = Bundle::build(&mut || {
-                let element = if slot < written {
-                    targets.get(slot).and_then(|target| target.get(index))
-                } else {
-                    reads.get(slot - written).and_then(|read| read.get(index))
-                };
-                slot += 1;
-                element.copied().unwrap_or_else(Field::zero)
-            });
-            let output: K::Output<T::Element> = kernel.evaluate(uniform, input);
+impl<'a, E: Element> Few<'a, E> {
+    /// The elements of the tensors of a step of a rule; nothing where they are not few, or the tensors not as many as can be held.
+    #[inline(always)]
+    pub(crate) fn gather<R: Rule, T: Tensor<Element = E>>(
+        parameters: &'a mut T,
+        state: &'a mut [T],
+        gradients: &'a [&T],
+    ) -> Option<Self> {
+        let mut few = Self { written: Default::default(), read: Default::default(), len: 0 };
+        let (slots, losses) = (<R::State<E> as Bundle<E>>::LEN, <R::PerLoss<E> as Bundle<E>>::LEN);
+        let [of_parameters, of_state @ ..] = &mut few.written;
+        *of_parameters = parameters.few_mut()?;
+        few.len = of_parameters.len();
+        let mut state = state.iter_mut();
+        for slot in 0..slots {
+            *of_state.get_mut(slot)? = state.next()?.few_mut()?.get_mut(..few.len)?;
+        }
+        for loss in 0..losses {
+            *few.read.get_mut(loss)? = gradients.get(loss)?.few()?.get(..few.len)?;
+        }
+        Some(few)
+    }
+
+    /// What a kernel reads at a place, of which so many tensors are written.
+    #[inline(always)]
+    fn input<B: Bundle<E>>(&self, written: usize, index: usize) -> B {
+        let mut slot = 0;
+        B::build(&mut || {
+            let element = if slot < written {
+                self.written.get(slot).and_then(|elements| elements.get(index))
+            } else {
+                self.read.get(slot - written).and_then(|elements| elements.get(index))
+            };
+            slot += 1;
+            element.copied().unwrap_or_else(Field::zero)
+        })
+    }
+
+    /// The sum of a kernel over all places.
+    #[inline(always)]
+    pub(crate) fn sum<R: Rule, K: Kernel>(&self, kernel: &K, uniform: K::Uniform<E::Wide>) -> K::Output<E::Wide> {
+        let uniform: K::Uniform<E> = convert(uniform, &mut E::narrow);
+        let mut total = Bundle::<E::Wide>::zero();
+        for index in 0..self.len {
+            let input = self.input(1 + <R::State<E> as Bundle<E>>::LEN, index);
+            total = Bundle::<E::Wide>::plus(total, convert(kernel.evaluate(uniform, input), &mut E::widen));
+        }
+        total
+    }
+
+    /// A kernel stored into what is written, at every place.
+    #[inline(always)]
+    pub(crate) fn update<R: Rule, K: Kernel>(&mut self, kernel: &K, uniform: K::Uniform<E::Wide>) {
+        let written = 1 + <R::State<E> as Bundle<E>>::LEN;
+        let uniform: K::Uniform<E> = convert(uniform, &mut E::narrow);
+        for index in 0..self.len {
+            let output: K::Output<E> = kernel.evaluate(uniform, self.input(written, index));
             for slot in 0..written {
-                let element = targets.get_mut(slot).and_then(|target| target.get_mut(index));
+                let element = self.written.get_mut(slot).and_then(|elements| elements.get_mut(index));
                 if let (Some(element), Some(value)) = (element, output.get(slot)) {
                     *element = value;
                 }
             }
         }
-        return Ok(());
     }
-    T::update(kernel, uniforms, target, companions, reads)
-}
-
-/// The elements of so many tensors that have few each; nothing where one has not, or there are too many tensors.
-#[inline(always)]
-fn gather<'a, T: Tensor + 'a>(
-    count: usize,
-    tensor: impl Fn(usize) -> Option<&'a T>,
-) -> Option<[&'a [T::Element]; OPERANDS]> {
-    let mut gathered: [&[T::Element]; OPERANDS] = [&[]; OPERANDS];
-    for slot in 0..count {
-        *gathered.get_mut(slot)? = tensor(slot)?.few()?;
-    }
-    Some(gathered)
-}
-
-/// As [`gather`], to be changed.
-#[inline(always)]
-fn gather_mut<'a, T: Tensor>(
-    target: &'a mut T,
-    companions: &'a mut [T],
-    count: usize,
-) -> Option<[&'a mut [T::Element]; OPERANDS]> {
-    let mut gathered: [&mut [T::Element]; OPERANDS] = Default::default();
-    *gathered.first_mut()? = target.few_mut()?;
-    let mut companions = companions.iter_mut();
-    for slot in 1..count {
-        *gathered.get_mut(slot)? = companions.next()?.few_mut()?;
-    }
-    companions.next().is_none().then_some(gathered)
 }

@@ -3,9 +3,9 @@
 use crate::bundle;
 use crate::bundle::Bundle;
 use crate::checkpoint::Checkpoint;
-use crate::configuration::{Configuration, Groups};
+use crate::configuration::{Configuration, Groups, Rates};
 use crate::error::Error;
-use crate::few;
+use crate::few::Few;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
 use crate::preconditioner::{Inputs, Outcome, Totals, check_range};
@@ -231,8 +231,8 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         self.advance(parameters, &gradients, losses)
     }
 
+    #[inline]
     fn advance(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Result<Report<Wide<T>>, Error> {
-        let rule = &self.configuration.rule;
         let expected = <R::PerLoss<f64> as Bundle<f64>>::LEN;
         for found in [gradients.len(), losses.len()] {
             if found != expected {
@@ -243,15 +243,50 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         for gradient in gradients {
             self.layout.check(gradient.layout())?;
         }
-        rule.check_loss(from_slice(losses, |loss| loss.to_f64()))?;
+        self.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()))?;
+        match self.advance_few(parameters, gradients, losses) {
+            Some(report) => Ok(report),
+            None => self.advance_many(parameters, gradients, losses),
+        }
+    }
 
+    /// The step where one group of few numbers takes it and every act is sound; else nothing has happened.
+    #[inline(always)]
+    fn advance_few(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Option<Report<Wide<T>>> {
+        let Self { configuration: Configuration { rule, .. }, groups, state, memory, acts, .. } = self;
+        let ([rates], [memory], [report]) = (&*groups.rates, &mut **memory, &mut *acts.reports) else { return None };
+        if self.is_fragile {
+            return None;
+        }
+        let mut few = Few::gather::<R, T>(parameters, state, gradients)?;
+        let corrections = rule.correct(*memory);
+        let measured = few.sum::<R, _>(&Measure(rule), corrections);
+        let totals = Totals { pool: measured, group: measured };
+        let act = Act::new::<T::Element>(rule, (rates, &groups.xi, losses), *memory, corrections, totals);
+        if !act.is_sound || has_subnormal(&act.memory) {
+            return None;
+        }
+        few.update::<R, _>(&Advance(rule), act.pass);
+        (*memory, *report) = (act.memory, act.report);
+        self.steps = self.steps.saturating_add(1);
+        Some(act.report)
+    }
+
+    /// Any step, in passes over all numbers.
+    fn advance_many(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&T],
+        losses: &[Wide<T>],
+    ) -> Result<Report<Wide<T>>, Error> {
+        let rule = &self.configuration.rule;
         let acts = &mut self.acts;
         for (corrections, rates) in acts.corrections.iter_mut().zip(&self.groups.rates) {
             *corrections = rule.correct(self.memory[rates.pool]);
         }
         let operands = Operands { target: &*parameters, companions: &self.state, reads: gradients };
         let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.groups.group_of_part };
-        few::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
+        T::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
 
         let is_sound = acts.damp::<T::Element>(rule, &self.groups, &self.memory, losses);
         let is_extreme = !is_sound && acts.examine(rule, gradients)?;
@@ -260,7 +295,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         if is_extreme || self.is_fragile {
             rehearse(rule, uniforms, operands)?;
         }
-        few::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
+        T::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
         core::mem::swap(&mut self.memory, &mut acts.memory);
         self.steps = self.steps.saturating_add(1);
         Ok(acts.reports.get(self.first_group).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
@@ -396,34 +431,13 @@ impl<R: Rule, S: Element> Acts<R, S> {
         }
         let mut are_sound = true;
         for (group, rates) in groups.rates.iter().enumerate() {
-            let pooled = self.pooled[rates.pool];
-            let inputs = Inputs {
-                loss: from_slice(losses, |&loss| loss),
-                learning_rate: S::constant(rates.learning_rate),
-                weight_decay: S::constant(rates.weight_decay),
-                xi: from_slice(&groups.xi, |&xi| S::constant(xi)),
-            };
-            let totals = Totals { pool: pooled.rule, group: self.measured[group].rule };
-            let Outcome { factors, memory, report: damping } = rule.damp(inputs, memory[rates.pool], totals);
-            let memory = Bundle::<S>::map(memory, flush);
-            let pass = Pass { corrections: self.corrections[group], multipliers: factors };
-            let report = Report {
-                squared_length: damping.squared_length,
-                averaged: damping.averaged,
-                slope: damping.slope,
-                damping: damping.damping,
-                effective_learning_rate: inputs.learning_rate * damping.damping,
-                gradient_norm: pooled.squared_gradient.sqrt(),
-                determinant_ratio: damping.determinant_ratio,
-                coupling: damping.coupling,
-                coupling_scale: damping.coupling_scale,
-            };
-            are_sound &= is_sound(&report)
-                && (total(&pooled, |value| value) + total(&memory, |value| value)).is_finite()
-                && total(&pass, E::narrow).is_finite();
-            self.passes[group] = pass;
-            self.memory[rates.pool] = memory;
-            self.reports[group] = report;
+            let totals = Totals { pool: self.pooled[rates.pool], group: self.measured[group] };
+            let constants = (rates, groups.xi.as_slice(), losses);
+            let act = Act::new::<E>(rule, constants, memory[rates.pool], self.corrections[group], totals);
+            are_sound &= act.is_sound;
+            self.passes[group] = act.pass;
+            self.memory[rates.pool] = Bundle::<S>::map(act.memory, flush);
+            self.reports[group] = act.report;
         }
         are_sound
     }
@@ -463,17 +477,76 @@ impl<R: Rule, S: Element> Acts<R, S> {
     }
 }
 
+/// What act 2 of a group comes to.
+struct Act<R: Rule, S: Real> {
+    pass: Pass<R::Corrections<S>, R::Multipliers<S>>,
+    memory: R::Memory<S>,
+    report: Report<S>,
+    /// Whether all of it is finite, also in the type that act 3 computes with, and of a positive definite metric, as far as the step can tell.
+    /// (No, where only the sum of finite numbers overflows.)
+    is_sound: bool,
+}
+
+impl<R: Rule, S: Element> Act<R, S> {
+    #[inline(always)]
+    fn new<E: Element<Wide = S>>(
+        rule: &R,
+        (rates, xi, losses): (&Rates, &[f64], &[S]),
+        memory: R::Memory<S>,
+        corrections: R::Corrections<S>,
+        totals: Totals<Measured<S, R::Sums<S>>>,
+    ) -> Self {
+        let inputs = Inputs {
+            loss: from_slice(losses, |&loss| loss),
+            learning_rate: S::constant(rates.learning_rate),
+            weight_decay: S::constant(rates.weight_decay),
+            xi: from_slice(xi, |&xi| S::constant(xi)),
+        };
+        let sums = Totals { pool: totals.pool.rule, group: totals.group.rule };
+        let Outcome { factors, memory, report } = rule.damp(inputs, memory, sums);
+        let pass = Pass { corrections, multipliers: factors };
+        let report = Report {
+            squared_length: report.squared_length,
+            averaged: report.averaged,
+            slope: report.slope,
+            damping: report.damping,
+            effective_learning_rate: inputs.learning_rate * report.damping,
+            gradient_norm: totals.pool.squared_gradient.sqrt(),
+            determinant_ratio: report.determinant_ratio,
+            coupling: report.coupling,
+            coupling_scale: report.coupling_scale,
+        };
+        let others = total(&totals.pool, |value| value) + total(&memory, |value| value);
+        let is_sound = is_sound(&report, others + E::widen(total(&pass, E::narrow)));
+        Self { pass, memory, report, is_sound }
+    }
+}
+
 /// The bundle of the converted numbers of a slice, with zeros for what is missing.
 fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> S) -> B {
     let mut numbers = numbers.iter();
     B::build(&mut || numbers.next().map_or_else(S::zero, &convert))
 }
 
-/// Zero for a number so small that processors compute with it a hundred times slower: after some thousand steps the powers of bias
-/// corrections, which by then count for nothing, would be such numbers for good.
+/// Whether a number is so small that processors compute with it a hundred times slower. Less one, the bits of such magnitudes are the least, and
+/// those of zero the greatest.
+#[inline(always)]
+fn has_subnormal<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
+    let rank = |value: f64| value.abs().to_bits().wrapping_sub(1);
+    let mut least = u64::MAX;
+    for slot in 0..B::LEN {
+        if let Some(value) = bundle.get(slot) {
+            least = least.min(rank(value.to_f64()));
+        }
+    }
+    least < rank(f64::MIN_POSITIVE)
+}
+
+/// Zero for such a number: after some thousand steps the powers of bias corrections, which by then count for nothing, would be such numbers
+/// for good.
 #[inline]
 fn flush<S: Element>(value: S) -> S {
-    if value.to_f64().abs() < f64::MIN_POSITIVE { S::zero() } else { value }
+    if value.to_f64().is_subnormal() { S::zero() } else { value }
 }
 
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
@@ -483,8 +556,8 @@ fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
 /// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.
 #[inline(always)]
 fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
-    let mut total = E::zero();
-    for slot in 0..B::LEN {
+    let mut total = bundle.get(0).map_or_else(E::zero, &convert);
+    for slot in 1..B::LEN {
         if let Some(value) = bundle.get(slot) {
             total = total + convert(value);
         }
@@ -492,11 +565,11 @@ fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -
     total
 }
 
-/// Whether a report is one of a positive definite metric, within the range of its numbers. (No, where their sum is not.)
+/// Whether a report is one of a positive definite metric, and everything within the range of its numbers. (No, where the sum is not.)
 #[inline(always)]
-fn is_sound<S: Element>(report: &Report<S>) -> bool {
+fn is_sound<S: Element>(report: &Report<S>, others: S) -> bool {
     let Report { squared_length, averaged, damping, determinant_ratio, coupling, .. } = *report;
-    (squared_length + averaged + damping + determinant_ratio + coupling).is_finite()
+    (squared_length + averaged + damping + determinant_ratio + coupling + others).is_finite()
         && !squared_length.is_negative()
         && (coupling - S::one()).is_negative()
         && (-determinant_ratio).is_negative()
