@@ -8,8 +8,9 @@ use ambient_metric::{Element, Field, Real};
 /// How many elements a pass handles at a time: a cache line of `f32`, two of `f64`.
 pub(crate) const WIDTH: usize = 16;
 
-/// [`WIDTH`] numbers, combined lane by lane.
+/// [`WIDTH`] numbers, combined lane by lane; in whole cache lines, because a vector that crosses one is slow to come back from memory.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(crate) struct Lanes<E>(pub(crate) [E; WIDTH]);
 
 impl<E: Element> Lanes<E> {

@@ -3,22 +3,25 @@
 use core::mem::take;
 use core::ops::Range;
 
-use ambient_metric::{Element, Kernel};
+use ambient_metric::{Bundle, Element, Kernel};
 
 use crate::dependence::Dependence;
 use crate::elements::Elements;
 use crate::lanes::{Lanes, WIDTH};
-use crate::narrow::{Format, Round, Widen};
-use crate::pass::{Full, MAX_OPERANDS, Memory, Stretch, Targets};
+use crate::narrow::{Format, Round, Widen, counted};
+use crate::pass::{Blocks, Full, MAX_OPERANDS, Memory, Stretch, Targets};
 
 /// Chunks that go through the buffer at a time: few enough that the buffer stays in the cache nearest to the processor.
-const RUN: usize = if cfg!(miri) { 3 } else { 16 };
+const RUN: usize = if cfg!(miri) { 3 } else { 32 };
 
-/// A run of every tensor in full width.
-type Buffer<E> = [[[E; WIDTH]; RUN]; MAX_OPERANDS];
+/// A run of every tensor in full width, in whole cache lines as [`Lanes`] are.
+#[repr(align(64))]
+struct Buffer<E>([[[E; WIDTH]; RUN]; MAX_OPERANDS]);
 
-fn buffer<E: Element>() -> Buffer<E> {
-    [[[E::zero(); WIDTH]; RUN]; MAX_OPERANDS]
+impl<E: Element> Buffer<E> {
+    fn new() -> Self {
+        Self([[[E::zero(); WIDTH]; RUN]; MAX_OPERANDS])
+    }
 }
 
 /// The chunks of a tensor as they are stored.
@@ -38,6 +41,7 @@ impl<E> Default for Stored<'_, E> {
 
 impl<'a, E: Element> Stored<'a, E> {
     /// The chunks in a range at full width: in `buffer`, unless they have it or nobody reads them.
+    #[inline(never)]
     fn numbers<'b>(self, start: usize, end: usize, is_read: bool, buffer: &'b mut [[E; WIDTH]; RUN]) -> &'b [[E; WIDTH]]
     where
         'a: 'b,
@@ -108,21 +112,22 @@ impl<E: Element> Memory<E> for Mixed {
     fn add<K: Kernel>(
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
-        blocks: &[Stretch<Self::Read<'_>>],
+        stretch: &Stretch<Self::Read<'_>>,
+        blocks: Blocks<'_>,
         sums: &mut [K::Output<Lanes<E>>],
     ) {
         let inputs = Dependence::of(kernel);
-        let mut buffer = buffer();
-        let chunks = blocks.first().map_or(0, |block| block.chunks);
-        for start in (0..chunks).step_by(RUN) {
-            let end = (start + RUN).min(chunks);
-            for (block, sum) in blocks.iter().zip(&mut *sums) {
-                let mut run: Stretch<&[[E; WIDTH]]> = Stretch { operands: Default::default(), chunks: end - start };
-                let operands = run.operands.iter_mut().zip(block.operands).zip(&mut buffer).enumerate();
-                for (slot, ((chunks, stored), buffer)) in operands {
-                    *chunks = stored.numbers(start, end, inputs.on(slot), buffer);
+        let mut buffer = Buffer::new();
+        let slots = <K::Input<E> as Bundle<E>>::LEN;
+        for start in (0..blocks.chunks).step_by(RUN) {
+            let chunks = RUN.min(blocks.chunks - start);
+            for (first, sum) in blocks.starts.iter().zip(&mut *sums) {
+                let mut run: Stretch<&[[E; WIDTH]]> = Stretch { operands: Default::default(), chunks };
+                let operands = run.operands.iter_mut().zip(stretch.operands).zip(&mut buffer.0).enumerate();
+                for (slot, ((numbers, stored), buffer)) in operands.take(slots) {
+                    *numbers = stored.numbers(first + start, first + start + chunks, inputs.on(slot), buffer);
                 }
-                Full::add(kernel, uniform, &[run], core::slice::from_mut(sum));
+                Full::add(kernel, uniform, &run, Blocks { starts: &[0], chunks }, core::slice::from_mut(sum));
             }
         }
     }
@@ -135,11 +140,12 @@ impl<E: Element> Memory<E> for Mixed {
         reads: &Stretch<Self::Read<'_>>,
     ) {
         let inputs = Dependence::of(kernel);
-        let (mut target_buffer, mut read_buffer) = (buffer(), buffer());
+        let (mut target_buffer, mut read_buffer) = (Buffer::new(), Buffer::new());
+        let slots = <K::Input<E> as Bundle<E>>::LEN;
         for start in (0..reads.chunks).step_by(RUN) {
             let end = (start + RUN).min(reads.chunks);
             let mut run: Targets<&mut [[E; WIDTH]]> = Default::default();
-            let written_chunks = run.iter_mut().zip(&mut *targets).zip(&mut target_buffer).enumerate().take(written);
+            let written_chunks = run.iter_mut().zip(&mut *targets).zip(&mut target_buffer.0).enumerate().take(written);
             for (slot, ((chunks, target), buffer)) in written_chunks {
                 *chunks = match target {
                     StoredMut::Full(chunks) => chunks.get_mut(start..end).unwrap_or_default(),
@@ -150,16 +156,16 @@ impl<E: Element> Memory<E> for Mixed {
                 };
             }
             let mut read: Stretch<&[[E; WIDTH]]> = Stretch { operands: Default::default(), chunks: end - start };
-            let read_chunks = read.operands.iter_mut().zip(reads.operands).zip(&mut read_buffer).enumerate();
-            for (slot, ((chunks, stored), buffer)) in read_chunks {
+            let read_chunks = read.operands.iter_mut().zip(reads.operands).zip(&mut read_buffer.0).enumerate();
+            for (slot, ((chunks, stored), buffer)) in read_chunks.take(slots.saturating_sub(written)) {
                 *chunks = stored.numbers(start, end, inputs.on(written + slot), buffer);
             }
             Full::store(kernel, uniform, &mut run, written, &read);
             take(&mut run);
-            for (target, buffer) in targets.iter_mut().zip(&target_buffer).take(written) {
+            for (target, buffer) in targets.iter_mut().zip(&target_buffer.0).take(written) {
                 if let StoredMut::Narrow(bits, format, first) = target {
                     let to = bits.get_mut(start..end).unwrap_or_default();
-                    Round { format: *format, from: buffer, to, first: *first + start * WIDTH }.run();
+                    Round { format: *format, from: buffer, to, first: counted(*first + start * WIDTH) }.run();
                 }
             }
         }

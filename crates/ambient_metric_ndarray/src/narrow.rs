@@ -49,7 +49,7 @@ impl Format {
     /// As an update stores what it computed for the element of this index.
     fn round(self, number: f32, index: usize) -> u16 {
         match self {
-            Self::Bf16 { stream, updates } => to_bf16(number, Draws::new(stream, updates).at(index)),
+            Self::Bf16 { stream, updates } => to_bf16(number, Draws::new(stream, updates).at(counted(index))),
             Self::F16 => to_f16(number),
         }
     }
@@ -74,13 +74,19 @@ impl Draws {
 
     /// 16 random bits.
     #[inline(always)]
-    #[allow(clippy::cast_possible_truncation, reason = "indices count modulo 2³²")]
-    fn at(self, index: usize) -> u32 {
-        let mut mixed = index as u32 ^ self.before;
+    fn at(self, index: u32) -> u32 {
+        let mut mixed = index ^ self.before;
         mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
         mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
         (mixed ^ (mixed >> 16) ^ self.after) & 0xffff
     }
+}
+
+/// An index as random numbers are drawn for it.
+#[inline(always)]
+#[allow(clippy::cast_possible_truncation, reason = "indices count modulo 2³²")]
+pub(crate) fn counted(index: usize) -> u32 {
+    index as u32
 }
 
 /// A permutation of 64 bits without a pattern: the output function of `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -161,16 +167,15 @@ pub(crate) struct Widen<'a, E> {
 }
 
 impl<E: Element> Widen<'_, E> {
+    #[inline(never)]
     pub(crate) fn run(self) {
         Arch::new().dispatch(self);
     }
 
     #[inline(always)]
     fn each(self, widen: impl Fn(u16) -> f32) {
-        for (to, from) in self.to.iter_mut().zip(self.from) {
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = element(widen(*from));
-            }
+        for (to, from) in self.to.as_flattened_mut().iter_mut().zip(self.from.as_flattened()) {
+            *to = element(widen(*from));
         }
     }
 }
@@ -192,22 +197,22 @@ pub(crate) struct Round<'a, E> {
     pub(crate) format: Format,
     pub(crate) from: &'a [[E; WIDTH]],
     pub(crate) to: &'a mut [[u16; WIDTH]],
-    pub(crate) first: usize,
+    /// Counted modulo 2³².
+    pub(crate) first: u32,
 }
 
 impl<E: Element> Round<'_, E> {
+    #[inline(never)]
     pub(crate) fn run(self) {
         Arch::new().dispatch(self);
     }
 
     #[inline(always)]
-    fn each(self, round: impl Fn(f32, usize) -> u16) {
-        let mut first = self.first;
-        for (to, from) in self.to.iter_mut().zip(self.from) {
-            for (lane, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                *to = round(single(*from), first + lane);
-            }
-            first += WIDTH;
+    fn each(self, round: impl Fn(f32, u32) -> u16) {
+        let mut index = self.first;
+        for (to, from) in self.to.as_flattened_mut().iter_mut().zip(self.from.as_flattened()) {
+            *to = round(single(*from), index);
+            index = index.wrapping_add(1);
         }
     }
 }
@@ -427,10 +432,9 @@ mod tests {
             first in any::<u32>(),
         ) {
             for format in FORMATS {
-                let first = first as usize;
                 let mut bits = vec![[0; WIDTH]; numbers.len()];
                 Round { format, from: &numbers, to: &mut bits, first }.run();
-                let expected = numbers.iter().flatten().enumerate().map(|(index, &number)| format.round(number, first + index));
+                let expected = numbers.iter().flatten().enumerate().map(|(index, &number)| format.round(number, first as usize + index));
                 prop_assert_eq!(bits.iter().flatten().copied().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
                 let mut back = vec![[0.0_f32; WIDTH]; numbers.len()];
                 Widen { format, from: &bits, to: &mut back }.run();

@@ -36,7 +36,7 @@ fn half(chunks: usize) -> usize {
 }
 
 /// How the tensors of a pass lie in memory.
-pub(crate) trait Memory<E: Element>: Sized {
+pub(crate) trait Memory<E: Element>: Sized + 'static {
     /// The chunks of a tensor, to be read. One that is not there has none.
     type Read<'a>: Copy + Default + Send + Sync;
     /// The chunks of a tensor, to be written.
@@ -54,11 +54,12 @@ pub(crate) trait Memory<E: Element>: Sized {
     /// The chunks before a place and from there on.
     fn split(chunks: Self::Write<'_>, middle: usize) -> (Self::Write<'_>, Self::Write<'_>);
 
-    /// Adds a kernel's output over every block to the sum beside it. The blocks, of one length, are read side by side.
+    /// Adds a kernel's output over every block of a stretch to the sum beside it.
     fn add<K: Kernel>(
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
-        blocks: &[Stretch<Self::Read<'_>>],
+        stretch: &Stretch<Self::Read<'_>>,
+        blocks: Blocks<'_>,
         sums: &mut [K::Output<Lanes<E>>],
     );
 
@@ -76,6 +77,15 @@ pub(crate) trait Memory<E: Element>: Sized {
 #[derive(Clone, Copy)]
 pub(crate) struct Stretch<R> {
     pub(crate) operands: [R; MAX_OPERANDS],
+    pub(crate) chunks: usize,
+}
+
+/// Blocks of one length, which are read side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Blocks<'a> {
+    /// The chunk at which each begins.
+    pub(crate) starts: &'a [usize],
+    /// How many chunks each has.
     pub(crate) chunks: usize,
 }
 
@@ -98,13 +108,21 @@ pub(crate) fn sum<K: Kernel, E: Element, M: Memory<E>>(
     uniform: K::Uniform<E::Wide>,
     stretch: &Stretch<M::Read<'_>>,
 ) -> K::Output<E::Wide> {
+    sum_halves::<E, M, _>(stretch, &|leaf| sum_leaf::<K, E, M>(kernel, uniform, leaf))
+}
+
+/// The sum of what the leaves of a stretch come to. What to do with a leaf is not a parameter of the type, so that threads are not compiled
+/// anew for every kernel.
+fn sum_halves<E: Element, M: Memory<E>, O: Bundle<E::Wide>>(
+    stretch: &Stretch<M::Read<'_>>,
+    leaf: &(dyn Fn(&Stretch<M::Read<'_>>) -> O + Sync),
+) -> O {
     if stretch.chunks <= LEAF {
-        return sum_leaf::<K, E, M>(kernel, uniform, stretch);
+        return leaf(stretch);
     }
     let middle = half(stretch.chunks);
     let (left, right) = (part::<E, M>(stretch, 0, middle), part::<E, M>(stretch, middle, stretch.chunks));
-    let (left, right) =
-        rayon::join(|| sum::<K, E, M>(kernel, uniform, &left), || sum::<K, E, M>(kernel, uniform, &right));
+    let (left, right) = rayon::join(|| sum_halves::<E, M, O>(&left, leaf), || sum_halves::<E, M, O>(&right, leaf));
     left.plus(right)
 }
 
@@ -119,11 +137,12 @@ fn sum_leaf<K: Kernel, E: Element, M: Memory<E>>(
     let mut total = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
     while start < stretch.chunks {
         let end = (start + BLOCK).min(stretch.chunks);
-        let blocks: [_; STREAMS] = from_fn(|stream| part::<E, M>(stretch, stream * run + start, stream * run + end));
+        let starts: [usize; STREAMS] = from_fn(|stream| stream * run + start);
+        let blocks = Blocks { starts: starts.get(..streams).unwrap_or_default(), chunks: end - start };
         let mut sums = [<K::Output<Lanes<E>> as Bundle<Lanes<E>>>::zero(); STREAMS];
-        M::add(kernel, uniform, blocks.get(..streams).unwrap_or_default(), &mut sums);
+        M::add(kernel, uniform, stretch, blocks, &mut sums);
         let mut block = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
-        for sum in sums {
+        for sum in sums.into_iter().take(streams) {
             block = block.plus(convert(sum, &mut |lanes: Lanes<E>| {
                 lanes.0.into_iter().fold(E::Wide::zero(), |total, lane| total + lane.widen())
             }));
@@ -145,8 +164,24 @@ pub(crate) fn update<K: Kernel, E: Element, M: Memory<E>>(
     written: usize,
     reads: &Stretch<M::Read<'_>>,
 ) {
+    update_halves::<E, M>(targets, written, reads, &|targets, reads| {
+        M::store(kernel, uniform, targets, written, reads);
+    });
+}
+
+/// What is done with the targets and the reads of a leaf.
+type Work<'w, E, M> =
+    dyn Fn(&mut Targets<<M as Memory<E>>::Write<'_>>, &Stretch<<M as Memory<E>>::Read<'_>>) + Sync + 'w;
+
+/// Does something with the leaves of a stretch; see [`sum_halves`].
+fn update_halves<E: Element, M: Memory<E>>(
+    targets: &mut Targets<M::Write<'_>>,
+    written: usize,
+    reads: &Stretch<M::Read<'_>>,
+    leaf: &Work<'_, E, M>,
+) {
     if reads.chunks <= LEAF {
-        return M::store(kernel, uniform, targets, written, reads);
+        return leaf(targets, reads);
     }
     let middle = half(reads.chunks);
     let (left_reads, right_reads) = (part::<E, M>(reads, 0, middle), part::<E, M>(reads, middle, reads.chunks));
@@ -156,8 +191,8 @@ pub(crate) fn update<K: Kernel, E: Element, M: Memory<E>>(
         (*left, *right) = M::split(take(target), middle);
     }
     rayon::join(
-        || update::<K, E, M>(kernel, uniform, &mut left, written, &left_reads),
-        || update::<K, E, M>(kernel, uniform, &mut right, written, &right_reads),
+        || update_halves::<E, M>(&mut left, written, &left_reads, leaf),
+        || update_halves::<E, M>(&mut right, written, &right_reads, leaf),
     );
 }
 
@@ -185,15 +220,18 @@ impl<E: Element> Memory<E> for Full {
         chunks.split_at_mut_checked(middle).unwrap_or_default()
     }
 
+    #[inline(never)]
     fn add<K: Kernel>(
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
-        blocks: &[Stretch<Self::Read<'_>>],
+        stretch: &Stretch<Self::Read<'_>>,
+        blocks: Blocks<'_>,
         sums: &mut [K::Output<Lanes<E>>],
     ) {
-        Arch::new().dispatch(Add { kernel, uniform, blocks, sums });
+        Arch::new().dispatch(Add { kernel, uniform, stretch, blocks, sums });
     }
 
+    #[inline(never)]
     fn store<K: Kernel>(
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
@@ -209,7 +247,8 @@ impl<E: Element> Memory<E> for Full {
 struct Add<'a, 'e, K, E, U, L> {
     kernel: &'a K,
     uniform: U,
-    blocks: &'a [Stretch<&'e [[E; WIDTH]]>],
+    stretch: &'a Stretch<&'e [[E; WIDTH]]>,
+    blocks: Blocks<'a>,
     /// Kept in memory, for lanes that were carried around the loop would end up as single numbers.
     sums: &'a mut [L],
 }
@@ -219,13 +258,12 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, 
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
-        let Self { kernel, uniform, blocks, sums } = self;
+        let Self { kernel, uniform, stretch, blocks, sums } = self;
         let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-        let chunks = blocks.first().map_or(0, |block| block.chunks);
-        for chunk in 0..chunks {
-            for (block, sum) in blocks.iter().zip(&mut *sums) {
-                let mut tensors = block.operands.iter();
-                let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
+        for chunk in 0..blocks.chunks {
+            for (start, sum) in blocks.starts.iter().zip(&mut *sums) {
+                let mut tensors = stretch.operands.iter();
+                let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(start + chunk))));
                 *sum = sum.plus(kernel.evaluate(uniform, input));
             }
         }
@@ -261,7 +299,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
                 lanes
             });
             let output = kernel.evaluate(uniform, input);
-            for (slot, target) in targets.iter_mut().take(written).enumerate() {
+            for (slot, target) in targets.iter_mut().take(<K::Output<E> as Bundle<E>>::LEN).enumerate() {
                 if let (Some(target), Some(lanes)) = (target.get_mut(chunk), output.get(slot)) {
                     *target = lanes.0;
                 }
