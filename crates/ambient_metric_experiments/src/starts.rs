@@ -106,33 +106,9 @@ impl Summary {
 }
 
 /// The middle of sorted numbers, or the mean of the two in the middle.
-fn median(sorted: &[u32]) -> Option<f64> {
+#[must_use]
+pub fn median(sorted: &[u32]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     let lower = *sorted.get((sorted.len() - 1) / 2)?;
     Some(f64::midpoint(f64::from(lower), f64::from(upper)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_of_an_even_count_is_the_mean_of_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3]), Some(3.0));
-        assert_eq!(median(&[1, 2, 9]), Some(2.0));
-        assert_eq!(median(&[1, 2, 5, 9]), Some(3.5));
-    }
-
-    #[test]
-    fn starts_lie_in_the_box_and_depend_on_seed_and_function() {
-        for function in Function::ALL {
-            let [low, high] = function.bounds();
-            let starts = draw(function, 200, 7);
-            assert!(starts.iter().flatten().all(|coordinate| (low..high).contains(coordinate)));
-            assert_eq!(starts, draw(function, 200, 7));
-            assert_ne!(starts, draw(function, 200, 8));
-        }
-        assert_ne!(draw(Function::Himmelblau, 1, 7), draw(Function::Ackley, 1, 7));
-    }
 }
