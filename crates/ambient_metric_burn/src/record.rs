@@ -32,7 +32,9 @@ fn entry(list: &str, index: usize) -> String {
     format!("{list}.{index}")
 }
 
-/// Saving and loading. A record holds state, not configuration: an optimiser is made in the program as ever, and takes up a record then.
+/// Saving and loading. An optimiser is made in the program as ever, and takes up a record then. Beside the state, a record holds what schedules
+/// change, η of every group and ξ, and these replace those of the configuration: call
+/// [`set_learning_rate`](ModuleOptimiser::set_learning_rate) after loading where they should differ.
 ///
 /// # Example
 ///
@@ -57,7 +59,8 @@ impl<O: Engine> ModuleOptimiser<O> {
     ///
     /// [`BurnError::Record`] where the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        Ok(self.engine.record()?.write_to_file(path).map_err(record)?)
+        let written = self.engine.record()?.write_to_file(path);
+        Ok(written.map_err(|error| BurnError::Record(format!("cannot be written: {error}")))?)
     }
 
     /// The state as bytes.
@@ -131,7 +134,11 @@ pub(crate) fn read<R: Clone>(reader: Reader, configuration: &Configuration<R>) -
     // A damaged number must not ask for memory without end: there is a sum for all groups, and at most one for each.
     let (pools, most) = (unsigned(&scalars, POOLS)?, 1 + configuration.groups.len() as u64);
     if pools > most {
-        return Err(BurnError::Record(format!("has {pools} sums where there are {most} at most")).into());
+        let rule = reader.metadata().get(RULE).cloned().unwrap_or_default();
+        let problem = format!(
+            "was written by the rule {rule} with {pools} sums, where this optimiser has {most} at most: give it the same groups with their own metric"
+        );
+        return Err(BurnError::Record(problem).into());
     }
     Ok(Checkpoint {
         version: unsigned(&scalars, VERSION)?.try_into().unwrap_or(u32::MAX),

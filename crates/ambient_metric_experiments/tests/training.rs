@@ -160,6 +160,9 @@ fn text_goes_through_the_network_of_the_paper() {
     let arguments = ["train", "shakespeare", "--optimiser", "rmsprop", "--batch", "1", "--epochs", "1"];
     let said = succeeded(&[&arguments[..], &["--data", text(data.path()), "--out", text(&out)]].concat());
     assert!(said.contains("842817 parameters, 15 updates"), "{said}");
+    let other = out.with_file_name("other");
+    let few = ["--validation", "256", "--data", text(data.path()), "--out", text(&other)];
+    assert!(refused(&[&arguments[..], &few].concat()).contains("--validation"));
 }
 
 /// Until a checkpoint holds an update at least.
@@ -184,9 +187,13 @@ fn a_run_that_is_killed_and_resumed_has_the_bits_of_one_that_was_not() {
         sleep(Duration::from_millis(pause));
         child.kill().unwrap();
         child.wait().unwrap();
+        // Killed while it wrote.
+        let part = out.join("checkpoint.bpk.1.part");
+        fs::write(&part, "cut o").unwrap();
         // A run knows its data; one that had ended is found to have ended.
         let resume = ["train", "regression", "--out", text(&out), "--resume"];
         succeeded(&resume);
+        assert!(!part.exists());
         assert_eq!(result(&out)["fingerprint"], result(&whole)["fingerprint"]);
         assert_eq!(result(&out)["scores"], result(&whole)["scores"]);
         assert_eq!(fs::read(out.join("updates.csv")).unwrap(), fs::read(whole.join("updates.csv")).unwrap());
@@ -233,7 +240,7 @@ fn what_cannot_be_run_is_refused_in_one_line() {
     assert!(with(&["--validation", "70"]).contains("--validation"));
     assert!(with(&["--device", "cuda"]).contains("train_cuda"));
     assert!(refused(&["train", "mnist", "--optimiser", "adam"]).contains("--data"));
-    assert!(refused(&["train", "regression", "--out", text(&out), "--resume"]).contains("checkpoint"));
+    assert!(refused(&["train", "regression", "--out", text(&out), "--resume"]).contains("none was saved"));
     let elsewhere = folder.path().join("file");
     fs::write(&elsewhere, "").unwrap();
     assert!(refused(&short("rmsprop", data.path(), &elsewhere.join("run"))).contains("cannot write"));
@@ -402,6 +409,29 @@ fn runs_over_seeds_are_reported_with_an_interval() {
     }
     let said = succeeded(&["report", text(folder.path())]);
     assert!(said.contains("| adamw | 3 | 20 |") && said.contains(" ± "), "{said}");
+    // A run that is there twice counts once.
+    let again = folder.path().join("again");
+    fs::create_dir(&again).unwrap();
+    fs::copy(folder.path().join("0").join("result.json"), again.join("result.json")).unwrap();
+    assert_eq!(succeeded(&["report", text(folder.path())]), said);
     let empty = tempdir().unwrap();
     assert!(refused(&["report", text(empty.path())]).contains("neither"));
+}
+
+/// Where examples are held out, runs and epochs are chosen by the score on those.
+#[test]
+fn a_sweep_with_examples_held_out_does_not_choose_by_the_test_set() {
+    let (data, out) = (regression(), tempdir().unwrap());
+    let arguments = ["sweep", "regression", "--optimisers", "adam", "--runs", "8", "--epochs", "4", "--batch", "20"];
+    let more = ["--validation", "20", "--threads", "1", "--data", text(data.path()), "--out", text(out.path())];
+    let said = succeeded(&[&arguments[..], &more].concat());
+    let runs = lines(&out.path().join("regression-adam.jsonl"));
+    let scores = runs.iter().flat_map(|run| run["scores"].as_array().unwrap());
+    let held = |epoch: &&Value| epoch["validation"].as_f64().unwrap();
+    let best = scores.min_by(|a, b| held(a).total_cmp(&held(b))).unwrap();
+    let test = format!("{:.5}", best["test"].as_f64().unwrap());
+    assert!(said.contains(&format!("adam: 8 runs, best test MSE {test}")), "{said}");
+    let report = succeeded(&["report", text(out.path())]);
+    assert!(report.contains(&format!("| {test} (epoch {}) |", best["epoch"])), "{report}");
+    assert!(report.contains("held out"), "{report}");
 }

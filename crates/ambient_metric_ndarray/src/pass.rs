@@ -26,6 +26,9 @@ const BLOCK: usize = if cfg!(miri) { 2 } else { 256 };
 /// How many blocks are read side by side: a processor fetches memory faster in a few streams than in one.
 const STREAMS: usize = 4;
 
+/// How many chunks of a block are read before it is the turn of the next one: a processor that works ahead wants some that follow each other.
+const TURN: usize = 8;
+
 /// Chunks of a stretch that is not halved: enough work to be worth handing to another thread.
 const LEAF: usize = if cfg!(miri) { 10 * BLOCK } else { 64 * BLOCK };
 
@@ -260,11 +263,15 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, 
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, stretch, blocks, sums } = self;
         let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-        for chunk in 0..blocks.chunks {
+        for first in (0..blocks.chunks).step_by(TURN) {
+            let turn = first..(first + TURN).min(blocks.chunks);
             for (start, sum) in blocks.starts.iter().zip(&mut *sums) {
-                let mut tensors = stretch.operands.iter();
-                let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(start + chunk))));
-                *sum = sum.plus(kernel.evaluate(uniform, input));
+                for chunk in turn.clone() {
+                    let mut tensors = stretch.operands.iter();
+                    let input =
+                        Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(start + chunk))));
+                    *sum = sum.plus(kernel.evaluate(uniform, input));
+                }
             }
         }
     }

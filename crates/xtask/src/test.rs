@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that is tested, on a machine that may have nothing installed yet.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::failure::Failure;
 use crate::steps::{FEATURES, Steps};
@@ -13,15 +14,17 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     let targets = ["test", "--lib", "--bins", "--tests", "--examples"];
     steps.cargo("tests", &[&targets[..], &everything].concat())?;
     steps.cargo("doctests of the crates, README and book", &[&["test", "--doc"][..], &everything].concat())?;
-    for (package, example) in examples(steps.root())? {
-        let arguments = ["run", "--quiet", "--package", &package, "--example", &example];
-        steps.cargo(&format!("example {example}"), &arguments)?;
+    // The first step has built them; `cargo run` would build what they need once more, with other features.
+    let built = steps.target().join("debug/examples");
+    for example in examples(steps.root())? {
+        let program = built.join(&example).with_extension(std::env::consts::EXE_EXTENSION);
+        steps.command(&format!("example {example}"), Command::new(program).current_dir(steps.root()))?;
     }
     scratch::run(steps)
 }
 
-/// The examples of every crate: package and name.
-fn examples(root: &Path) -> Result<Vec<(String, String)>, Failure> {
+/// The names of the examples of every crate.
+fn examples(root: &Path) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     for package in entries(&root.join("crates"))? {
         let folder = package.join("examples");
@@ -30,7 +33,7 @@ fn examples(root: &Path) -> Result<Vec<(String, String)>, Failure> {
         }
         for example in entries(&folder)? {
             if example.extension().is_some_and(|extension| extension == "rs") {
-                found.push((name(&package), name(&example)));
+                found.push(name(&example));
             }
         }
     }

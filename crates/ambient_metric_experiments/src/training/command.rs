@@ -67,7 +67,7 @@ pub struct Train {
     #[arg(long, value_name = "COUNT", conflicts_with = "resume", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     epochs: Option<u32>,
     /// The seed of initial values and of the order of the examples.
-    #[arg(long, default_value_t = 0, conflicts_with = "resume")]
+    #[arg(long, default_value_t = 0, conflicts_with = "resume", allow_negative_numbers = true)]
     seed: u64,
     /// How many examples a mini-batch has [default: as many as in the paper]
     #[arg(long, value_name = "COUNT", conflicts_with = "resume", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -79,6 +79,12 @@ pub fn draw(outcome: &Outcome, lines: &[Line], batches: usize) -> Result<String,
     })
 }
 
+/// A line through points; a dot where there is but one.
+pub(super) fn line(points: Vec<(f64, f64)>, style: ShapeStyle) -> LineSeries<SVGBackend<'static>, (f64, f64)> {
+    let size = if points.len() == 1 { 4 } else { 0 };
+    LineSeries::new(points, style).point_size(size)
+}
+
 fn paint(panel: &Panel<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result<(), Problem> {
     let is_shown = |&&(_, value): &&(f64, f64)| value.is_finite() && (!panel.logarithmic || value > 0.0);
     let points: Vec<(f64, f64)> = panel.points.iter().filter(is_shown).copied().collect();
@@ -92,12 +98,12 @@ fn paint(panel: &Panel<'_>, area: &DrawingArea<SVGBackend<'_>, Shift>) -> Result
     if panel.logarithmic && high > 4.0 * low {
         let mut chart = builder.build_cartesian_2d(0.0..end, (low / 1.1..high * 1.1).log_scale())?;
         mesh!(chart);
-        chart.draw_series(LineSeries::new(points, panel.colour.stroke_width(2)))?;
+        chart.draw_series(line(points, panel.colour.stroke_width(2)))?;
     } else {
         let room = (high - low) * 0.05;
         let mut chart = builder.build_cartesian_2d(0.0..end, low - room..high + room)?;
         mesh!(chart);
-        chart.draw_series(LineSeries::new(points, panel.colour.stroke_width(2)))?;
+        chart.draw_series(line(points, panel.colour.stroke_width(2)))?;
     }
     Ok(())
 }

@@ -32,6 +32,23 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     })
 }
 
+/// Removes what a run that was killed while it wrote has left in its folder.
+///
+/// # Errors
+///
+/// [`Error::Read`], [`Error::Write`].
+pub fn sweep_up(folder: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let is_part = path.extension().is_some_and(|extension| extension == "part");
+        if is_part && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(CHECKPOINT)) {
+            fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        }
+    }
+    Ok(())
+}
+
 /// What a checkpoint knows beside the numbers of model and optimiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -49,10 +66,12 @@ pub struct Progress {
 const ENTRIES: [&str; 2] = ["model", "optimiser"];
 const PROGRESS: &str = "progress";
 
+const CHECKPOINT: &str = "checkpoint.bpk";
+
 /// The file of the checkpoint in the folder of a run.
 #[must_use]
 pub fn checkpoint(folder: &Path) -> PathBuf {
-    folder.join("checkpoint.bpk")
+    folder.join(CHECKPOINT)
 }
 
 /// Saves a checkpoint: one file, in Burn's format.
@@ -74,9 +93,13 @@ pub fn save(folder: &Path, progress: &Progress, numbers: [Bytes; 2]) -> Result<(
 ///
 /// # Errors
 ///
-/// [`Error::Read`] where there is none, [`Error::Record`] where it is damaged.
+/// [`Error::Option`] where there is none, [`Error::Read`], and [`Error::Record`] where it is damaged.
 pub fn load(folder: &Path) -> Result<(Progress, [Bytes; 2]), Error> {
     let path = checkpoint(folder);
+    if !path.exists() {
+        let problem = "finds no run there: none was saved in that folder".to_owned();
+        return Err(Error::Option { option: "--resume", problem });
+    }
     let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| damaged(&path, error))?;
     let text = reader.metadata().get(PROGRESS).cloned().unwrap_or_default();

@@ -7,6 +7,7 @@ use super::optimisers::{Trained, paper_row};
 use super::run::{Outcome, RESULT};
 use super::sweep::{self, SweptRun};
 use super::task::Task;
+use super::trainer::Epoch;
 use crate::error::Error;
 
 /// All runs of one optimiser on one task.
@@ -70,28 +71,32 @@ pub fn student(degrees: usize) -> f64 {
 }
 
 impl Group {
-    /// The best runs of the sweep by their best test score, the best one first.
+    /// The best runs of the sweep with the epoch of each that is [chosen](Outcome::chosen), the best one first.
     #[must_use]
-    pub fn best(&self, count: usize) -> Vec<&SweptRun> {
-        let mut runs: Vec<&SweptRun> = self.swept.iter().filter(|run| run.outcome.best.is_finite()).collect();
-        runs.sort_by(|a, b| {
-            let order = a.outcome.best.total_cmp(&b.outcome.best);
+    pub fn best(&self, count: usize) -> Vec<(&SweptRun, Epoch)> {
+        let mut runs: Vec<(&SweptRun, Epoch)> =
+            self.swept.iter().filter_map(|run| Some((run, run.outcome.chosen()?))).collect();
+        runs.sort_by(|(_, a), (_, b)| {
+            let order = a.deciding().total_cmp(&b.deciding());
             if self.task.is_better(1.0, 0.0) { order.reverse() } else { order }
         });
         runs.truncate(count);
         runs
     }
 
-    /// The repeated run whose scores are shown: the one with the median best score.
+    /// The repeated run whose scores are shown: of the longest, the one with the median best score.
     #[must_use]
     pub fn typical(&self) -> Option<&Outcome> {
-        let mut runs: Vec<&Outcome> = self.repeated.iter().filter(|run| run.best.is_finite()).collect();
+        let longest = self.repeated.iter().map(|run| run.settings.epochs).max()?;
+        let is_long = |run: &&Outcome| run.settings.epochs == longest && run.best.is_finite();
+        let mut runs: Vec<&Outcome> = self.repeated.iter().filter(is_long).collect();
         runs.sort_by(|a, b| a.best.total_cmp(&b.best));
         runs.get(runs.len() / 2).copied()
     }
 }
 
-/// Reads the sweeps and results in a folder and the folders within it, by task and optimiser in the order of the paper.
+/// Reads the sweeps and results in a folder and the folders within it, by task and optimiser in the order of the paper. A run that is there twice, with
+/// the same settings and so the same seed, counts once.
 ///
 /// # Errors
 ///
@@ -121,8 +126,11 @@ pub fn read(folder: &Path) -> Result<Vec<Group>, Error> {
     }
     for (place, swept, repeated) in found {
         if let Some(group) = groups.get_mut(place) {
-            group.swept.extend(swept);
-            group.repeated.extend(repeated);
+            let is_new =
+                |run: &SweptRun| group.swept.iter().all(|known| known.outcome.settings != run.outcome.settings);
+            group.swept.extend(swept.filter(is_new));
+            let is_new = |run: &Outcome| group.repeated.iter().all(|known| known.settings != run.settings);
+            group.repeated.extend(repeated.filter(is_new));
         }
     }
     if groups.is_empty() {

@@ -75,8 +75,8 @@ fn digits(task: Task, score: f64) -> String {
 fn swept(task: Task, groups: &[&Group], best: usize) -> Option<Table> {
     let row = |group: &&&Group| {
         let runs = group.best(best);
-        let first = &runs.first()?.outcome;
-        let scores: Vec<f64> = runs.iter().map(|run| run.outcome.best).collect();
+        let (first, chosen) = runs.first()?;
+        let scores: Vec<f64> = runs.iter().map(|(_, epoch)| epoch.test).collect();
         let summary = Summary::of(&scores)?;
         let stopped = group.swept.iter().filter(|run| run.stopped_early).count();
         let diverged = group.swept.iter().filter(|run| run.outcome.diverged.is_some()).count();
@@ -87,13 +87,13 @@ fn swept(task: Task, groups: &[&Group], best: usize) -> Option<Table> {
             },
         );
         let [paper_mean, paper_best] = paper;
-        let hyperparameters = &first.settings.hyperparameters;
+        let hyperparameters = &first.outcome.settings.hyperparameters;
         Some(vec![
             group.optimiser.to_string(),
             paper_label(group.optimiser).unwrap_or("–").to_owned(),
             format!("{} ± {}", digits(task, summary.mean), digits(task, summary.deviation)),
             paper_mean,
-            format!("{} (epoch {})", digits(task, first.best), first.best_epoch),
+            format!("{} (epoch {})", digits(task, chosen.test), chosen.epoch),
             paper_best,
             format!("{} / {stopped} / {diverged}", group.swept.len()),
             constants(hyperparameters),
@@ -103,10 +103,16 @@ fn swept(task: Task, groups: &[&Group], best: usize) -> Option<Table> {
     let epochs = groups.iter().flat_map(|group| &group.swept).map(|run| run.outcome.settings.epochs).max().unwrap_or(0);
     let most = groups.iter().map(|group| group.swept.len()).max().unwrap_or(0);
     let taken = if most > best { format!("the best {best} runs") } else { "all runs".to_owned() };
+    let is_held_out = |group: &&Group| group.swept.iter().any(|run| run.outcome.settings.validation > 0);
+    let held = if groups.iter().any(is_held_out) {
+        " Where examples were held out, runs and epochs are chosen by the score on those, and the test score of that epoch is given."
+    } else {
+        ""
+    };
     (!rows.is_empty()).then(|| Table {
         title: format!("Sweep: best test {} of a run", task.score()),
         note: format!(
-            "Mean ± standard deviation of {taken} (the paper: the best 50 of several hundred), runs of {epochs} epochs (the paper: {}).",
+            "Mean ± standard deviation of {taken} (the paper: the best 50 of several hundred), runs of {epochs} epochs (the paper: {}).{held}",
             task.epochs()
         ),
         head: vec!["optimiser", "paper", "here", "paper's", "best run", "paper's best", "runs / stopped early / diverged", "configuration of the best run"],

@@ -2,6 +2,7 @@
 
 use plotters::prelude::*;
 
+use super::curves::line;
 use super::optimisers::Trained;
 use super::report::Group;
 use super::task::Task;
@@ -39,7 +40,7 @@ macro_rules! marks {
                 .map(|point| (point.0, point.1.clamp($low, $high)))
                 .collect();
             if $lines {
-                $chart.draw_series(LineSeries::new(points, series.colour.stroke_width(3)))?;
+                $chart.draw_series(line(points, series.colour.stroke_width(3)))?;
             } else {
                 $chart.draw_series(
                     points.into_iter().map(|point| Circle::new(point, 5, series.colour.mix(0.75).filled())),
@@ -85,7 +86,7 @@ pub fn epochs_name(task: Task) -> String {
 pub fn curves(task: Task, groups: &[&Group]) -> Result<String, Error> {
     let series = |group: &&Group| {
         let best = group.best(1);
-        let outcome = best.first().map(|run| &run.outcome).or_else(|| group.typical())?;
+        let outcome = best.first().map(|(run, _)| &run.outcome).or_else(|| group.typical())?;
         let mut best = f64::NAN;
         let points = outcome.scores.iter().map(|epoch| {
             if task.is_better(epoch.test, best) {
@@ -108,7 +109,8 @@ pub fn curves(task: Task, groups: &[&Group]) -> Result<String, Error> {
 pub fn epochs(task: Task, groups: &[&Group], count: usize) -> Result<String, Error> {
     let series = |group: &&Group| {
         let point = |outcome: &super::run::Outcome| (outcome.best_epoch as f64, outcome.best);
-        let mut points: Vec<(f64, f64)> = group.best(count).into_iter().map(|run| point(&run.outcome)).collect();
+        let mut points: Vec<(f64, f64)> =
+            group.best(count).into_iter().map(|(_, chosen)| (chosen.epoch as f64, chosen.test)).collect();
         if points.is_empty() {
             points = group.repeated.iter().map(point).collect();
         }

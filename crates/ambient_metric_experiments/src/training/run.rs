@@ -97,6 +97,12 @@ impl Outcome {
             fingerprint: String::new(),
         }
     }
+
+    /// The epoch that is best by the score which [decides](Epoch::deciding); nothing where no score is finite.
+    #[must_use]
+    pub fn chosen(&self) -> Option<Epoch> {
+        Epoch::best(self.settings.task, self.scores.iter().copied())
+    }
 }
 
 /// Whether the user has asked the program to stop.
@@ -210,6 +216,7 @@ impl WithStudy for Run<'_> {
         let mut trainer = Trainer::new(study, settings)?;
         // Not before everything else is in order, so that nothing is left of a run that could not begin.
         fs::create_dir_all(&request.out).map_err(|source| Error::Write { path: request.out.clone(), source })?;
+        files::sweep_up(&request.out)?;
         let path = request.out.join(LOG);
         let mut progress = Progress { settings: settings.clone(), step: 0, scores: Vec::new(), seconds: 0.0 };
         let log = match saved {
@@ -253,7 +260,8 @@ impl<S: Study> Files<'_, S> {
                 let scores = self.trainer.score()?;
                 if bar.is_hidden() {
                     let score = self.progress.settings.task.score();
-                    let _ = writeln!(io::stderr(), "epoch {}: test {score} {:.5}", scores.epoch, scores.test);
+                    let held = scores.validation.map_or_else(String::new, |held| format!(", held out {held:.5}"));
+                    let _ = writeln!(io::stderr(), "epoch {}: test {score} {:.5}{held}", scores.epoch, scores.test);
                 }
                 self.progress.scores.push(scores);
             }

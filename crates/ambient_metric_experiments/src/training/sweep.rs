@@ -73,11 +73,10 @@ pub struct SweptRun {
 impl SweptRun {
     /// What the sampler is told: less is better, and a run without a score is worst.
     fn loss(&self) -> f64 {
-        let Outcome { settings, best, .. } = &self.outcome;
-        match best {
-            best if !best.is_finite() => 1e30,
-            best if settings.task.is_better(1.0, 0.0) => -best,
-            best => *best,
+        match self.outcome.chosen() {
+            None => 1e30,
+            Some(epoch) if self.outcome.settings.task.is_better(1.0, 0.0) => -epoch.deciding(),
+            Some(epoch) => epoch.deciding(),
         }
     }
 }
@@ -242,24 +241,22 @@ struct Bound {
 
 impl Bound {
     fn new(request: &Request, known: &[SweptRun]) -> Self {
-        let median =
-            |epoch: usize| {
-                if !request.stop_early || (epoch as f64) < GRACE * request.epochs as f64 {
-                    return None;
-                }
-                let best =
-                    |run: &SweptRun| {
-                        let scores = run.outcome.scores.iter().take_while(|found| found.epoch <= epoch);
-                        let reached = run.outcome.scores.last().is_some_and(|last| last.epoch >= epoch);
-                        let best = scores.fold(f64::NAN, |best, found| {
-                            if request.task.is_better(found.test, best) { found.test } else { best }
-                        });
-                        reached.then_some(best)
-                    };
-                let mut bests: Vec<f64> = known.iter().filter_map(best).filter(|best| best.is_finite()).collect();
-                bests.sort_by(f64::total_cmp);
-                (bests.len() >= EXPERIENCE).then(|| bests[bests.len() / 2])
+        let median = |epoch: usize| {
+            if !request.stop_early || (epoch as f64) < GRACE * request.epochs as f64 {
+                return None;
+            }
+            let best = |run: &SweptRun| {
+                let scores = run.outcome.scores.iter().take_while(|found| found.epoch <= epoch);
+                let reached = run.outcome.scores.last().is_some_and(|last| last.epoch >= epoch);
+                let best = scores.fold(f64::NAN, |best, found| {
+                    if request.task.is_better(found.deciding(), best) { found.deciding() } else { best }
+                });
+                reached.then_some(best)
             };
+            let mut bests: Vec<f64> = known.iter().filter_map(best).filter(|best| best.is_finite()).collect();
+            bests.sort_by(f64::total_cmp);
+            (bests.len() >= EXPERIENCE).then(|| bests[bests.len() / 2])
+        };
         Self { task: request.task, medians: (0..=request.epochs).map(median).collect() }
     }
 
@@ -297,8 +294,8 @@ impl WithStudy for OneRun<'_> {
             if trainer.is_at_end_of_epoch() {
                 let scores = trainer.score()?;
                 epochs.push(scores);
-                if settings.task.is_better(scores.test, best) {
-                    best = scores.test;
+                if settings.task.is_better(scores.deciding(), best) {
+                    best = scores.deciding();
                 }
                 if !bound.is_met(scores.epoch, best) {
                     stopped_early = true;

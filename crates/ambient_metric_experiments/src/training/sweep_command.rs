@@ -13,6 +13,7 @@ use super::report_page;
 use super::sampler::Search;
 use super::sweep::{Request, perform};
 use super::task::Task;
+use super::trainer::Epoch;
 use crate::error::Error;
 
 /// Many runs of every optimiser, each at another point of the ranges that the paper searches.
@@ -113,10 +114,8 @@ impl Sweep {
         };
         let mut text = String::new();
         for (optimiser, runs) in perform(&request)? {
-            let best = runs
-                .iter()
-                .map(|run| run.outcome.best)
-                .fold(f64::NAN, |best, score| if request.task.is_better(score, best) { score } else { best });
+            let chosen = Epoch::best(request.task, runs.iter().filter_map(|run| run.outcome.chosen()));
+            let best = chosen.map_or(f64::NAN, |epoch| epoch.test);
             let _ = writeln!(text, "{optimiser}: {} runs, best test {} {best:.5}", runs.len(), request.task.score());
         }
         Ok(text)

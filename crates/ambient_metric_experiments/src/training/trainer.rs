@@ -81,6 +81,20 @@ pub struct Epoch {
     pub test: f64,
 }
 
+impl Epoch {
+    /// The score by which epochs and runs are chosen: that on examples that were held out, and where none were, that on the test set.
+    #[must_use]
+    pub fn deciding(&self) -> f64 {
+        self.validation.unwrap_or(self.test)
+    }
+
+    /// The best of some epochs of a task by the score that decides; nothing where none is finite.
+    pub fn best(task: Task, epochs: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let finite = epochs.into_iter().filter(|epoch| epoch.deciding().is_finite());
+        finite.reduce(|best, epoch| if task.is_better(epoch.deciding(), best.deciding()) { epoch } else { best })
+    }
+}
+
 /// A number, or what JSON has in place of one that is not finite.
 pub(crate) fn number_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Option::<f64>::deserialize(deserializer).map(|number| number.unwrap_or(f64::NAN))

@@ -48,6 +48,10 @@ impl Shakespeare {
             let problem = format!("is {}: {} characters are left to train on", deal.validation, train.len());
             return Err(Error::Option { option: "--validation", problem });
         }
+        if deal.validation > 0 && validation.len() <= WINDOW {
+            let problem = format!("is {}: give 0, or more characters than the {WINDOW} of a window", deal.validation);
+            return Err(Error::Option { option: "--validation", problem });
+        }
         if deal.batch == 0 {
             return Err(Error::Option { option: "--batch", problem: "is 0: give a number above zero".to_owned() });
         }
