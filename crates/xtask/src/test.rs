@@ -10,11 +10,8 @@ use crate::{scratch, system_packages};
 /// Runs every test, doctest and example.
 pub fn run(steps: &Steps) -> Result<(), Failure> {
     system_packages::install(steps)?;
-    let everything = ["--workspace", "--features", FEATURES];
-    // Not `--lib` and `--bins`: those would also build what says that it has no tests of its own.
-    let targets = ["test", "--tests", "--examples"];
-    steps.cargo("tests", &[&targets[..], &everything].concat())?;
-    steps.cargo("doctests of the crates, README and book", &[&["test", "--doc"][..], &everything].concat())?;
+    // Without flags that choose targets: they would also build what says that it has no tests of its own, and examples as tests.
+    steps.cargo("tests, doctests of the crates, README and book", &["test", "--workspace", "--features", FEATURES])?;
     // The first step has built them; `cargo run` would build what they need once more, with other features.
     let built = steps.target().join("debug/examples");
     for example in examples(steps.root())? {
