@@ -189,6 +189,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// [`Error::Shape`], [`Error::LossOutsideDomain`], [`Error::NonFiniteGradient`], [`Error::NotPositiveDefinite`],
     /// [`Error::Coupling`], [`Error::Determinant`], [`Error::Overflow`], [`Error::Backend`], and [`Error::Losses`] for a rule of several
     /// losses. What is not looked for is a step so large that a parameter overflows: a learning rate of 1e300, say.
+    #[inline]
     pub fn step(
         &mut self,
         parameters: &mut T,
@@ -231,7 +232,8 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         self.advance(parameters, &gradients, losses)
     }
 
-    #[inline]
+    // So that a report of which the caller wants little stays in registers.
+    #[inline(always)]
     fn advance(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Result<Report<Wide<T>>, Error> {
         let expected = <R::PerLoss<f64> as Bundle<f64>>::LEN;
         for found in [gradients.len(), losses.len()] {
@@ -266,8 +268,9 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         if !act.is_sound || has_subnormal(&act.memory) {
             return None;
         }
-        few.update::<R, _>(&Advance(rule), act.pass);
+        // The memory first, because the next step waits for it.
         (*memory, *report) = (act.memory, act.report);
+        few.update::<R, _>(&Advance(rule), act.pass);
         self.steps = self.steps.saturating_add(1);
         Some(act.report)
     }

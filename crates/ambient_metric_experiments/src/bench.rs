@@ -172,16 +172,24 @@ impl Request {
     /// One space of parameters and one gradient, shared by all: only their state is the rules' own.
     fn space<M: Machine>(machine: &M, parameters: usize) -> Result<Space<M>, Error> {
         let shapes = BTreeMap::from([(THETA.to_owned(), vec![parameters])]);
-        let (mut theta, mut gradient) = (machine.zeros(&shapes)?, machine.zeros(&shapes)?);
-        for (tensor, seed) in [(&mut theta, 1), (&mut gradient, 2)] {
-            tensor.write(0, &numbers(seed, parameters))?;
-        }
+        // Numbers first: they say so where there is no memory.
+        let filled = |seed| {
+            let numbers = numbers(seed, parameters)?;
+            let mut tensor = machine.zeros(&shapes)?;
+            tensor.write(0, &numbers)?;
+            Ok::<_, Error>(tensor)
+        };
+        let (theta, gradient) = (filled(1)?, filled(2)?);
         Ok(Space { theta: Rc::new(RefCell::new(theta)), gradient: Rc::new(Covector(gradient)) })
     }
 }
 
 /// Numbers in ±1 that repeat for a seed; none is zero.
-pub(crate) fn numbers<E: Element>(seed: u64, count: usize) -> Vec<E> {
+///
+/// # Errors
+///
+/// [`Error::Option`] where there is no memory for so many.
+pub(crate) fn numbers<E: Element>(seed: u64, count: usize) -> Result<Vec<E>, Error> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -189,7 +197,13 @@ pub(crate) fn numbers<E: Element>(seed: u64, count: usize) -> Vec<E> {
         state ^= state << 17;
         E::constant((state >> 40) as f64 / f64::from(1_u32 << 23) - 1.0 + 1e-7)
     };
-    (0..count).map(|_| next()).collect()
+    let mut numbers = Vec::new();
+    if numbers.try_reserve_exact(count).is_err() {
+        let problem = format!("is {count}: there is no memory for so many");
+        return Err(Error::Option { option: "--parameters", problem });
+    }
+    numbers.extend((0..count).map(|_| next()));
+    Ok(numbers)
 }
 
 /// The parameters and the gradient that all contenders share.

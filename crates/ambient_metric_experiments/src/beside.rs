@@ -29,18 +29,20 @@ pub fn others(parameters: usize, precision: Precision) -> Result<Vec<Baseline>, 
     #[allow(clippy::cast_possible_truncation, reason = "a constant is rounded to the type by intent")]
     let adamw = AdamWConfig::new().with_weight_decay(DECAY as f32).build();
     Ok(vec![
-        burn("burn adam", AdamConfig::new().build(), parameters),
-        burn("burn adamw", adamw, parameters),
+        burn("burn adam", AdamConfig::new().build(), parameters)?,
+        burn("burn adamw", adamw, parameters)?,
         candle("candle adamw", parameters)?,
     ])
 }
 
-fn burn<O: burn::optim::Optimizer>(name: &'static str, optimiser: O, parameters: usize) -> Baseline {
+fn burn<O: burn::optim::Optimizer>(name: &'static str, optimiser: O, parameters: usize) -> Result<Baseline, Error> {
     let device = Device::flex();
-    let tensor =
-        |seed| Tensor::<1>::from_data(TensorData::new(numbers::<f32>(seed, parameters), [parameters]), &device);
-    let gradient = tensor(2);
-    let mut theta = Some(tensor(1));
+    let tensor = |seed| {
+        let data = TensorData::new(numbers::<f32>(seed, parameters)?, [parameters]);
+        Ok::<_, Error>(Tensor::<1>::from_data(data, &device))
+    };
+    let gradient = tensor(2)?;
+    let mut theta = Some(tensor(1)?);
     let mut state = None;
     let run = move || {
         if let Some(before) = theta.take() {
@@ -49,14 +51,14 @@ fn burn<O: burn::optim::Optimizer>(name: &'static str, optimiser: O, parameters:
         }
         Ok(())
     };
-    Baseline { name, bytes_per_parameter: BYTES, run: Box::new(run) }
+    Ok(Baseline { name, bytes_per_parameter: BYTES, run: Box::new(run) })
 }
 
 fn candle(name: &'static str, parameters: usize) -> Result<Baseline, Error> {
     let device = candle_core::Device::Cpu;
-    let theta = candle_core::Var::from_vec(numbers::<f32>(1, parameters), parameters, &device)?;
+    let theta = candle_core::Var::from_vec(numbers::<f32>(1, parameters)?, parameters, &device)?;
     // The gradient of Σ θᵢ lᵢ is l.
-    let gradient = candle_core::Tensor::from_vec(numbers::<f32>(2, parameters), parameters, &device)?;
+    let gradient = candle_core::Tensor::from_vec(numbers::<f32>(2, parameters)?, parameters, &device)?;
     let gradients = (theta.as_tensor() * gradient)?.sum_all()?.backward()?;
     let params = ParamsAdamW { lr: LEARNING_RATE, weight_decay: DECAY, ..ParamsAdamW::default() };
     let mut optimiser = AdamW::new(vec![theta], params)?;

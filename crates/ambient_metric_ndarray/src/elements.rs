@@ -1,12 +1,26 @@
 //! The elements of a tensor: numbers as they are computed with, or narrower ones.
 
+use std::hint::black_box;
 use std::ops::Range;
 
-use ambient_metric::Element;
+use ambient_metric::{Element, Error};
 
 use crate::lanes::WIDTH;
 use crate::mixed::{Stored, StoredMut};
 use crate::narrow::Narrow;
+
+/// So many zeros.
+///
+/// # Errors
+///
+/// [`Error::Backend`] where there is no memory for them.
+pub(crate) fn zeros<N: Clone>(zero: N, len: usize) -> Result<Vec<N>, Error> {
+    // Asked for beforehand, because a vector for which there is no memory ends the program.
+    let mut asked: Vec<N> = Vec::new();
+    asked.try_reserve_exact(len).map_err(|error| Error::Backend(Box::new(error)))?;
+    drop(black_box(asked));
+    Ok(vec![zero; len])
+}
 
 /// The elements of a tensor, as they are stored.
 #[derive(Clone)]
@@ -137,5 +151,16 @@ impl<E: Element> Elements<E> {
                 StoredMut::Narrow(bits.as_chunks_mut::<WIDTH>().0, format, first)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        assert_eq!(zeros(0_u8, 3).ok(), Some(vec![0; 3]));
+        assert!(matches!(zeros(0_u64, usize::MAX / 8), Err(Error::Backend(_))));
     }
 }

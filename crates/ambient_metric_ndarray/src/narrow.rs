@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
-use ambient_metric::{Element, StateStorage};
+use ambient_metric::{Element, Error, StateStorage};
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::elements::zeros;
 use crate::lanes::WIDTH;
 
 /// A format of 16 bits, with what its rounding needs.
@@ -242,8 +243,8 @@ pub(crate) struct Narrow<E> {
 }
 
 impl<E: Element> Narrow<E> {
-    pub(crate) fn zeros(format: Format, elements: usize) -> Self {
-        Self { bits: vec![0; elements], format, widened: OnceLock::new() }
+    pub(crate) fn zeros(format: Format, elements: usize) -> Result<Self, Error> {
+        Ok(Self { bits: zeros(0, elements)?, format, widened: OnceLock::new() })
     }
 
     pub(crate) fn format(&self) -> Format {

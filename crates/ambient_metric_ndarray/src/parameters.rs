@@ -10,7 +10,7 @@ use ambient_metric::{
 };
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
-use crate::elements::Elements;
+use crate::elements::{Elements, zeros};
 use crate::lanes::WIDTH;
 use crate::mixed::Mixed;
 use crate::narrow::{Format, Narrow};
@@ -268,7 +268,7 @@ impl<E: Element> Tensor for Parameters<E> {
     }
 
     fn zeros_like(&self) -> Result<Self, Error> {
-        Ok(Self { space: Arc::clone(&self.space), elements: Elements::Full(vec![E::zero(); self.len()]) })
+        Ok(Self { space: Arc::clone(&self.space), elements: Elements::Full(zeros(E::zero(), self.len())?) })
     }
 
     fn state_like(&self, storage: StateStorage, slot: usize, updates: u64) -> Result<Self, Error> {
@@ -276,7 +276,7 @@ impl<E: Element> Tensor for Parameters<E> {
             storage.require_full()?;
             return self.zeros_like();
         };
-        let elements = Elements::Narrow(Box::new(Narrow::zeros(format, self.len())));
+        let elements = Elements::Narrow(Box::new(Narrow::zeros(format, self.len())?));
         Ok(Self { space: Arc::clone(&self.space), elements })
     }
 
