@@ -17,7 +17,7 @@ use super::run::{Outcome, WithStudy, has_stopped, listen, with_study};
 use super::sampler::{Point, Sampler, Search};
 use super::study::Study;
 use super::task::Task;
-use super::trainer::{Attempt, Settings, Trainer};
+use super::trainer::{Attempt, Epoch, Settings, Trainer};
 use crate::error::Error;
 use crate::progress::bar;
 
@@ -246,14 +246,12 @@ impl Bound {
                 return None;
             }
             let best = |run: &SweptRun| {
-                let scores = run.outcome.scores.iter().take_while(|found| found.epoch <= epoch);
-                let reached = run.outcome.scores.last().is_some_and(|last| last.epoch >= epoch);
-                let best = scores.fold(f64::NAN, |best, found| {
-                    if request.task.is_better(found.deciding(), best) { found.deciding() } else { best }
-                });
-                reached.then_some(best)
+                let scores = &run.outcome.scores;
+                let reached = scores.last().is_some_and(|last| last.epoch >= epoch);
+                let until = scores.iter().copied().take_while(|found| found.epoch <= epoch);
+                Epoch::best(request.task, until).filter(|_| reached)
             };
-            let mut bests: Vec<f64> = known.iter().filter_map(best).filter(|best| best.is_finite()).collect();
+            let mut bests: Vec<f64> = known.iter().filter_map(best).map(|best| best.deciding()).collect();
             bests.sort_by(f64::total_cmp);
             (bests.len() >= EXPERIENCE).then(|| bests[bests.len() / 2])
         };
@@ -282,7 +280,6 @@ impl WithStudy for OneRun<'_> {
         let started = Instant::now();
         let mut trainer = Trainer::new(study, settings)?;
         let (mut epochs, mut diverged, mut stopped_early) = (Vec::new(), None, false);
-        let mut best = f64::NAN;
         while trainer.step() < settings.epochs * trainer.batches() {
             if has_stopped() {
                 return Err(Error::SweepInterrupted { folder: out.to_owned() });
@@ -294,10 +291,8 @@ impl WithStudy for OneRun<'_> {
             if trainer.is_at_end_of_epoch() {
                 let scores = trainer.score()?;
                 epochs.push(scores);
-                if settings.task.is_better(scores.deciding(), best) {
-                    best = scores.deciding();
-                }
-                if !bound.is_met(scores.epoch, best) {
+                let best = Epoch::best(settings.task, epochs.iter().copied());
+                if !bound.is_met(scores.epoch, best.map_or(f64::NAN, |best| best.deciding())) {
                     stopped_early = true;
                     break;
                 }
