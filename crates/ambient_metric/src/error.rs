@@ -74,6 +74,14 @@ pub enum Error {
         /// How many there were.
         found: usize,
     },
+    /// A kernel writes another number of tensors than it was given.
+    #[error("the kernel writes {expected} tensors and was given {found} to write")]
+    Outputs {
+        /// How many it writes.
+        expected: usize,
+        /// How many there were: the target and its companions.
+        found: usize,
+    },
     /// A rule was given another number of losses or gradients than it is for.
     #[error("the rule is for {expected} losses and was given {found}: give one gradient and one loss for each")]
     Losses {

@@ -531,18 +531,18 @@ fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> 
     B::build(&mut || numbers.next().map_or_else(S::zero, &convert))
 }
 
-/// Whether a number is so small that processors compute with it a hundred times slower. Less one, the bits of such magnitudes are the least, and
-/// those of zero the greatest.
+/// Whether a number is so small that processors compute with it a hundred times slower.
 #[inline(always)]
 fn has_subnormal<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
-    let rank = |value: f64| value.abs().to_bits().wrapping_sub(1);
-    let mut least = u64::MAX;
+    let mut found = false;
     for slot in 0..B::LEN {
         if let Some(value) = bundle.get(slot) {
-            least = least.min(rank(value.to_f64()));
+            let magnitude = value.to_f64().abs();
+            // `|=` and not `||`: a branch for each would take longer than all of the comparisons.
+            found |= magnitude > 0.0 && magnitude < f64::MIN_POSITIVE;
         }
     }
-    least < rank(f64::MIN_POSITIVE)
+    found
 }
 
 /// Zero for such a number: after some thousand steps the powers of bias corrections, which by then count for nothing, would be such numbers

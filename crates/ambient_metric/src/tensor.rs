@@ -135,11 +135,11 @@ pub trait Tensor: Sized {
         totals: &mut [K::Output<Wide<Self>>],
     ) -> Result<(), Error>;
 
-    /// Replaces the elements of `target` and `companions` by a kernel's output, slot by slot.
+    /// Replaces the elements of `target` and `companions` by a kernel's output, slot by slot: as many tensors as it has outputs.
     ///
     /// # Errors
     ///
-    /// What [`Operands::check`] finds; [`Error::Backend`] where the device fails.
+    /// What [`Operands::check_update`] finds; [`Error::Backend`] where the device fails.
     fn update<K: Kernel>(
         kernel: &K,
         uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
@@ -221,6 +221,19 @@ impl<T: Tensor> Operands<'_, T> {
             layout.check(read.layout())?;
         }
         Ok(())
+    }
+
+    /// Accepts operands that a kernel can be stored into: what [`check`](Self::check) accepts, with as many targets as the kernel has outputs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Outputs`] for a wrong number of targets, and what [`check`](Self::check) finds.
+    #[inline]
+    pub fn check_update<K: Kernel>(&self) -> Result<(), Error> {
+        self.check::<K>()?;
+        let expected = <K::Output<T::Element> as Bundle<T::Element>>::LEN;
+        let found = 1 + self.companions.len();
+        if expected == found { Ok(()) } else { Err(Error::Outputs { expected, found }) }
     }
 }
 

@@ -288,7 +288,7 @@ impl<E: BurnElement> ambient_metric::Tensor for Parameters<E> {
         companions: &mut [Self],
         reads: &[&Self],
     ) -> Result<(), Error> {
-        Operands { target: &*target, companions: &*companions, reads }.check::<K>()?;
+        Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
         let tensors: Vec<&Self> = core::iter::once(&*target).chain(&*companions).chain(reads.iter().copied()).collect();
         check_together(&tensors)?;
         let stretches = stretches(target.layout(), &uniforms)?;

@@ -113,6 +113,8 @@ pub fn what_does_not_fit_is_refused_and_nothing_is_written<T: Tensor>(make: &imp
         prop_assert!(matches!(wrong, Err(Error::Shape { .. })), "another shape");
         let few = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut companions, &[&good]);
         prop_assert!(matches!(few, Err(Error::Operands { expected: 4, found: 3 })), "an operand too few");
+        let unwritten = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut [], &[&good, &good, &good]);
+        prop_assert!(matches!(unwritten, Err(Error::Outputs { expected: 2, found: 1 })), "an output without a target");
         let mut totals = [<[Wide<T>; 2] as Bundle<Wide<T>>>::zero()];
         let operands = Operands { target: &tensor, companions: &companions, reads: &[&good, &other] };
         let summed = T::sum(&Weighted, Uniforms::same(&one), operands, &mut totals);

@@ -141,7 +141,7 @@ impl<E: Element> Tensor for Reference<E> {
         companions: &mut [Self],
         reads: &[&Self],
     ) -> Result<(), Error> {
-        Operands { target: &*target, companions: &*companions, reads }.check::<K>()?;
+        Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
         for part in 0..target.parts.len() {
             let Some(uniform) = uniforms.groups.get(uniforms.group(part)) else { continue };
             for index in 0..target.parts.get(part).map_or(0, Vec::len) {

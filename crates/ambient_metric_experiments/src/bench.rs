@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ambient_metric::{
-    Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule,
-    StateStorage, Tensor, Totals, Uniforms, Wide, rules,
+    Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Kernel, Operands, Outcome, Pass,
+    Real, RmsProp, Rule, StateStorage, Tensor, Totals, Uniforms, Wide, rules,
 };
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
@@ -66,6 +66,10 @@ pub struct Measured {
     pub baseline_seconds: f64,
     /// What that moves.
     pub baseline_bytes_per_parameter: usize,
+    /// How long it takes to sum the product of two tensors, which reads and writes nothing: act 1 of a rule with a second moment reads as much.
+    pub product_seconds: f64,
+    /// What that reads.
+    pub product_bytes_per_parameter: usize,
     /// AdamW, then the rules asked for.
     pub rules: Vec<Cost>,
     /// Optimisers of other libraries, where the program was built with them.
@@ -116,6 +120,8 @@ impl Serialize for Measured {
         map.serialize_entry("state", self.state)?;
         map.serialize_entry(&format!("{}_seconds", self.baseline), &self.baseline_seconds)?;
         map.serialize_entry(&format!("{}_bytes_per_parameter", self.baseline), &self.baseline_bytes_per_parameter)?;
+        map.serialize_entry("product_seconds", &self.product_seconds)?;
+        map.serialize_entry("product_bytes_per_parameter", &self.product_bytes_per_parameter)?;
         map.serialize_entry("rules", &self.rules)?;
         map.serialize_entry("beside", &self.beside)?;
         map.end()
@@ -231,7 +237,7 @@ impl OnMachine for &Request {
         let (name, bytes) = (baseline.name, baseline.bytes_per_parameter);
 
         let plain = Entry::plain(baseline);
-        let mut entries = vec![plain, Fused::entry(machine, &space, self.state)?];
+        let mut entries = vec![plain, Summed::entry(machine, &space), Fused::entry(machine, &space, self.state)?];
         for named in &self.rules {
             let entering = Entering { machine, space: &space, name: named.to_string(), state: self.state };
             entries.push(named.rule(&named.with(&Constants::default()), entering)?);
@@ -261,7 +267,7 @@ impl OnMachine for &Request {
             seconds.push(median(&mut timed.seconds));
         }
         let at = |index: usize| seconds.get(index).copied().unwrap_or(f64::NAN);
-        let (baseline_seconds, adamw) = (at(0), at(1));
+        let (baseline_seconds, product_seconds, adamw) = (at(0), at(1), at(2));
         let cost = |(timed, &seconds): (Timed<'_>, &f64)| {
             let Entry { name, measure_bytes, advance_bytes, .. } = timed.entry;
             let bytes_per_parameter = measure_bytes + advance_bytes;
@@ -286,12 +292,14 @@ impl OnMachine for &Request {
             baseline: name,
             baseline_seconds,
             baseline_bytes_per_parameter: bytes,
+            product_seconds,
+            product_bytes_per_parameter: Summed::<M>::TENSORS * machine.precision().size(),
             beside: names
                 .into_iter()
                 .zip(seconds.iter().skip(ours))
                 .map(|(name, &seconds)| Other { name, seconds, over_adamw: seconds / adamw })
                 .collect(),
-            rules: field.into_iter().zip(&seconds).take(ours).skip(1).map(cost).collect(),
+            rules: field.into_iter().zip(&seconds).take(ours).skip(2).map(cost).collect(),
         })
     }
 }
@@ -385,6 +393,51 @@ impl<M: Machine, R: Rule + 'static> Contender for Stepping<'_, M, R> {
 
     fn check(&self) -> Result<(), Error> {
         self.machine.check(&self.optimiser)
+    }
+}
+
+/// Σ θ l.
+struct Summed<M: Machine> {
+    theta: Rc<RefCell<M::Tensor>>,
+    gradient: Rc<Covector<M::Tensor>>,
+}
+
+/// x y, to be summed.
+struct Product;
+
+impl Kernel for Product {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (): (), [x, y]: [S; 2]) -> S {
+        x * y
+    }
+}
+
+impl<M: Machine> Summed<M> {
+    /// How many tensors it reads.
+    const TENSORS: usize = 2;
+
+    fn entry<'a>(machine: &M, space: &Space<M>) -> Entry<'a> {
+        let contender = Self { theta: Rc::clone(&space.theta), gradient: Rc::clone(&space.gradient) };
+        Entry {
+            name: "product".to_owned(),
+            measure_bytes: Self::TENSORS * machine.precision().size(),
+            advance_bytes: 0,
+            contender: Box::new(contender),
+        }
+    }
+}
+
+impl<M: Machine> Contender for Summed<M> {
+    fn run(&mut self) -> Result<(), Error> {
+        let mut total = [<Wide<M::Tensor> as Field>::zero()];
+        let operands = Operands { target: &*self.theta.borrow(), companions: &[], reads: &[&self.gradient.0] };
+        M::Tensor::sum(&Product, Uniforms::same(&()), operands, &mut total)?;
+        core::hint::black_box(total);
+        Ok(())
     }
 }
 

@@ -319,6 +319,9 @@ Columns:
   of the baseline  that over the bandwidth of the first row, the plain pass
   over adamw       time over that of adamw
 
+product is the sum of the products of two tensors, which reads and writes nothing: act 1
+of a rule with a second moment can't be faster, as it reads as much.
+
 adamw is AdamW as it is usually written: act 3 of adam alone, in one pass, with nothing
 summed before it, so it neither notices a gradient that is not finite nor skips a step.
 It is always measured.
@@ -327,9 +330,10 @@ Built with --features compare, the program also measures Burn's Adam and AdamW a
 Candle's AdamW, on the CPU and in f32.
 
 Names in JSON: backend, adapter, parameters, threads, precision, state, copy_seconds and
-copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU), for each
-of rules: name, seconds, bytes_per_parameter, measure_bytes, advance_bytes, dispatches,
-bandwidth_ratio, over_adamw, and for each of beside: name, seconds, over_adamw.
+copy_bytes_per_parameter (axpy_seconds and axpy_bytes_per_parameter on the CPU),
+product_seconds and product_bytes_per_parameter, for each of rules: name, seconds,
+bytes_per_parameter, measure_bytes, advance_bytes, dispatches, bandwidth_ratio,
+over_adamw, and for each of beside: name, seconds, over_adamw.
 
 Examples:
   ambient bench step

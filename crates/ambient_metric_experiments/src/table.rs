@@ -231,12 +231,25 @@ pub fn adapters(adapters: &[Adapter]) -> String {
 pub fn measured(measured: &Measured) -> String {
     let mut table =
         new_table(&["", "bytes", "of them measure", "kernels", "time", "bandwidth", "of the baseline", "over adamw"]);
-    let speed =
-        |bytes: usize, seconds: f64| format!("{:.2} GB/s", bytes as f64 * measured.parameters as f64 / seconds / 1e9);
-    let (seconds, bytes) = (measured.baseline_seconds, measured.baseline_bytes_per_parameter);
-    let name = measured.baseline.to_owned();
-    let (time, none) = (duration(seconds), String::new);
-    table.add_row([name, bytes.to_string(), none(), none(), time, speed(bytes, seconds), "1.00".to_owned(), none()]);
+    let speed_of = |bytes: usize, seconds: f64| bytes as f64 * measured.parameters as f64 / seconds / 1e9;
+    let speed = |bytes: usize, seconds: f64| format!("{:.2} GB/s", speed_of(bytes, seconds));
+    let (baseline, none) = (speed_of(measured.baseline_bytes_per_parameter, measured.baseline_seconds), String::new);
+    let plain = [
+        (measured.baseline, measured.baseline_bytes_per_parameter, measured.baseline_seconds),
+        ("product", measured.product_bytes_per_parameter, measured.product_seconds),
+    ];
+    for (name, bytes, seconds) in plain {
+        table.add_row([
+            name.to_owned(),
+            bytes.to_string(),
+            none(),
+            none(),
+            duration(seconds),
+            speed(bytes, seconds),
+            format!("{:.2}", speed_of(bytes, seconds) / baseline),
+            none(),
+        ]);
+    }
     for rule in &measured.rules {
         table.add_row([
             rule.name.clone(),

@@ -118,7 +118,8 @@ fn bench_prints_the_promised_names() {
     assert_eq!((&result["backend"], &result["precision"]), (&"wgpu".into(), &"f32".into()));
     assert!(result["adapter"].is_string() && result["threads"].is_null());
     assert_eq!((&result["parameters"], &result["copy_bytes_per_parameter"]), (&1000.into(), &8.into()));
-    assert!(result["copy_seconds"].as_f64().unwrap() > 0.0);
+    assert!(["copy_seconds", "product_seconds"].iter().all(|name| result[*name].as_f64().unwrap() > 0.0));
+    assert_eq!(result["product_bytes_per_parameter"], 8);
     let rules = result["rules"].as_array().unwrap();
     let names: Vec<&str> = rules.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["adamw", "euclidean_log", "induced:rmsprop:log1p:exact"]);

@@ -409,6 +409,8 @@ fn bench_on_the_cpu_prints_the_promised_names() {
         assert_eq!((&result["parameters"], &result["threads"]), (&1000.into(), &1.into()));
         assert!(result["adapter"].is_null() && result["axpy_seconds"].as_f64().unwrap() > 0.0);
         assert_eq!(result["axpy_bytes_per_parameter"], 3 * size);
+        assert!(result["product_seconds"].as_f64().unwrap() > 0.0);
+        assert_eq!(result["product_bytes_per_parameter"], 2 * size);
         let rules = result["rules"].as_array().unwrap();
         let names: Vec<&str> = rules.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["adamw", "adam", "induced:euclidean:log:exact"]);

@@ -136,12 +136,11 @@ impl<E: Element> Memory<E> for Mixed {
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
         targets: &mut Targets<Self::Write<'_>>,
-        written: usize,
         reads: &Stretch<Self::Read<'_>>,
     ) {
         let inputs = Dependence::of(kernel);
         let (mut target_buffer, mut read_buffer) = (Buffer::new(), Buffer::new());
-        let slots = <K::Input<E> as Bundle<E>>::LEN;
+        let (slots, written) = (<K::Input<E> as Bundle<E>>::LEN, <K::Output<E> as Bundle<E>>::LEN);
         for start in (0..reads.chunks).step_by(RUN) {
             let end = (start + RUN).min(reads.chunks);
             let mut run: Targets<&mut [[E; WIDTH]]> = Default::default();
@@ -160,7 +159,7 @@ impl<E: Element> Memory<E> for Mixed {
             for (slot, ((chunks, stored), buffer)) in read_chunks.take(slots.saturating_sub(written)) {
                 *chunks = stored.numbers(start, end, inputs.on(written + slot), buffer);
             }
-            Full::store(kernel, uniform, &mut run, written, &read);
+            Full::store(kernel, uniform, &mut run, &read);
             take(&mut run);
             for (target, buffer) in targets.iter_mut().zip(&target_buffer.0).take(written) {
                 if let StoredMut::Narrow(bits, format, first) = target {

@@ -348,7 +348,7 @@ impl<E: Element> Tensor for Parameters<E> {
         companions: &mut [Self],
         reads: &[&Self],
     ) -> Result<(), Error> {
-        Operands { target: &*target, companions: &*companions, reads }.check::<K>()?;
+        Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
         check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         let written = 1 + companions.len();
         let Self { space, elements } = target;
@@ -414,16 +414,15 @@ fn update_chunks<K: Kernel, E: Element>(
     reads: &[&Parameters<E>],
     range: Range<usize>,
 ) {
-    let written = 1 + companions.len();
     let is_narrow = |tensor: &Parameters<E>| tensor.elements.is_narrow();
     if elements.is_narrow() || companions.iter().any(is_narrow) || reads.iter().copied().any(is_narrow) {
         let mut targets = targets::<E, Mixed>(elements, companions, &range);
         let reads = stretch::<E, Mixed>(reads.iter().copied(), &range);
-        pass::update::<K, E, Mixed>(kernel, uniform, &mut targets, written, &reads);
+        pass::update::<K, E, Mixed>(kernel, uniform, &mut targets, &reads);
     } else {
         let mut targets = targets::<E, Full>(elements, companions, &range);
         let reads = stretch::<E, Full>(reads.iter().copied(), &range);
-        pass::update::<K, E, Full>(kernel, uniform, &mut targets, written, &reads);
+        pass::update::<K, E, Full>(kernel, uniform, &mut targets, &reads);
     }
 }
 

@@ -66,12 +66,11 @@ pub(crate) trait Memory<E: Element>: Sized + 'static {
         sums: &mut [K::Output<Lanes<E>>],
     );
 
-    /// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
+    /// Stores a kernel's output into `targets`, which it reads together with `reads`.
     fn store<K: Kernel>(
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
         targets: &mut Targets<Self::Write<'_>>,
-        written: usize,
         reads: &Stretch<Self::Read<'_>>,
     );
 }
@@ -159,17 +158,15 @@ fn sum_leaf<K: Kernel, E: Element, M: Memory<E>>(
     total
 }
 
-/// Stores a kernel's output into the first `written` of `targets`, which it reads together with `reads`.
+/// Stores a kernel's output into `targets`, which it reads together with `reads`.
 pub(crate) fn update<K: Kernel, E: Element, M: Memory<E>>(
     kernel: &K,
     uniform: K::Uniform<E::Wide>,
     targets: &mut Targets<M::Write<'_>>,
-    written: usize,
     reads: &Stretch<M::Read<'_>>,
 ) {
-    update_halves::<E, M>(targets, written, reads, &|targets, reads| {
-        M::store(kernel, uniform, targets, written, reads);
-    });
+    let written = <K::Output<E> as Bundle<E>>::LEN;
+    update_halves::<E, M>(targets, written, reads, &|targets, reads| M::store(kernel, uniform, targets, reads));
 }
 
 /// What is done with the targets and the reads of a leaf.
@@ -239,10 +236,9 @@ impl<E: Element> Memory<E> for Full {
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
         targets: &mut Targets<Self::Write<'_>>,
-        written: usize,
         reads: &Stretch<Self::Read<'_>>,
     ) {
-        Arch::new().dispatch(Store { kernel, uniform, targets, written, reads });
+        Arch::new().dispatch(Store { kernel, uniform, targets, reads });
     }
 }
 
@@ -252,7 +248,6 @@ struct Add<'a, 'e, K, E, U, L> {
     uniform: U,
     stretch: &'a Stretch<&'e [[E; WIDTH]]>,
     blocks: Blocks<'a>,
-    /// Kept in memory, for lanes that were carried around the loop would end up as single numbers.
     sums: &'a mut [L],
 }
 
@@ -263,15 +258,24 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, 
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, stretch, blocks, sums } = self;
         let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let inputs = <K::Input<E> as Bundle<E>>::LEN;
         for first in (0..blocks.chunks).step_by(TURN) {
-            let turn = first..(first + TURN).min(blocks.chunks);
+            let chunks = TURN.min(blocks.chunks - first);
             for (start, sum) in blocks.starts.iter().zip(&mut *sums) {
-                for chunk in turn.clone() {
-                    let mut tensors = stretch.operands.iter();
-                    let input =
-                        Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(start + chunk))));
-                    *sum = sum.plus(kernel.evaluate(uniform, input));
+                // Cut to one length beforehand, so that the loop need not ask for it at every chunk.
+                let mut turn: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+                for (part, operand) in turn.iter_mut().zip(stretch.operands).take(inputs) {
+                    let Some(found) = operand.get(start + first..).and_then(|rest| rest.get(..chunks)) else { return };
+                    *part = found;
                 }
+                // Carried in registers for a turn, where the way through memory takes longer than most kernels.
+                let mut total = *sum;
+                for chunk in 0..chunks {
+                    let mut tensors = turn.iter();
+                    let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
+                    total = total.plus(kernel.evaluate(uniform, input));
+                }
+                *sum = total;
             }
         }
     }
@@ -282,7 +286,6 @@ struct Store<'a, 't, 'r, K, E, U> {
     kernel: &'a K,
     uniform: U,
     targets: &'a mut Targets<&'t mut [[E; WIDTH]]>,
-    written: usize,
     reads: &'a Stretch<&'r [[E; WIDTH]]>,
 }
 
@@ -291,10 +294,23 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
-        let Self { kernel, uniform, targets, written, reads } = self;
+        let Self { kernel, uniform, targets, reads } = self;
         let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
-        let operands = reads.operands;
-        for chunk in 0..reads.chunks {
+        let written = <K::Output<E> as Bundle<E>>::LEN;
+        let read = <K::Input<E> as Bundle<E>>::LEN.saturating_sub(written);
+        // Cut to one length beforehand, so that the loop need not ask for it at every chunk; kept here, where no store can change it.
+        let mut targets: Targets<&mut [[E; WIDTH]]> = targets.each_mut().map(|chunks| &mut **chunks);
+        let mut operands = reads.operands;
+        for target in targets.iter_mut().take(written) {
+            let Some(found) = take(target).get_mut(..reads.chunks) else { return };
+            *target = found;
+        }
+        for operand in operands.iter_mut().take(read) {
+            let Some(found) = operand.get(..reads.chunks) else { return };
+            *operand = found;
+        }
+        // From the last to the first: the Zen 4 of `docs/performance.md` is a fifth faster so, where pages of memory are small.
+        for chunk in (0..reads.chunks).rev() {
             let mut slot = 0;
             let input = Bundle::build(&mut || {
                 let lanes = if slot < written {
@@ -306,7 +322,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
                 lanes
             });
             let output = kernel.evaluate(uniform, input);
-            for (slot, target) in targets.iter_mut().take(<K::Output<E> as Bundle<E>>::LEN).enumerate() {
+            for (slot, target) in targets.iter_mut().take(written).enumerate() {
                 if let (Some(target), Some(lanes)) = (target.get_mut(chunk), output.get(slot)) {
                     *target = lanes.0;
                 }

@@ -159,10 +159,10 @@ fn what_is_too_much_for_a_pass_is_refused_and_counted() {
         Parameters::sum(&Many::<INPUTS, SUMS>, Uniforms::same(&()), operands, &mut totals)?;
         Ok(totals[0][SUMS - 1])
     }
-    fn update<const INPUTS: usize>(companions: usize, reads: usize) -> Result<f64, Error> {
+    fn update<const INPUTS: usize, const OUTPUTS: usize>(companions: usize, reads: usize) -> Result<f64, Error> {
         let one = space(&[20], 0);
         let (mut target, mut companions, reads) = (one.clone(), vec![one.clone(); companions], vec![&one; reads]);
-        Parameters::update(&Many::<INPUTS, 1>, Uniforms::same(&()), &mut target, &mut companions, &reads)?;
+        Parameters::update(&Many::<INPUTS, OUTPUTS>, Uniforms::same(&()), &mut target, &mut companions, &reads)?;
         Ok(target.as_slice()[19])
     }
     let twenty = Some(20.0_f64.to_bits());
@@ -170,10 +170,13 @@ fn what_is_too_much_for_a_pass_is_refused_and_counted() {
     assert_eq!(sum::<16, 40>(8, 7).ok().map(f64::to_bits), twenty);
     assert!(matches!(sum::<17, 1>(8, 8), Err(Error::TooMany { what: "tensors", found: 17, limit: 16 })));
     assert!(matches!(sum::<9, 1>(0, 4), Err(Error::Operands { expected: 9, found: 5 })));
-    assert_eq!(update::<16>(7, 8).ok().map(f64::to_bits), Some(1.0_f64.to_bits()));
-    assert_eq!(update::<1>(0, 0).ok().map(f64::to_bits), Some(1.0_f64.to_bits()));
-    assert!(matches!(update::<17>(8, 8), Err(Error::TooMany { what: "tensors", found: 17, limit: 16 })));
-    assert!(matches!(update::<2>(4, 4), Err(Error::Operands { expected: 2, found: 9 })));
+    assert_eq!(update::<16, 8>(7, 8).ok().map(f64::to_bits), Some(1.0_f64.to_bits()));
+    assert_eq!(update::<16, 16>(15, 0).ok().map(f64::to_bits), Some(1.0_f64.to_bits()));
+    assert_eq!(update::<1, 1>(0, 0).ok().map(f64::to_bits), Some(1.0_f64.to_bits()));
+    assert!(matches!(update::<17, 9>(8, 8), Err(Error::TooMany { what: "tensors", found: 17, limit: 16 })));
+    assert!(matches!(update::<2, 5>(4, 4), Err(Error::Operands { expected: 2, found: 9 })));
+    assert!(matches!(update::<9, 4>(4, 4), Err(Error::Outputs { expected: 4, found: 5 })));
+    assert!(matches!(update::<9, 6>(4, 4), Err(Error::Outputs { expected: 6, found: 5 })));
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl<E: DeviceElement> Tensor for DeviceTensor<E> {
         companions: &mut [Self],
         reads: &[&Self],
     ) -> Result<(), Error> {
-        Operands { target: &*target, companions: &*companions, reads }.check::<K>()?;
+        Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
         let tensors: Vec<&Self> = core::iter::once(&*target).chain(&*companions).chain(reads.iter().copied()).collect();
         check_together(&tensors)?;
         check_groups(&uniforms, target.layout())?;
