@@ -10,8 +10,8 @@ use crate::scalar::Real;
 /// runs every rule and every pointwise metric there is or will be: on the CPU by instantiating it at lanes of numbers, on
 /// a GPU by tracing it, in a proof by instantiating it at fractions.
 ///
-/// Mark `evaluate`, and the generic functions that it calls (an embedding's height, a metric's γ⁻¹), `#[inline(always)]`: a function
-/// that is not inlined is not compiled for the processor's vectors, and a pass over it takes several times as long.
+/// Mark `evaluate`, and the generic functions that it calls (a metric's γ⁻¹, a momentum), `#[inline(always)]`: a function that is not
+/// inlined is not compiled for the processor's vectors, and a pass over it takes some twenty times as long.
 ///
 /// # Example
 ///

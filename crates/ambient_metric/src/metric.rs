@@ -357,7 +357,7 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 /// A base metric that is diagonal: γ⁻¹ at a coordinate depends on what was seen at that coordinate alone.
 ///
 /// A new one is two functions: how its state sees a gradient, and what γ⁻¹ is. Both are generic over the scalar, so the
-/// metric runs fused into the step on every backend.
+/// metric runs fused into the step on every backend. Mark them `#[inline(always)]`, as [`Kernel`](crate::Kernel) says why.
 ///
 /// # Mathematics
 ///
@@ -382,10 +382,12 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 /// impl DiagonalMetric for Gentle {
 ///     type State<S: Real> = S;
 ///
+///     #[inline(always)]
 ///     fn observe<S: Real>(&self, seen: S, gradient: S) -> S {
 ///         S::constant(self.beta) * seen + S::constant(1.0 - self.beta) * gradient * gradient
 ///     }
 ///
+///     #[inline(always)]
 ///     fn inverse<S: Real>(&self, seen: S) -> S {
 ///         S::one() / (seen.sqrt().sqrt() + S::constant(1e-8))
 ///     }

@@ -15,10 +15,12 @@ struct Largest {
 impl DiagonalMetric for Largest {
     type State<S: Real> = S;
 
+    #[inline(always)]
     fn observe<S: Real>(&self, largest: S, gradient: S) -> S {
         (S::constant(self.beta) * largest).maximum(gradient.abs())
     }
 
+    #[inline(always)]
     fn inverse<S: Real>(&self, largest: S) -> S {
         S::one() / (largest + S::constant(1e-8))
     }

@@ -1,107 +1,215 @@
 //! Lanes: several numbers as one scalar, so that a rule instantiated at them becomes a SIMD loop.
 
-use core::array::from_fn;
+use core::marker::PhantomData;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 use ambient_metric::{Element, Field, Real};
+use pulp::{Scalar, Simd};
+
+#[allow(unsafe_code, reason = "all of it is in this module")]
+mod vectors;
+
+use vectors::{cast, cast_mut, vectors};
 
 /// How many elements a pass handles at a time: a cache line of `f32`, two of `f64`.
 pub(crate) const WIDTH: usize = 16;
 
-/// [`WIDTH`] numbers, combined lane by lane; in whole cache lines, because a vector that crosses one is slow to come back from memory.
+/// [`WIDTH`] numbers, combined lane by lane with the vectors `V` of the processor; in whole cache lines, because a vector that crosses one is
+/// slow to come back from memory.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(crate) struct Lanes<E>(pub(crate) [E; WIDTH]);
+pub(crate) struct Lanes<V, E> {
+    pub(crate) numbers: [E; WIDTH],
+    vectors: PhantomData<V>,
+}
 
-impl<E: Element> Lanes<E> {
+/// Lanes between loops, of which only the loops know by which vectors they are combined.
+pub(crate) type Kept<E> = Lanes<Scalar, E>;
+
+impl<V: Simd, E: Element> Lanes<V, E> {
+    #[inline(always)]
+    pub(crate) fn new(numbers: [E; WIDTH]) -> Self {
+        Self { numbers, vectors: PhantomData }
+    }
+
     #[inline(always)]
     pub(crate) fn splat(value: E) -> Self {
-        Self([value; WIDTH])
+        Self::new([value; WIDTH])
     }
 
+    /// The same numbers for other vectors.
     #[inline(always)]
-    fn map(self, f: impl Fn(E) -> E) -> Self {
-        Self(self.0.map(f))
+    pub(crate) fn with<W: Simd>(self) -> Lanes<W, E> {
+        Lanes::new(self.numbers)
     }
 
+    /// Every lane by itself, for what vectors do not have.
     #[inline(always)]
-    fn zip(self, other: Self, f: impl Fn(E, E) -> E) -> Self {
-        Self(from_fn(|lane| f(self.0[lane], other.0[lane])))
+    fn each(mut self, f: impl Fn(E) -> E) -> Self {
+        for lane in &mut self.numbers {
+            *lane = f(*lane);
+        }
+        self
+    }
+
+    /// Every pair of lanes by itself, for what vectors do not have.
+    #[inline(always)]
+    fn each_pair(mut self, other: Self, f: impl Fn(E, E) -> E) -> Self {
+        for (lane, other) in self.numbers.iter_mut().zip(&other.numbers) {
+            *lane = f(*lane, *other);
+        }
+        self
+    }
+
+    /// A vector after the other, by the function for their numbers. (What is asked of constants is left out before anything is compiled.)
+    #[inline(always)]
+    fn map(
+        mut self,
+        on_f32: impl Fn(V, V::f32s) -> V::f32s,
+        on_f64: impl Fn(V, V::f64s) -> V::f64s,
+        on_one: impl Fn(E) -> E,
+    ) -> Self {
+        if const { Self::may_be::<f32>() }
+            && let Some(x) = cast_mut(&mut self.numbers)
+        {
+            for x in V::as_mut_simd_f32s(x).0 {
+                *x = on_f32(vectors(), *x);
+            }
+            return self;
+        }
+        if const { Self::may_be::<f64>() }
+            && let Some(x) = cast_mut(&mut self.numbers)
+        {
+            for x in V::as_mut_simd_f64s(x).0 {
+                *x = on_f64(vectors(), *x);
+            }
+            return self;
+        }
+        self.each(on_one)
+    }
+
+    /// A pair of vectors after the other, by the function for their numbers.
+    #[inline(always)]
+    fn zip(
+        mut self,
+        other: Self,
+        on_f32: impl Fn(V, V::f32s, V::f32s) -> V::f32s,
+        on_f64: impl Fn(V, V::f64s, V::f64s) -> V::f64s,
+        on_one: impl Fn(E, E) -> E,
+    ) -> Self {
+        if const { Self::may_be::<f32>() }
+            && let (Some(x), Some(y)) = (cast_mut(&mut self.numbers), cast(&other.numbers))
+        {
+            for (x, y) in V::as_mut_simd_f32s(x).0.iter_mut().zip(V::as_simd_f32s(y).0) {
+                *x = on_f32(vectors(), *x, *y);
+            }
+            return self;
+        }
+        if const { Self::may_be::<f64>() }
+            && let (Some(x), Some(y)) = (cast_mut(&mut self.numbers), cast(&other.numbers))
+        {
+            for (x, y) in V::as_mut_simd_f64s(x).0.iter_mut().zip(V::as_simd_f64s(y).0) {
+                *x = on_f64(vectors(), *x, *y);
+            }
+            return self;
+        }
+        self.each_pair(other, on_one)
+    }
+
+    /// Whether there are vectors, and the numbers may be of this type.
+    const fn may_be<F>() -> bool {
+        !V::IS_SCALAR && size_of::<E>() == size_of::<F>()
     }
 }
 
 macro_rules! operator {
-    ($trait:ident, $method:ident) => {
-        impl<E: Element> $trait for Lanes<E> {
+    ($trait:ident, $method:ident, $on_f32:ident, $on_f64:ident) => {
+        impl<V: Simd, E: Element> $trait for Lanes<V, E> {
             type Output = Self;
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                self.zip(other, E::$method)
+                self.zip(other, V::$on_f32, V::$on_f64, E::$method)
             }
         }
     };
 }
 
-operator!(Add, add);
-operator!(Sub, sub);
-operator!(Mul, mul);
-operator!(Div, div);
+operator!(Add, add, add_f32s, add_f64s);
+operator!(Sub, sub, sub_f32s, sub_f64s);
+operator!(Mul, mul, mul_f32s, mul_f64s);
+operator!(Div, div, div_f32s, div_f64s);
 
-impl<E: Element> Neg for Lanes<E> {
+macro_rules! extreme {
+    ($name:ident, $vector:ident, $holds:ident, $equal:ident, $select:ident) => {
+        /// The first where the comparison holds; else the second, but for one that is not a number.
+        #[inline(always)]
+        fn $name<V: Simd>(vectors: V, x: V::$vector, y: V::$vector) -> V::$vector {
+            let otherwise = vectors.$select(vectors.$equal(y, y), y, x);
+            vectors.$select(vectors.$holds(x, y), x, otherwise)
+        }
+    };
+}
+
+extreme!(maximum_f32s, f32s, greater_than_or_equal_f32s, equal_f32s, select_f32s);
+extreme!(maximum_f64s, f64s, greater_than_or_equal_f64s, equal_f64s, select_f64s);
+extreme!(minimum_f32s, f32s, less_than_or_equal_f32s, equal_f32s, select_f32s);
+extreme!(minimum_f64s, f64s, less_than_or_equal_f64s, equal_f64s, select_f64s);
+
+impl<V: Simd, E: Element> Neg for Lanes<V, E> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        self.map(E::neg)
+        self.map(V::neg_f32s, V::neg_f64s, E::neg)
     }
 }
 
-impl<E: Element> Field for Lanes<E> {
+impl<V: Simd, E: Element> Field for Lanes<V, E> {
     #[inline(always)]
     fn constant(value: f64) -> Self {
         Self::splat(E::constant(value))
     }
 }
 
-impl<E: Element> Real for Lanes<E> {
+impl<V: Simd, E: Element> Real for Lanes<V, E> {
     #[inline(always)]
     fn sqrt(self) -> Self {
-        self.map(E::sqrt)
+        self.map(V::sqrt_f32s, V::sqrt_f64s, E::sqrt)
     }
     #[inline(always)]
     fn exp(self) -> Self {
-        self.map(E::exp)
+        self.each(E::exp)
     }
     #[inline(always)]
     fn ln(self) -> Self {
-        self.map(E::ln)
+        self.each(E::ln)
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {
-        self.map(E::ln_1p)
+        self.each(E::ln_1p)
     }
     #[inline(always)]
     fn power(self, exponent: f64) -> Self {
-        self.map(|x| x.power(exponent))
+        self.each(|x| x.power(exponent))
     }
     #[inline(always)]
     fn sin(self) -> Self {
-        self.map(E::sin)
+        self.each(E::sin)
     }
     #[inline(always)]
     fn cos(self) -> Self {
-        self.map(E::cos)
+        self.each(E::cos)
     }
     #[inline(always)]
     fn abs(self) -> Self {
-        self.map(E::abs)
+        self.map(V::abs_f32s, V::abs_f64s, E::abs)
     }
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
-        self.zip(other, E::maximum)
+        self.zip(other, maximum_f32s, maximum_f64s, E::maximum)
     }
     #[inline(always)]
     fn minimum(self, other: Self) -> Self {
-        self.zip(other, E::minimum)
+        self.zip(other, minimum_f32s, minimum_f64s, E::minimum)
     }
 }
 
@@ -109,6 +217,7 @@ impl<E: Element> Real for Lanes<E> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use pulp::{Arch, WithSimd};
 
     /// Every operation on lanes, and the same on one number.
     fn all<S: Real>(x: S, y: S) -> [S; 14] {
@@ -130,16 +239,60 @@ mod tests {
         ]
     }
 
-    proptest! {
-        #[test]
-        fn lanes_compute_what_single_numbers_do(xs in prop::array::uniform16(-9.0..9.0_f64), y in 0.1..9.0_f64) {
-            let lanes = all(Lanes(xs), Lanes::splat(y));
+    /// Every operation on lanes, in the vectors that are handed over.
+    struct All<E> {
+        xs: [E; WIDTH],
+        y: E,
+    }
+
+    impl<E: Element> WithSimd for All<E> {
+        type Output = [[E; WIDTH]; 14];
+
+        #[inline(always)]
+        fn with_simd<V: Simd>(self, _vectors: V) -> Self::Output {
+            all(Lanes::<V, E>::new(self.xs), Lanes::splat(self.y)).map(|lanes| lanes.numbers)
+        }
+    }
+
+    /// The operations in all vectors that this processor has.
+    fn in_all_vectors<E: Element>(xs: [E; WIDTH], y: E) -> Vec<[[E; WIDTH]; 14]> {
+        let mut found = vec![All { xs, y }.with_simd(Scalar), Arch::new().dispatch(All { xs, y })];
+        #[cfg(target_arch = "x86_64")]
+        {
+            found.extend(pulp::x86::V2::try_new().map(|vectors| Simd::vectorize(vectors, All { xs, y })));
+            found.extend(pulp::x86::V3::try_new().map(|vectors| Simd::vectorize(vectors, All { xs, y })));
+        }
+        found
+    }
+
+    /// What lanes compute is what single numbers do.
+    fn agree<E: Element>(xs: [E; WIDTH], y: E, bits: impl Fn(E) -> u64) -> Result<(), TestCaseError> {
+        for found in in_all_vectors(xs, y) {
             for (lane, x) in xs.into_iter().enumerate() {
-                let single = all(x, y);
-                for (operation, (many, one)) in lanes.iter().zip(single).enumerate() {
-                    prop_assert_eq!(many.0[lane].to_bits(), one.to_bits(), "operation {}", operation);
+                for (operation, (many, one)) in found.iter().zip(all(x, y)).enumerate() {
+                    prop_assert_eq!(bits(many[lane]), bits(one), "operation {} on {:?} and {:?}", operation, x, y);
                 }
             }
         }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn lanes_compute_what_single_numbers_do(xs in prop::array::uniform16(-9.0..9.0_f64), y in 0.1..9.0_f64) {
+            agree(xs, y, f64::to_bits)?;
+            agree(xs.map(f32::narrow), f32::narrow(y), |x| u64::from(x.to_bits()))?;
+        }
+    }
+
+    #[test]
+    fn lanes_compute_what_single_numbers_do_at_the_ends_of_their_range() -> Result<(), TestCaseError> {
+        let mut xs = [0.0; WIDTH];
+        let ends =
+            [-0.0, f64::MIN_POSITIVE, -f64::MIN_POSITIVE / 4.0, f64::MAX, f64::MIN, f64::INFINITY, f64::NEG_INFINITY];
+        xs[1..=ends.len()].copy_from_slice(&ends);
+        agree(xs, 3.0, f64::to_bits)?;
+        xs[2..=5].copy_from_slice(&[f32::MIN_POSITIVE, -f32::MIN_POSITIVE / 4.0, f32::MAX, f32::MIN].map(f64::from));
+        agree(xs.map(f32::narrow), 3.0, |x| u64::from(x.to_bits()))
     }
 }

@@ -7,7 +7,7 @@ use ambient_metric::{Bundle, Element, Kernel};
 
 use crate::dependence::Dependence;
 use crate::elements::Elements;
-use crate::lanes::{Lanes, WIDTH};
+use crate::lanes::{Kept, WIDTH};
 use crate::narrow::{Format, Round, Widen, counted};
 use crate::pass::{Blocks, Full, MAX_OPERANDS, Memory, Stretch, Targets};
 
@@ -114,7 +114,7 @@ impl<E: Element> Memory<E> for Mixed {
         uniform: K::Uniform<E::Wide>,
         stretch: &Stretch<Self::Read<'_>>,
         blocks: Blocks<'_>,
-        sums: &mut [K::Output<Lanes<E>>],
+        sums: &mut [K::Output<Kept<E>>],
     ) {
         let inputs = Dependence::of(kernel);
         let mut buffer = Buffer::new();

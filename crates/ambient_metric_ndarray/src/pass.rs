@@ -12,7 +12,7 @@ use ambient_metric::{Bundle, Element, Kernel, convert};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::elements::Elements;
-use crate::lanes::{Lanes, WIDTH};
+use crate::lanes::{Kept, Lanes, WIDTH};
 
 /// How many tensors one pass can read.
 pub(crate) const MAX_OPERANDS: usize = 16;
@@ -63,7 +63,7 @@ pub(crate) trait Memory<E: Element>: Sized + 'static {
         uniform: K::Uniform<E::Wide>,
         stretch: &Stretch<Self::Read<'_>>,
         blocks: Blocks<'_>,
-        sums: &mut [K::Output<Lanes<E>>],
+        sums: &mut [K::Output<Kept<E>>],
     );
 
     /// Stores a kernel's output into `targets`, which it reads together with `reads`.
@@ -141,12 +141,12 @@ fn sum_leaf<K: Kernel, E: Element, M: Memory<E>>(
         let end = (start + BLOCK).min(stretch.chunks);
         let starts: [usize; STREAMS] = from_fn(|stream| stream * run + start);
         let blocks = Blocks { starts: starts.get(..streams).unwrap_or_default(), chunks: end - start };
-        let mut sums = [<K::Output<Lanes<E>> as Bundle<Lanes<E>>>::zero(); STREAMS];
+        let mut sums = [<K::Output<Kept<E>> as Bundle<Kept<E>>>::zero(); STREAMS];
         M::add(kernel, uniform, stretch, blocks, &mut sums);
         let mut block = <K::Output<E::Wide> as Bundle<E::Wide>>::zero();
         for sum in sums.into_iter().take(streams) {
-            block = block.plus(convert(sum, &mut |lanes: Lanes<E>| {
-                lanes.0.into_iter().fold(E::Wide::zero(), |total, lane| total + lane.widen())
+            block = block.plus(convert(sum, &mut |lanes: Kept<E>| {
+                lanes.numbers.into_iter().fold(E::Wide::zero(), |total, lane| total + lane.widen())
             }));
         }
         total = total.plus(block);
@@ -226,7 +226,7 @@ impl<E: Element> Memory<E> for Full {
         uniform: K::Uniform<E::Wide>,
         stretch: &Stretch<Self::Read<'_>>,
         blocks: Blocks<'_>,
-        sums: &mut [K::Output<Lanes<E>>],
+        sums: &mut [K::Output<Kept<E>>],
     ) {
         Arch::new().dispatch(Add { kernel, uniform, stretch, blocks, sums });
     }
@@ -251,13 +251,13 @@ struct Add<'a, 'e, K, E, U, L> {
     sums: &'a mut [L],
 }
 
-impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, K::Output<Lanes<E>>> {
+impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, K::Output<Kept<E>>> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, stretch, blocks, sums } = self;
-        let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let uniform: K::Uniform<Lanes<V, E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
         let inputs = <K::Input<E> as Bundle<E>>::LEN;
         for first in (0..blocks.chunks).step_by(TURN) {
             let chunks = TURN.min(blocks.chunks - first);
@@ -269,13 +269,13 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, 
                     *part = found;
                 }
                 // Carried in registers for a turn, where the way through memory takes longer than most kernels.
-                let mut total = *sum;
+                let mut total: K::Output<Lanes<V, E>> = convert(*sum, &mut Kept::with);
                 for chunk in 0..chunks {
                     let mut tensors = turn.iter();
                     let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
                     total = total.plus(kernel.evaluate(uniform, input));
                 }
-                *sum = total;
+                *sum = convert(total, &mut Lanes::with);
             }
         }
     }
@@ -295,7 +295,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, targets, reads } = self;
-        let uniform: K::Uniform<Lanes<E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
+        let uniform: K::Uniform<Lanes<V, E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
         let written = <K::Output<E> as Bundle<E>>::LEN;
         let read = <K::Input<E> as Bundle<E>>::LEN.saturating_sub(written);
         // Cut to one length beforehand, so that the loop need not ask for it at every chunk; kept here, where no store can change it.
@@ -324,7 +324,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
             let output = kernel.evaluate(uniform, input);
             for (slot, target) in targets.iter_mut().take(written).enumerate() {
                 if let (Some(target), Some(lanes)) = (target.get_mut(chunk), output.get(slot)) {
-                    *target = lanes.0;
+                    *target = lanes.numbers;
                 }
             }
         }
@@ -332,6 +332,6 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
 }
 
 #[inline(always)]
-fn load<E: Element>(chunk: Option<&[E; WIDTH]>) -> Lanes<E> {
-    chunk.map_or_else(|| Lanes::splat(E::zero()), |chunk| Lanes(*chunk))
+fn load<V: Simd, E: Element>(chunk: Option<&[E; WIDTH]>) -> Lanes<V, E> {
+    chunk.map_or_else(|| Lanes::splat(E::zero()), |chunk| Lanes::new(*chunk))
 }
