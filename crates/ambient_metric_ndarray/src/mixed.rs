@@ -9,7 +9,7 @@ use crate::dependence::Dependence;
 use crate::elements::Elements;
 use crate::lanes::{Kept, WIDTH};
 use crate::narrow::{Format, Round, Widen, counted};
-use crate::pass::{Blocks, Full, MAX_OPERANDS, Memory, Stretch, Targets};
+use crate::pass::{Blocks, Full, MAX_OPERANDS, Memory, Order, Stretch, Targets, store_full};
 
 /// Chunks that go through the buffer at a time: few enough that the buffer stays in the cache nearest to the processor.
 const RUN: usize = if cfg!(miri) { 3 } else { 32 };
@@ -159,7 +159,7 @@ impl<E: Element> Memory<E> for Mixed {
             for (slot, ((chunks, stored), buffer)) in read_chunks.take(slots.saturating_sub(written)) {
                 *chunks = stored.numbers(start, end, inputs.on(written + slot), buffer);
             }
-            Full::store(kernel, uniform, &mut run, &read);
+            store_full(kernel, uniform, &mut run, &read, Order::Forwards);
             take(&mut run);
             for (target, buffer) in targets.iter_mut().zip(&target_buffer.0).take(written) {
                 if let StoredMut::Narrow(bits, format, first) = target {

@@ -231,15 +231,35 @@ impl<E: Element> Memory<E> for Full {
         Arch::new().dispatch(Add { kernel, uniform, stretch, blocks, sums });
     }
 
-    #[inline(never)]
     fn store<K: Kernel>(
         kernel: &K,
         uniform: K::Uniform<E::Wide>,
         targets: &mut Targets<Self::Write<'_>>,
         reads: &Stretch<Self::Read<'_>>,
     ) {
-        Arch::new().dispatch(Store { kernel, uniform, targets, reads });
+        store_full(kernel, uniform, targets, reads, Order::Backwards);
     }
+}
+
+/// In which order the chunks of a stretch are stored.
+///
+/// Backwards, the Zen 4 of `docs/performance.md` is a fifth faster where pages of memory are small; but not in runs of which others go forwards.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Order {
+    Forwards,
+    Backwards,
+}
+
+/// [`Memory::store`] of [`Full`], in an order.
+#[inline(never)]
+pub(crate) fn store_full<K: Kernel, E: Element>(
+    kernel: &K,
+    uniform: K::Uniform<E::Wide>,
+    targets: &mut Targets<&mut [[E; WIDTH]]>,
+    reads: &Stretch<&[[E; WIDTH]]>,
+    order: Order,
+) {
+    Arch::new().dispatch(Store { kernel, uniform, targets, reads, order });
 }
 
 /// [`Memory::add`], as work that is compiled once for every kind of vector. (A closure would not be inlined into it.)
@@ -287,6 +307,7 @@ struct Store<'a, 't, 'r, K, E, U> {
     uniform: U,
     targets: &'a mut Targets<&'t mut [[E; WIDTH]]>,
     reads: &'a Stretch<&'r [[E; WIDTH]]>,
+    order: Order,
 }
 
 impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::Wide>> {
@@ -294,7 +315,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
-        let Self { kernel, uniform, targets, reads } = self;
+        let Self { kernel, uniform, targets, reads, order } = self;
         let uniform: K::Uniform<Lanes<V, E>> = convert(uniform, &mut |value| Lanes::splat(E::narrow(value)));
         let written = <K::Output<E> as Bundle<E>>::LEN;
         let read = <K::Input<E> as Bundle<E>>::LEN.saturating_sub(written);
@@ -309,8 +330,11 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
             let Some(found) = operand.get(..reads.chunks) else { return };
             *operand = found;
         }
-        // From the last to the first: the Zen 4 of `docs/performance.md` is a fifth faster so, where pages of memory are small.
-        for chunk in (0..reads.chunks).rev() {
+        let (mut chunk, step) = match order {
+            Order::Forwards => (0, 1),
+            Order::Backwards => (reads.chunks.wrapping_sub(1), usize::MAX),
+        };
+        for _ in 0..reads.chunks {
             let mut slot = 0;
             let input = Bundle::build(&mut || {
                 let lanes = if slot < written {
@@ -327,6 +351,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
                     *target = lanes.numbers;
                 }
             }
+            chunk = chunk.wrapping_add(step);
         }
     }
 }
