@@ -82,6 +82,14 @@ pub enum Error {
         /// How many there were: the target and its companions.
         found: usize,
     },
+    /// A part is in a group for which there are no uniforms.
+    #[error("a part is in group {group}, and there are uniforms for {groups}, counted from 0")]
+    Group {
+        /// The group.
+        group: usize,
+        /// How many groups there are uniforms for.
+        groups: usize,
+    },
     /// A rule was given another number of losses or gradients than it is for.
     #[error("the rule is for {expected} losses and was given {found}: give one gradient and one loss for each")]
     Losses {

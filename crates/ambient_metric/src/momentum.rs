@@ -14,7 +14,7 @@ use crate::scalar::Real;
 ///
 /// # Requirements
 ///
-/// The decay μ lies in [0, 1). `remember` and `covector` depend on one coordinate.
+/// The decay μ lies in [0, 1). `remember` and `covector` depend on one coordinate; mark them `#[inline(always)]`, as [`Kernel`](crate::Kernel) says why.
 ///
 /// # Example
 ///

@@ -41,7 +41,8 @@ bundle! {
 ///
 /// # Requirements
 ///
-/// The functions are pure: they depend on their arguments and the rule's constants alone.
+/// The functions are pure: they depend on their arguments and the rule's constants alone. Mark `measure` and `advance`
+/// `#[inline(always)]`, as [`Kernel`] says why.
 ///
 /// # Example
 ///
@@ -62,10 +63,12 @@ bundle! {
 ///
 ///     fn begin<S: Real>(&self) {}
 ///     fn correct<S: Real>(&self, (): ()) {}
+///     #[inline(always)]
 ///     fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
 ///     fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<S, (), Damping<S>> {
 ///         Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
 ///     }
+///     #[inline(always)]
 ///     fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
 ///         let sign = at.gradient / (at.gradient.abs() + S::constant(1e-300));
 ///         Advanced { parameter: at.parameter - eta * sign, state: () }

@@ -38,6 +38,7 @@ pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
 ///     type Input<S: Real> = S;
 ///     type Output<S: Real> = S;
 ///
+///     #[inline(always)]
 ///     fn evaluate<S: Real>(&self, a: S, x: S) -> S {
 ///         a * x * x
 ///     }
@@ -127,7 +128,7 @@ pub trait Tensor: Sized {
     ///
     /// # Errors
     ///
-    /// What [`Operands::check`] finds; [`Error::Backend`] where the device fails.
+    /// What [`Operands::check`] and [`Uniforms::check`] find; [`Error::Backend`] where the device fails.
     fn sum<K: Kernel>(
         kernel: &K,
         uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
@@ -139,7 +140,7 @@ pub trait Tensor: Sized {
     ///
     /// # Errors
     ///
-    /// What [`Operands::check_update`] finds; [`Error::Backend`] where the device fails.
+    /// What [`Operands::check_update`] and [`Uniforms::check`] find; [`Error::Backend`] where the device fails.
     fn update<K: Kernel>(
         kernel: &K,
         uniforms: Uniforms<'_, K::Uniform<Wide<Self>>>,
@@ -230,10 +231,9 @@ impl<T: Tensor> Operands<'_, T> {
     /// [`Error::Outputs`] for a wrong number of targets, and what [`check`](Self::check) finds.
     #[inline]
     pub fn check_update<K: Kernel>(&self) -> Result<(), Error> {
-        self.check::<K>()?;
         let expected = <K::Output<T::Element> as Bundle<T::Element>>::LEN;
         let found = 1 + self.companions.len();
-        if expected == found { Ok(()) } else { Err(Error::Outputs { expected, found }) }
+        if expected == found { self.check::<K>() } else { Err(Error::Outputs { expected, found }) }
     }
 }
 

@@ -63,6 +63,19 @@ impl Kernel for Weighted {
     }
 }
 
+/// a x.
+struct Twice;
+
+impl Kernel for Twice {
+    type Uniform<S: Real> = S;
+    type Input<S: Real> = S;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, a: S, x: S) -> S {
+        a * x
+    }
+}
+
 /// Tries a claim in a scope of its own, as the numbers may be exact ones.
 fn prove<S: Strategy>(strategy: &S, claim: impl Fn(S::Value) -> TestCaseResult) -> Proof {
     Proof::of(CASES, strategy, |case| Exact::scope(|| claim(case)).map(|()| 0.0))
@@ -113,6 +126,9 @@ pub fn what_does_not_fit_is_refused_and_nothing_is_written<T: Tensor>(make: &imp
         prop_assert!(matches!(wrong, Err(Error::Shape { .. })), "another shape");
         let few = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut companions, &[&good]);
         prop_assert!(matches!(few, Err(Error::Operands { expected: 4, found: 3 })), "an operand too few");
+        let nowhere = Uniforms { groups: &one[..1], group_of_part: &[1] };
+        let lost = T::update(&Twice, nowhere, &mut tensor, &mut [], &[]);
+        prop_assert!(lost.is_err(), "a part without uniforms");
         let unwritten = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut [], &[&good, &good, &good]);
         prop_assert!(matches!(unwritten, Err(Error::Outputs { expected: 2, found: 1 })), "an output without a target");
         let mut totals = [<[Wide<T>; 2] as Bundle<Wide<T>>>::zero()];

@@ -122,6 +122,7 @@ impl<E: Element> Tensor for Reference<E> {
         totals: &mut [K::Output<Wide<Self>>],
     ) -> Result<(), Error> {
         operands.check::<K>()?;
+        uniforms.check(operands.target.layout())?;
         totals.fill(Bundle::<Wide<Self>>::zero());
         for (part, elements) in operands.target.parts.iter().enumerate() {
             let group = uniforms.group(part);
@@ -142,6 +143,7 @@ impl<E: Element> Tensor for Reference<E> {
         reads: &[&Self],
     ) -> Result<(), Error> {
         Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
+        uniforms.check(target.layout())?;
         for part in 0..target.parts.len() {
             let Some(uniform) = uniforms.groups.get(uniforms.group(part)) else { continue };
             for index in 0..target.parts.get(part).map_or(0, Vec::len) {

@@ -316,6 +316,7 @@ impl<E: Element> Tensor for Parameters<E> {
         totals: &mut [K::Output<Wide<Self>>],
     ) -> Result<(), Error> {
         operands.check::<K>()?;
+        uniforms.check(operands.target.layout())?;
         check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         totals.fill(Bundle::<Wide<Self>>::zero());
         let Operands { target, companions, reads } = operands;
@@ -349,6 +350,7 @@ impl<E: Element> Tensor for Parameters<E> {
         reads: &[&Self],
     ) -> Result<(), Error> {
         Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
+        uniforms.check(target.layout())?;
         check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         let written = 1 + companions.len();
         let Self { space, elements } = target;

@@ -151,6 +151,7 @@ fn sum_leaf<K: Kernel, E: Element, M: Memory<E>>(
         }
         total = total.plus(block);
         start = end;
+        // What is left when all streams are read comes after the last of them.
         if start == run {
             (start, streams) = (STREAMS * run, 1);
         }
@@ -285,7 +286,9 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E::Wide>, 
                 // Cut to one length beforehand, so that the loop need not ask for it at every chunk.
                 let mut turn: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
                 for (part, operand) in turn.iter_mut().zip(stretch.operands).take(inputs) {
-                    let Some(found) = operand.get(start + first..).and_then(|rest| rest.get(..chunks)) else { return };
+                    let Some(found) = operand.get(start + first..).and_then(|rest| rest.get(..chunks)) else {
+                        return debug_assert!(false, "a tensor is too short");
+                    };
                     *part = found;
                 }
                 // Carried in registers for a turn, where the way through memory takes longer than most kernels.
@@ -323,11 +326,13 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E::W
         let mut targets: Targets<&mut [[E; WIDTH]]> = targets.each_mut().map(|chunks| &mut **chunks);
         let mut operands = reads.operands;
         for target in targets.iter_mut().take(written) {
-            let Some(found) = take(target).get_mut(..reads.chunks) else { return };
+            let Some(found) = take(target).get_mut(..reads.chunks) else {
+                return debug_assert!(false, "a tensor is too short");
+            };
             *target = found;
         }
         for operand in operands.iter_mut().take(read) {
-            let Some(found) = operand.get(..reads.chunks) else { return };
+            let Some(found) = operand.get(..reads.chunks) else { return debug_assert!(false, "a tensor is too short") };
             *operand = found;
         }
         let (mut chunk, step) = match order {

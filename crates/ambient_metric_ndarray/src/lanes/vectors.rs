@@ -9,8 +9,8 @@ use super::WIDTH;
 
 /// The proof that the processor has the vectors `V`, out of nothing: the constants of a kernel are made without one, and yet are computed with.
 ///
-/// Lanes of `V` alone ask for it. The crate computes with these where `with_simd` has been called with a `V`, and nowhere else, but for
-/// [`pulp::Scalar`], which every processor has.
+/// Lanes of `V` alone ask for it. The crate computes with these where `with_simd` has been called with a `V`, but for [`pulp::Scalar`], which
+/// every processor has; to compute with them anywhere else is unsound.
 #[inline(always)]
 pub(super) fn vectors<V: Simd>() -> V {
     const { assert!(size_of::<V>() == 0, "a proof is no data") };
