@@ -9,17 +9,27 @@ use crate::lanes::WIDTH;
 use crate::mixed::{Stored, StoredMut};
 use crate::narrow::Narrow;
 
+/// Numbers from which on memory comes in mappings of its own, which lie one behind the other.
+const LARGE: usize = 1 << 16;
+
+/// Bytes that large memory has to spare. Where tensors of a power of two of elements lie a page further than that power from each other, some
+/// processors fetch them half as fast; with this they lie five pages further.
+const APART: usize = 1 << 14;
+
 /// So many zeros.
 ///
 /// # Errors
 ///
 /// [`Error::Backend`] where there is no memory for them.
 pub(crate) fn zeros<N: Clone>(zero: N, len: usize) -> Result<Vec<N>, Error> {
+    let capacity = if len >= LARGE { len.saturating_add(APART / size_of::<N>().max(1)) } else { len };
     // Asked for beforehand, because a vector for which there is no memory ends the program.
     let mut asked: Vec<N> = Vec::new();
-    asked.try_reserve_exact(len).map_err(|error| Error::Backend(Box::new(error)))?;
+    asked.try_reserve_exact(capacity).map_err(|error| Error::Backend(Box::new(error)))?;
     drop(black_box(asked));
-    Ok(vec![zero; len])
+    let mut zeros = vec![zero; capacity];
+    zeros.truncate(len);
+    Ok(zeros)
 }
 
 /// The elements of a tensor, as they are stored.
