@@ -86,4 +86,4 @@ pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use scalar::{Element, Field, Real};
 pub use schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
 pub use state_storage::StateStorage;
-pub use tensor::{Covector, Operands, Tensor, Vector, Wide};
+pub use tensor::{Covector, Operands, Tensor, Vector, Wide, contract};

@@ -371,8 +371,23 @@ impl Kernel for Scale {
     }
 }
 
-/// Σ xᵢ yᵢ.
-pub(crate) fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
+/// Σ xᵢ yᵢ of two tensors, whatever they stand for; [`Covector::contract`] is this for a covector and a vector.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let (x, y) = (Parameters::from(array![1.0_f64, 2.0]), Parameters::from(array![3.0, 4.0]));
+/// assert_eq!(ambient_metric::contract(&x, &y)?, 11.0);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// Where the layouts differ.
+pub fn contract<T: Tensor>(x: &T, y: &T) -> Result<Wide<T>, Error> {
     let mut total = [<Wide<T> as Field>::zero()];
     let operands = Operands { target: x, companions: &[], reads: &[y] };
     T::sum(&Product, Uniforms::same(&()), operands, &mut total)?;

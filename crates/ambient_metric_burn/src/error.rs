@@ -37,14 +37,6 @@ pub enum BurnError {
         /// What the tensor holds.
         found: String,
     },
-    /// A part belongs to a group for which there are no uniforms.
-    #[error("a part belongs to group {group} and there are uniforms for {groups}")]
-    Group {
-        /// The group.
-        group: usize,
-        /// How many groups have uniforms.
-        groups: usize,
-    },
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(String),

@@ -156,13 +156,11 @@ struct Stretch {
 
 /// The elements of a layout as the longest stretches of one group.
 fn stretches<U>(layout: &Layout, uniforms: &Uniforms<'_, U>) -> Result<Vec<Stretch>, Error> {
+    uniforms.check(layout)?;
     let mut found: Vec<Stretch> = Vec::new();
     let mut start = 0;
     for (index, part) in layout.parts().iter().enumerate() {
         let group = uniforms.group(index);
-        if group >= uniforms.groups.len() {
-            return Err(BurnError::Group { group, groups: uniforms.groups.len() }.into());
-        }
         let end = start + part.elements();
         match found.last_mut() {
             Some(last) if last.group == group => last.elements.end = end,

@@ -128,7 +128,7 @@ pub fn what_does_not_fit_is_refused_and_nothing_is_written<T: Tensor>(make: &imp
         prop_assert!(matches!(few, Err(Error::Operands { expected: 4, found: 3 })), "an operand too few");
         let nowhere = Uniforms { groups: &one[..1], group_of_part: &[1] };
         let lost = T::update(&Twice, nowhere, &mut tensor, &mut [], &[]);
-        prop_assert!(lost.is_err(), "a part without uniforms");
+        prop_assert!(matches!(lost, Err(Error::Group { group: 1, groups: 1 })), "a part without uniforms");
         let unwritten = T::update(&Weighted, Uniforms::same(&one), &mut tensor, &mut [], &[&good, &good, &good]);
         prop_assert!(matches!(unwritten, Err(Error::Outputs { expected: 2, found: 1 })), "an output without a target");
         let mut totals = [<[Wide<T>; 2] as Bundle<Wide<T>>>::zero()];

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ambient_metric::{
-    Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Kernel, Operands, Outcome, Pass,
-    Real, RmsProp, Rule, StateStorage, Tensor, Totals, Uniforms, Wide, rules,
+    Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule,
+    StateStorage, Tensor, Totals, Uniforms, Wide, contract, rules,
 };
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
@@ -402,20 +402,6 @@ struct Summed<M: Machine> {
     gradient: Rc<Covector<M::Tensor>>,
 }
 
-/// x y, to be summed.
-struct Product;
-
-impl Kernel for Product {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = [S; 2];
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, (): (), [x, y]: [S; 2]) -> S {
-        x * y
-    }
-}
-
 impl<M: Machine> Summed<M> {
     /// How many tensors it reads.
     const TENSORS: usize = 2;
@@ -433,10 +419,7 @@ impl<M: Machine> Summed<M> {
 
 impl<M: Machine> Contender for Summed<M> {
     fn run(&mut self) -> Result<(), Error> {
-        let mut total = [<Wide<M::Tensor> as Field>::zero()];
-        let operands = Operands { target: &*self.theta.borrow(), companions: &[], reads: &[&self.gradient.0] };
-        M::Tensor::sum(&Product, Uniforms::same(&()), operands, &mut total)?;
-        core::hint::black_box(total);
+        core::hint::black_box(contract(&*self.theta.borrow(), &self.gradient.0)?);
         Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl<E: DeviceElement> Tensor for DeviceTensor<E> {
             .chain(operands.reads.iter().copied())
             .collect();
         check_together(&tensors)?;
-        check_groups(&uniforms, operands.target.layout())?;
+        uniforms.check(operands.target.layout())?;
         totals.fill(Bundle::<f64>::zero());
         let slots = <K::Output<Traced> as Bundle<Traced>>::LEN + 1;
         let context = operands.target.context();
@@ -84,7 +84,7 @@ impl<E: DeviceElement> Tensor for DeviceTensor<E> {
         Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
         let tensors: Vec<&Self> = core::iter::once(&*target).chain(&*companions).chain(reads.iter().copied()).collect();
         check_together(&tensors)?;
-        check_groups(&uniforms, target.layout())?;
+        uniforms.check(target.layout())?;
         let context = target.context();
         let purpose = Purpose::Update { gated: false };
         let run = Run::new::<E>(context, &tensors, &uniforms, &Recording::update(kernel), purpose)?;
@@ -100,17 +100,6 @@ impl<E: DeviceElement> DeviceTensor<E> {
     fn check_part(&self, part: usize) -> Result<&ambient_metric::Part, Error> {
         let parts = self.space().layout.parts();
         parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })
-    }
-}
-
-/// Accepts group numbers for which there are uniforms.
-fn check_groups<U>(uniforms: &Uniforms<'_, U>, layout: &Layout) -> Result<(), DeviceError> {
-    match (0..layout.parts().len()).map(|part| uniforms.group(part)).find(|group| *group >= uniforms.groups.len()) {
-        None => Ok(()),
-        Some(group) => Err(DeviceError::Misuse(format!(
-            "a part belongs to group {group} and there are uniforms for {}",
-            uniforms.groups.len()
-        ))),
     }
 }
 
