@@ -66,7 +66,10 @@ macro_rules! five_steps_saved_and_loaded_and_five_more_are_ten_bit_for_bit {
                             .group(Group::new("first", ["part000"]).learning_rate(0.3).own_metric());
                         interrupted_is_uninterrupted::<_, f64>(&configuration, &run)?;
                         interrupted_is_uninterrupted::<_, f32>(&configuration, &run)?;
-                        for storage in [StateStorage::Bf16 { seed: 7 }, StateStorage::F16] {
+                        // Halves have no room for second moments.
+                        let narrow = [StateStorage::Bf16 { seed: 7 }, StateStorage::F16].into_iter();
+                        let has_room = |storage: &StateStorage| storage.check_range::<_, f32>(&configuration.rule).is_ok();
+                        for storage in narrow.filter(has_room) {
                             let narrow = configuration.clone().state_storage(storage);
                             interrupted_is_uninterrupted::<_, f32>(&narrow, &run)?;
                         }

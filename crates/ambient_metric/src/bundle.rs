@@ -57,6 +57,10 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
     #[must_use]
     fn times(self, factor: S) -> Self;
 
+    /// The bundle with every scalar [flushed](Field::flushed), without a closure likewise.
+    #[must_use]
+    fn flushed(self) -> Self;
+
     /// The scalars, in order.
     fn scalars(&self) -> impl Iterator<Item = S> {
         (0..Self::LEN).filter_map(|slot| self.get(slot))
@@ -93,6 +97,8 @@ impl<S: Field> Bundle<S> for () {
     fn plus(self, (): Self) -> Self {}
     #[inline(always)]
     fn times(self, _: S) -> Self {}
+    #[inline(always)]
+    fn flushed(self) -> Self {}
     fn names() -> Vec<String> {
         Vec::new()
     }
@@ -115,6 +121,10 @@ impl<S: Field> Bundle<S> for S {
     #[inline(always)]
     fn times(self, factor: S) -> Self {
         self * factor
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        Field::flushed(self)
     }
     fn names() -> Vec<String> {
         vec![String::new()]
@@ -156,6 +166,14 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
         }
         product
     }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        let mut flushed = self;
+        for inner in &mut flushed {
+            *inner = inner.flushed();
+        }
+        flushed
+    }
     fn names() -> Vec<String> {
         (0..N).flat_map(|place| nested_names::<S, B>(&place.to_string())).collect()
     }
@@ -179,6 +197,10 @@ impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
     #[inline(always)]
     fn times(self, factor: S) -> Self {
         (self.0.times(factor), self.1.times(factor))
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        (self.0.flushed(), self.1.flushed())
     }
     fn names() -> Vec<String> {
         let mut names = nested_names::<S, A>("0");
@@ -244,6 +266,11 @@ macro_rules! bundle {
                 Self { $($field: self.$field * factor),+ }
             }
 
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                Self { $($field: $crate::Field::flushed(self.$field)),+ }
+            }
+
             fn names() -> Vec<String> {
                 vec![$(stringify!($field).to_owned()),+]
             }
@@ -289,6 +316,11 @@ macro_rules! bundle {
             #[inline(always)]
             fn times(self, factor: Scalar) -> Self {
                 Self { $($field: $crate::Bundle::<Scalar>::times(self.$field, factor)),+ }
+            }
+
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                Self { $($field: $crate::Bundle::<Scalar>::flushed(self.$field)),+ }
             }
 
             fn names() -> Vec<String> {

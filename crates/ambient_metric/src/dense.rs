@@ -22,7 +22,8 @@ use crate::tensor::{Covector, Tensor, Vector, find_non_finite};
 ///
 /// # Requirements
 ///
-/// The matrix is symmetric and positive definite, and has one row for every element.
+/// The matrix is symmetric and positive definite, by more than rounding can tell: no pivot is below n u times its entry on the diagonal, with u the unit
+/// roundoff. It has one row for every element.
 ///
 /// # Example
 ///
@@ -77,7 +78,7 @@ impl<S: Element> Dense<S> {
                 return Err(Error::AsymmetricMatrix { row, column });
             }
         }
-        let factors = Ldl::new(size, entry)?;
+        let factors = Ldl::new(size, S::ROUNDOFF, entry)?;
         Ok(Self { rows, factors })
     }
 

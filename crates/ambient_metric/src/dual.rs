@@ -85,6 +85,10 @@ impl<S: Field> Field for Dual<S> {
     fn constant(value: f64) -> Self {
         Self::fixed(S::constant(value))
     }
+    /// The derivative is that of the identity.
+    fn flushed(self) -> Self {
+        Self { value: self.value.flushed(), ..self }
+    }
 }
 
 impl<S: Real> Real for Dual<S> {

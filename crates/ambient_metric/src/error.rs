@@ -251,6 +251,18 @@ pub enum Error {
         /// How it was to be stored.
         storage: &'static str,
     },
+    /// Numbers of the state that its storage cannot hold make steps too long.
+    #[error(
+        "{rule} cannot keep its state as {storage}: a gradient of {gradient:e} leaves numbers there that are out of its range, and without them steps are too long; store the state as bf16 or as wide as the parameters, and if it is, make ε of the metric larger"
+    )]
+    StateRange {
+        /// The rule.
+        rule: String,
+        /// How its state was to be stored.
+        storage: &'static str,
+        /// A gradient whose traces it cannot hold.
+        gradient: f64,
+    },
     /// A checkpoint was written in a format that this version does not read.
     #[error("the checkpoint has format version {found}; this version reads {supported}")]
     CheckpointVersion {

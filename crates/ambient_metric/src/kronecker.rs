@@ -19,7 +19,8 @@ use crate::tensor::{Covector, Vector, Wide, find_non_finite};
 /// γ⁻¹x = (A + ε)^(−p) x (B + ε)^(−p), γv = (A + ε)^p v (B + ε)^p, ln det γ = p (n ln det(A + ε) + m ln det(B + ε)).
 ///
 /// p = 1/4 is Shampoo's; p = 1/2 is the square of it, the inverse of the Kronecker approximation itself. Roots are taken through
-/// eigenvalues, in the wide type; what rounding brings below zero counts as zero, so γ is positive definite whatever was seen.
+/// eigenvalues, in the wide type. Those that rounding cannot tell from zero, below n u times the largest with u the unit roundoff of the stored
+/// numbers, count as that much, so γ is positive definite and γ⁻¹ in range whatever was seen.
 ///
 /// # Requirements
 ///
@@ -154,16 +155,19 @@ impl Kronecker {
         require(self.every > 0, "every", self.every as f64, "roots are taken after one gradient or more")
     }
 
-    /// Eigenvalues as the metric sees them: corrected, not below zero, plus ε.
-    fn damped<S: Element>(&self, eigenvalues: &[S], correction: S) -> Vec<S> {
-        let damp = |&value: &S| value.maximum(S::zero()) * correction + S::constant(self.epsilon);
-        eigenvalues.iter().map(damp).collect()
+    /// Eigenvalues of a matrix of `E` as the metric sees them: not below what rounding leaves of zero, corrected, plus ε.
+    fn damped<E: Element>(&self, eigenvalues: &[E::Wide], correction: E::Wide) -> Vec<E::Wide> {
+        let zero = <E::Wide as Field>::zero();
+        let largest = eigenvalues.iter().fold(zero, |largest, &value| largest.maximum(value));
+        let least = largest * <E::Wide as Field>::constant(eigenvalues.len() as f64 * E::ROUNDOFF);
+        let epsilon = <E::Wide as Field>::constant(self.epsilon);
+        eigenvalues.iter().map(|&value| value.maximum(least) * correction + epsilon).collect()
     }
 
     fn roots<M: SpectralMatrix>(&self, moment: &M, correction: WideOf<M>) -> Result<Roots<M>, Error> {
         let mut log_determinant = <WideOf<M> as Field>::zero();
         let [root, inverse] = moment.of_eigenvalues(|eigenvalues| {
-            let damped = self.damped(eigenvalues, correction);
+            let damped = self.damped::<M::Element>(eigenvalues, correction);
             let power =
                 |exponent: f64| -> Vec<WideOf<M>> { damped.iter().map(|value| value.power(exponent)).collect() };
             let powers = [power(self.exponent), power(-self.exponent)];
@@ -245,7 +249,7 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
         let one = <Wide<T> as Field>::one();
-        let power = state.power * <Wide<T> as Field>::constant(self.beta.unwrap_or(0.0));
+        let power = Field::flushed(state.power * <Wide<T> as Field>::constant(self.beta.unwrap_or(0.0)));
         let correction = one / (one - power);
         let is_due = state.seen.is_multiple_of(self.every.max(1));
         let mut parts = state.parts.clone();

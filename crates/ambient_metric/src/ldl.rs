@@ -13,12 +13,14 @@ pub(crate) struct Ldl<S> {
 }
 
 impl<S: Element> Ldl<S> {
-    /// The decomposition of the matrix whose entries on and below the diagonal these are.
+    /// The decomposition of the matrix whose entries on and below the diagonal these are, each rounded by at most `roundoff` times itself.
     ///
     /// # Errors
     ///
-    /// [`Error::IndefiniteMatrix`] at the first pivot that is not a finite number above zero.
-    pub(crate) fn new(size: usize, entry: impl Fn(usize, usize) -> S) -> Result<Self, Error> {
+    /// [`Error::IndefiniteMatrix`] at the first pivot that is not a finite number above zero, or that rounding cannot tell from it: n u times
+    /// the entry on the diagonal.
+    pub(crate) fn new(size: usize, roundoff: f64, entry: impl Fn(usize, usize) -> S) -> Result<Self, Error> {
+        let noise = S::constant(size as f64 * roundoff);
         let mut rows: Vec<Vec<S>> = Vec::with_capacity(size);
         let mut pivots: Vec<S> = Vec::with_capacity(size);
         for index in 0..size {
@@ -30,7 +32,8 @@ impl<S: Element> Ldl<S> {
             }
             let row: Vec<S> = scaled.iter().zip(&pivots).map(|(&value, &pivot)| value / pivot).collect();
             let pivot = entry(index, index) - dot(&scaled, &row);
-            if !pivot.is_finite() || pivot.is_negative() || pivot == S::zero() {
+            let rest = pivot - noise * entry(index, index);
+            if !rest.is_finite() || rest.is_negative() || rest == S::zero() {
                 return Err(Error::IndefiniteMatrix { order: index + 1 });
             }
             rows.push(row);

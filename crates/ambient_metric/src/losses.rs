@@ -112,6 +112,15 @@ impl<S: Field, const K: usize> Bundle<S> for Gram<S, K> {
         product
     }
 
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        let mut flushed = self;
+        for entry in flushed.0.iter_mut().flatten() {
+            *entry = entry.flushed();
+        }
+        flushed
+    }
+
     fn names() -> Vec<String> {
         (0..K).flat_map(|row| (0..=row).map(move |column| format!("{row}.{column}"))).collect()
     }
@@ -451,7 +460,7 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
         }
         JointSums {
             gram: Gram::of(at.gradient, raised),
-            lesson: self.metric.lesson(corrections.preconditioner, seen, gradient),
+            lesson: self.metric.lesson(corrections.preconditioner, seen.times(corrections.metric), gradient),
         }
     }
 

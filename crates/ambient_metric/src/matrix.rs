@@ -281,20 +281,21 @@ impl NewtonSchulz {
     }
 
     /// Approximately (MMᵀ)^(−1/2) for a wide matrix and (MᵀM)^(−1/2) for a tall one: what [`polar`](Self::polar) has multiplied M by. It is
-    /// symmetric and positive definite for every M but zero, for which it is zero.
+    /// symmetric and positive definite for every M but zero, for which it is zero. A matrix whose norm is below the least normal number over
+    /// the unit roundoff (2·10⁻³¹ for `f32`) counts as zero: its smaller entries have left the range, and its direction with them.
     ///
     /// # Errors
     ///
-    /// [`Error::Overflow`] where ‖M‖ or its inverse is not finite, [`Error::Backend`] where the device fails.
+    /// [`Error::Overflow`] where ‖M‖ is not finite, [`Error::Backend`] where the device fails.
     pub fn inverse_root<M: MatrixPart>(&self, matrix: &M) -> Result<M, Error> {
         let [a, ..] = self.coefficients;
         let side = matrix.rows().min(matrix.columns());
         let norm = matrix.norm()?;
-        let is_zero = norm == <WideOf<M> as Field>::zero();
-        let scale = if is_zero { norm } else { <WideOf<M> as Field>::one() / norm };
-        if !norm.is_finite() || !M::Element::narrow(scale).is_finite() {
-            return Err(Error::Overflow { quantity: "the norm of a matrix or its inverse".to_owned() });
+        if !norm.is_finite() {
+            return Err(Error::Overflow { quantity: "the norm of a matrix".to_owned() });
         }
+        let is_zero = has_no_direction::<M::Element>(norm);
+        let scale = if is_zero { <WideOf<M> as Field>::zero() } else { <WideOf<M> as Field>::one() / norm };
         let mut root = matrix.like(side, side, &scaled_identity::<M::Element>(side, scale))?;
         if is_zero {
             return Ok(root);
@@ -327,6 +328,12 @@ impl NewtonSchulz {
             even.combine(Transpose::No, x, Transpose::No, 1.0, addend)
         }
     }
+}
+
+/// Whether a matrix of this norm is zero, or so small that entries which count have left the range of their type: those below its least normal number.
+pub(crate) fn has_no_direction<E: Element>(norm: E::Wide) -> bool {
+    let least = if E::ROUNDOFF > 0.0 { E::LEAST_NORMAL / E::ROUNDOFF } else { 0.0 };
+    norm == <E::Wide as Field>::zero() || (norm - <E::Wide as Field>::constant(least)).is_negative()
 }
 
 /// Whether the shorter side is that of the columns.

@@ -326,7 +326,8 @@ where
         let (kept, fresh) = (<Wide<T> as Field>::constant(rule.beta), <Wide<T> as Field>::constant(1.0 - rule.beta));
         let average =
             Gram::from_entries(|row, column| kept * self.average.entry(row, column) + fresh * gram.entry(row, column));
-        let power = self.power * kept;
+        let average = Bundle::<Wide<T>>::flushed(average);
+        let power = Field::flushed(self.power * kept);
         let corrected =
             Gram::from_entries(|row, column| average.entry(row, column) / (<Wide<T> as Field>::one() - power));
 

@@ -6,7 +6,9 @@ use crate::error::{Error, require};
 use crate::kronecker::require_matrices;
 use crate::layout::{Layout, Part};
 use crate::ldl::Ldl;
-use crate::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf, is_tall};
+use crate::matrix::{
+    MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf, has_no_direction, is_tall,
+};
 use crate::metric::BaseMetric;
 use crate::momentum::{Momentum, Nesterov};
 use crate::record::{Entries, Recorded};
@@ -27,7 +29,7 @@ use crate::tensor::{Covector, Vector, Wide, find_non_finite};
 ///
 /// # Requirements
 ///
-/// Every part has two axes ([route](crate::Routed) the others elsewhere). M = 0 is raised to zero. Where M has not full rank the exact polar
+/// Every part has two axes ([route](crate::Routed) the others elsewhere). M = 0, and an M too small to have a direction, is raised to zero. Where M has not full rank the exact polar
 /// factor is that of its range, and γ itself does not exist; the polynomial of [`NewtonSchulz`] has an inverse wherever M is not zero.
 ///
 /// # Example
@@ -165,7 +167,7 @@ impl<M: MatrixPart> Orthogonaliser<M> for NewtonSchulz {
         let entry = |row: usize, column: usize| {
             elements.get(row * side + column).copied().unwrap_or_else(<WideOf<M> as Field>::zero)
         };
-        let Ok(factors) = Ldl::new(side, entry) else { return Ok(None) };
+        let Ok(factors) = Ldl::new(side, M::Element::ROUNDOFF, entry) else { return Ok(None) };
         let unit = |axis: usize| {
             (0..side).map(|index| <WideOf<M> as Field>::constant(f64::from(u8::from(index == axis)))).collect()
         };
@@ -190,7 +192,8 @@ impl<M: MatrixPart> Orthogonaliser<M> for NewtonSchulz {
 ///
 /// # Mathematics
 ///
-/// With M = UΣVᵀ, (MMᵀ)^(−1/2) = UΣ⁻¹Uᵀ; singular values below max(m, n) u σ_max, which rounding cannot tell from zero, count as zero.
+/// With M = UΣVᵀ, (MMᵀ)^(−1/2) = UΣ⁻¹Uᵀ; singular values below max(m, n) u σ_max, which rounding cannot tell from zero, count as zero. u is the
+/// unit roundoff of the numbers that M is stored in. So does M as a whole where σ_max is below the least normal number over u.
 ///
 /// # Example
 ///
@@ -199,12 +202,16 @@ impl<M: MatrixPart> Orthogonaliser<M> for NewtonSchulz {
 pub struct Polar;
 
 impl Polar {
-    /// The singular values, with zeros for those that rounding cannot tell from it.
-    fn cut<S: Element>(values: &[S], side: usize) -> Vec<S> {
-        let largest = values.iter().fold(S::zero(), |largest, &value| largest.maximum(value));
-        let threshold = largest * S::constant(side as f64 * f64::EPSILON);
-        let is_zero = |value: S| (value - threshold).is_negative() || value == S::zero();
-        values.iter().map(|&value| if is_zero(value) { S::zero() } else { value }).collect()
+    /// The singular values of a matrix of `E`, with zeros for those that rounding cannot tell from it.
+    fn cut<E: Element>(values: &[E::Wide], side: usize) -> Vec<E::Wide> {
+        let zero = <E::Wide as Field>::zero();
+        let largest = values.iter().fold(zero, |largest, &value| largest.maximum(value));
+        if has_no_direction::<E>(largest) {
+            return vec![zero; values.len()];
+        }
+        let threshold = largest * <E::Wide as Field>::constant(side as f64 * E::ROUNDOFF);
+        let is_zero = |value: E::Wide| (value - threshold).is_negative() || value == zero;
+        values.iter().map(|&value| if is_zero(value) { zero } else { value }).collect()
     }
 }
 
@@ -215,11 +222,8 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for Polar {
             let invert = |value: WideOf<M>| {
                 if value == <WideOf<M> as Field>::zero() { value } else { <WideOf<M> as Field>::one() / value }
             };
-            let inverses: Vec<WideOf<M>> = Self::cut(values, side).into_iter().map(invert).collect();
-            if !inverses.iter().all(|value| M::Element::narrow(*value).is_finite()) {
-                return Err(Error::Overflow { quantity: "the inverse of a singular value".to_owned() });
-            }
-            Ok([inverses])
+            // At least max(m, n) times the least normal number: the inverse is finite.
+            Ok([Self::cut::<M::Element>(values, side).into_iter().map(invert).collect()])
         })?;
         Ok(inverse)
     }
@@ -228,7 +232,7 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for Polar {
         let side = matrix.rows().max(matrix.columns());
         let mut log_determinant = None;
         let [root] = matrix.of_singular_values(|values| {
-            let cut = Self::cut(values, side);
+            let cut = Self::cut::<M::Element>(values, side);
             if cut.iter().all(|&value| value != <WideOf<M> as Field>::zero()) {
                 log_determinant = Some(cut.iter().fold(<WideOf<M> as Field>::zero(), |sum, value| sum + value.ln()));
             }

@@ -127,7 +127,8 @@ impl<R: Rule> Configuration<R> {
     /// # Errors
     ///
     /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
-    /// [`Error::StateStorage`] where the state cannot be stored as is asked, and [`Error::Backend`] where there is no memory for it.
+    /// [`Error::StateStorage`] where the state cannot be stored as is asked, [`Error::StateRange`] where the rule does not stand its range, and
+    /// [`Error::Backend`] where there is no memory for it.
     pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
         let groups = self.resolve(parameters.layout())?;
         Optimiser::begin(self, groups, parameters, 0)
@@ -157,6 +158,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
         let memory = vec![configuration.rule.begin(); groups.pools];
         let count = groups.rates.len();
+        configuration.state_storage.check_range::<R, T::Element>(&configuration.rule)?;
         let is_fragile = !stands_zero::<R, T::Element>(&configuration.rule);
         let state = (0..slots).map(|slot| parameters.state_like(configuration.state_storage, slot, steps));
         Ok(Self {
@@ -439,7 +441,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
             let act = Act::new::<E>(rule, constants, memory[rates.pool], self.corrections[group], totals);
             are_sound &= act.is_sound;
             self.passes[group] = act.pass;
-            self.memory[rates.pool] = Bundle::<S>::map(act.memory, flush);
+            self.memory[rates.pool] = Bundle::<S>::flushed(act.memory);
             self.reports[group] = act.report;
         }
         are_sound
@@ -543,13 +545,6 @@ fn has_subnormal<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
         }
     }
     found
-}
-
-/// Zero for such a number: after some thousand steps the powers of bias corrections, which by then count for nothing, would be such numbers
-/// for good.
-#[inline]
-fn flush<S: Element>(value: S) -> S {
-    if value.to_f64().is_subnormal() { S::zero() } else { value }
 }
 
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {

@@ -250,7 +250,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
         state.slots = state.written(&Observe(self), Uniforms::same(&()), &gradient.0, "gradient")?;
-        state.power = state.power * <Wide<T> as Field>::constant(self.decay());
+        state.power = Field::flushed(state.power * <Wide<T> as Field>::constant(self.decay()));
         Ok(())
     }
 
@@ -292,7 +292,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         }
         let uniforms = Uniforms { groups: &corrections, group_of_part: &group_of_part };
         state.slots = state.written(&Settle(self), uniforms, &gradient.0, "step")?;
-        state.memory = memory;
+        state.memory = memory.flushed();
         Ok(())
     }
 
@@ -355,7 +355,7 @@ impl<M: PointwiseMetric> Kernel for Observe<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
-        self.0.observe(input.state, input.gradient)
+        Bundle::<S>::flushed(self.0.observe(input.state, input.gradient))
     }
 }
 
@@ -383,7 +383,7 @@ impl<M: PointwiseMetric> Kernel for Settle<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, correction: M::Correction<S>, input: Self::Input<S>) -> M::State<S> {
-        self.0.settle(correction, input.state, input.gradient)
+        Bundle::<S>::flushed(self.0.settle(correction, input.state, input.gradient))
     }
 }
 

@@ -68,7 +68,7 @@ impl<T: Tensor> Remembered<T> {
         if let Some((first, rest)) = slots.split_first_mut() {
             T::update(&Remember(momentum), Uniforms::same(&()), first, rest, &[&gradient.0])?;
         }
-        let power = self.power * <Wide<T> as Field>::constant(momentum.decay());
+        let power = Field::flushed(self.power * <Wide<T> as Field>::constant(momentum.decay()));
         let mut covector = gradient.0.duplicate()?;
         let reads: Vec<&T> = slots.iter().collect();
         T::update(&Follow(momentum), Uniforms::same(&momentum.correct(power)), &mut covector, &mut [], &reads)?;
@@ -111,7 +111,7 @@ impl<Q: Momentum> Kernel for Remember<'_, Q> {
     type Output<S: Real> = Q::State<S>;
 
     fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> Q::State<S> {
-        self.0.remember(input.state, input.gradient)
+        Bundle::<S>::flushed(self.0.remember(input.state, input.gradient))
     }
 }
 

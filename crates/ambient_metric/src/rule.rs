@@ -204,7 +204,7 @@ bundle! {
     pub nested struct Pass<C, M> { corrections: C, multipliers: M }
 }
 
-/// Act 3 of a rule as a kernel, to be stored.
+/// Act 3 of a rule as a kernel, to be stored: the state [flushed](crate::Field::flushed), so that what decays for ever ends at zero.
 ///
 /// # Example
 ///
@@ -228,6 +228,7 @@ impl<R: Rule> Kernel for Advance<'_, R> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
-        self.0.advance(uniform.corrections, uniform.multipliers, at)
+        let advanced = self.0.advance(uniform.corrections, uniform.multipliers, at);
+        Advanced { state: Bundle::<S>::flushed(advanced.state), ..advanced }
     }
 }

@@ -51,6 +51,21 @@ pub trait Field:
     fn one() -> Self {
         Self::constant(1.0)
     }
+
+    /// Zero for a number below the least normal one of its type: such subnormals are slow, and have lost most of their digits. The same number for
+    /// a type that has none.
+    ///
+    /// Rules store their state so ([`Advance`](crate::Advance)): an average of gradients that have vanished ends at zero, and does not stay at
+    /// a few times the least number for ever, because 0.9 times that is rounded to itself.
+    ///
+    /// ```
+    /// use ambient_metric::Field;
+    /// assert_eq!([1e-45_f32, -1e-38, 1.2e-38].map(Field::flushed), [0.0, 0.0, 1.2e-38]);
+    /// ```
+    #[must_use]
+    fn flushed(self) -> Self {
+        self
+    }
 }
 
 /// A [`Field`] with the elementary functions that embeddings, metrics and test functions use.
@@ -121,6 +136,12 @@ pub trait Element: Real + PartialEq + 'static {
     /// The type of sums over this one, and of the scalar act.
     type Wide: Element<Wide = Self::Wide>;
 
+    /// The unit roundoff u: a result is rounded by at most u times itself. Zero for exact numbers.
+    const ROUNDOFF: f64 = 0.0;
+
+    /// The least normal number; zero for a type whose small numbers are as precise as the others.
+    const LEAST_NORMAL: f64 = 0.0;
+
     /// The same number in the wide type; exact.
     fn widen(self) -> Self::Wide;
     /// The stored number nearest to a wide one.
@@ -140,6 +161,11 @@ macro_rules! float {
             #[allow(clippy::cast_possible_truncation, reason = "a constant is rounded to the type by intent")]
             fn constant(value: f64) -> Self {
                 value as $type
+            }
+            #[inline(always)]
+            fn flushed(self) -> Self {
+                // A NaN is not less, and stays.
+                if self.abs() < <$type>::MIN_POSITIVE { 0.0 } else { self }
             }
         }
 
@@ -189,6 +215,10 @@ macro_rules! float {
 
         impl Element for $type {
             type Wide = f64;
+            #[allow(clippy::cast_lossless, reason = "one of the two types is f64 itself")]
+            const ROUNDOFF: f64 = <$type>::EPSILON as f64 / 2.0;
+            #[allow(clippy::cast_lossless, reason = "one of the two types is f64 itself")]
+            const LEAST_NORMAL: f64 = <$type>::MIN_POSITIVE as f64;
 
             #[inline(always)]
             fn widen(self) -> f64 {

@@ -1,8 +1,8 @@
 //! A recorded kernel evaluated over Burn tensors, one operation of the graph after another.
 
-use ambient_metric::Real;
+use ambient_metric::{Field, Real};
 use ambient_metric_trace::{Binary, Id, Node, Recording, Unary};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 /// A value of the graph.
 #[derive(Clone, Debug)]
@@ -72,6 +72,8 @@ fn unary(function: Unary, x: Value) -> Value {
             Unary::Sin => Real::sin(x),
             Unary::Cos => Real::cos(x),
             Unary::Abs => Real::abs(x),
+            // Of the wide type: stored as a number of the device it may still be below the least of that.
+            Unary::Flush => Field::flushed(x),
         }),
         Value::Each(x) => Value::Each(match function {
             Unary::Negate => x.neg(),
@@ -82,8 +84,16 @@ fn unary(function: Unary, x: Value) -> Value {
             Unary::Sin => x.sin(),
             Unary::Cos => x.cos(),
             Unary::Abs => x.abs(),
+            Unary::Flush => flush(x),
         }),
     }
+}
+
+/// Zero for what is below the least normal number of its type.
+fn flush(x: Tensor<1>) -> Tensor<1> {
+    let least = if x.dtype() == DType::F64 { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) };
+    let is_small = x.clone().abs().lower_elem(least);
+    x.mask_fill(is_small, 0.0)
 }
 
 fn binary(function: Binary, x: Value, y: Value) -> Value {

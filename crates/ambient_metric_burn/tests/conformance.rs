@@ -2,7 +2,7 @@
 
 use ambient_metric::{Error, Part};
 use ambient_metric_burn::{BurnElement, Parameters};
-use ambient_metric_conformance::conformance_backend;
+use ambient_metric_conformance::{conformance_backend, conformance_matrices};
 use burn::tensor::Device;
 
 fn on_flex<E: BurnElement>(parts: Vec<(Part, Vec<E>)>) -> Result<Parameters<E>, Error> {
@@ -11,3 +11,5 @@ fn on_flex<E: BurnElement>(parts: Vec<(Part, Vec<E>)>) -> Result<Parameters<E>, 
 
 conformance_backend!(flex_f32, f32, on_flex);
 conformance_backend!(flex_f64, f64, on_flex);
+conformance_matrices!(flex_matrices_f32, f32, on_flex);
+conformance_matrices!(flex_matrices_f64, f64, on_flex);

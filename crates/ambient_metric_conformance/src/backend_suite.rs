@@ -5,7 +5,8 @@
 //! equation, so that every order of adding them is exact in every type.
 
 use ambient_metric::{
-    Bundle, Configuration, Element, Error, Field, Kernel, Operands, Part, Real, RmsProp, Tensor, Uniforms, Wide, rules,
+    Bundle, Configuration, Covector, Element, Error, Field, Kernel, Operands, Optimiser, Part, Real, RmsProp, Rule,
+    Tensor, Uniforms, Wide, rules,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -218,6 +219,66 @@ pub fn sums_repeat_bit_for_bit<T: Tensor>(make: &impl Make<T>) -> Proof {
         let (first, second) = (sum(&thirds()?, &thirds()?)?, sum(&thirds()?, &thirds()?)?);
         equal(&first, &second)
     })
+}
+
+/// Rules at a gradient of zero, from a state of numbers that are nearly subnormal: no step is refused, no number of the state is ever subnormal, the last
+/// of it is zero, and the parameters have moved by no more than γ⁻¹ allows.
+///
+/// Averages that decay by 0.9 or less are at most 16 · 0.9²⁰⁰ = 10⁻⁸ of the least normal number after 200 steps. A step is at most η times the momentum
+/// over ε = 10⁻⁸; for the heavy ball, whose γ⁻¹ is 1, much less. Exact numbers have no smallest one, and nothing is claimed of them.
+pub fn what_decays_ends_at_zero<T: Tensor>(make: &impl Make<T>) -> Proof {
+    prove(&(prop::collection::vec(1..40_usize, 1..4), 0..4_i32), |(sizes, exponent)| {
+        if T::Element::LEAST_NORMAL == 0.0 {
+            return Ok(());
+        }
+        let rules = [
+            Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, RmsProp { beta: 0.9, epsilon: 1e-8 }), 0.5),
+            Configuration::new(rules::rmsprop(0.0, 0.5, 0.0, RmsProp { beta: 0.75, epsilon: 1e-8 }), 0.5),
+        ];
+        for rule in rules {
+            let (theta, zero) = (make(whole(&sizes, 1))?, make(whole(&sizes, 1))?.zeros_like()?);
+            decays_to_zero(rule.build(&theta)?, theta, Covector(zero), 2.0_f64.powi(exponent))?;
+        }
+        let (theta, zero) = (make(whole(&sizes, 1))?, make(whole(&sizes, 1))?.zeros_like()?);
+        let heavy_ball = Configuration::new(rules::sgd(0.9), 0.5);
+        decays_to_zero(heavy_ball.build(&theta)?, theta, Covector(zero), 2.0_f64.powi(exponent))
+    })
+}
+
+/// The claim of [`what_decays_ends_at_zero`] for one optimiser, whose state is written to `start` to twice `start` times the least normal number.
+fn decays_to_zero<R: Rule, T: Tensor>(
+    mut optimiser: Optimiser<R, T>,
+    mut theta: T,
+    zero: Covector<T>,
+    start: f64,
+) -> TestCaseResult {
+    const STEPS: usize = 200;
+    let least = T::Element::LEAST_NORMAL;
+    for name in <R::State<T::Element> as Bundle<T::Element>>::names() {
+        let mut written = theta.zeros_like()?;
+        for (index, part) in theta.layout().parts().iter().enumerate() {
+            let size = |place: usize| T::Element::constant(least * start * (1.0 + (place % 8) as f64 / 8.0));
+            written.write(index, &(0..part.elements()).map(size).collect::<Vec<_>>())?;
+        }
+        optimiser.write_state(&name, &written)?;
+    }
+    let before = elements(&theta)?;
+    for step in 0..STEPS {
+        optimiser.step(&mut theta, &zero, <Wide<T> as Field>::one())?;
+        let is_last = step + 1 == STEPS;
+        for slot in optimiser.state() {
+            for x in elements(slot)? {
+                let size = x.to_f64().abs();
+                prop_assert!(size == 0.0 || size >= least && !is_last, "{:?} after step {}", x, step + 1);
+            }
+        }
+    }
+    let allowed = 0.5 * STEPS as f64 * 2.0 * start * least / 1e-8;
+    for (before, after) in before.iter().zip(elements(&theta)?) {
+        let moved = (after.to_f64() - before.to_f64()).abs();
+        prop_assert!(moved <= allowed, "{:?} became {:?}", before, after);
+    }
+    Ok(())
 }
 
 /// Runs of the induced rule with the logarithm, which has no roots, end where those of the reference in `f64` do, up to rounding.

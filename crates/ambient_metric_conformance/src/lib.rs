@@ -15,6 +15,7 @@ pub mod geometry;
 #[cfg(feature = "lapack")]
 pub mod lapack;
 mod matrix;
+pub mod matrix_suite;
 pub mod metric_suite;
 mod proof;
 mod reference;

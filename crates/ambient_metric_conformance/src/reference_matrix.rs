@@ -165,8 +165,15 @@ impl<E: Element> MatrixPart for ReferenceMatrix<E> {
     }
 
     fn norm(&self) -> Result<E::Wide, Error> {
-        let squares = self.elements.iter().map(|element| element.widen() * element.widen());
-        Ok(squares.fold(<E::Wide as Field>::zero(), |sum, square| sum + square).sqrt())
+        // In units of the largest, so that squares stay in range.
+        let sizes = self.elements.iter().map(|element| element.widen().abs());
+        let zero = <E::Wide as Field>::zero();
+        let largest = sizes.fold(zero, Real::maximum);
+        if largest == zero || !largest.is_finite() {
+            return Ok(largest);
+        }
+        let squares = self.elements.iter().map(|element| element.widen() / largest).map(|x| x * x);
+        Ok(largest * squares.fold(zero, |sum, square| sum + square).sqrt())
     }
 
     fn normalised(&self) -> Result<Self, Error> {

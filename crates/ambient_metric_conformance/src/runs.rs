@@ -199,16 +199,7 @@ pub fn rounding_bounds<R: Rule + Clone, E: Element>(
     let bound = |((damped, flat), theta): ((&f64, &f64), &f64)| {
         // Both runs go down from zero, so their ends are minus their sums.
         let moved = damped - 2.0 * flat;
-        2.0 * unit_roundoff::<E>() * (factor * moved + 4.0 * steps * (theta.abs() + moved))
+        2.0 * E::ROUNDOFF * (factor * moved + 4.0 * steps * (theta.abs() + moved))
     };
     Ok(damped.iter().zip(&flat).zip(&trajectory.theta).map(bound).collect())
-}
-
-/// Half the distance from one to the next number.
-pub(crate) fn unit_roundoff<E: Element>() -> f64 {
-    let mut unit = 1.0;
-    while E::constant(1.0 + unit).to_f64() > 1.0 && unit > f64::MIN_POSITIVE {
-        unit /= 2.0;
-    }
-    unit
 }

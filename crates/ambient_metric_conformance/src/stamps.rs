@@ -220,6 +220,7 @@ macro_rules! conformance_backend {
                 kernels_see_their_operands_in_order,
                 sums_are_complete_and_per_group,
                 sums_repeat_bit_for_bit,
+                what_decays_ends_at_zero,
                 p15_splitting_changes_nothing_but_rounding,
                 p16_runs_agree_with_the_reference,
                 p16_a_step_over_rmsprop_agrees_with_the_reference,
@@ -236,5 +237,35 @@ macro_rules! conformance_backend {
                 }
             }
         )+
+    };
+}
+
+/// A module of named tests for a backend whose tensors have matrices, see [`matrix_suite`](crate::matrix_suite); arguments as those of
+/// [`conformance_backend!`](crate::conformance_backend).
+///
+/// ```
+/// use ambient_metric_conformance::Reference;
+///
+/// ambient_metric_conformance::conformance_matrices!(reference_matrices, f64, Reference::<f64>::new);
+/// ```
+#[macro_export]
+macro_rules! conformance_matrices {
+    ($name:ident, $element:ty, $make:expr) => {
+        $crate::conformance_matrices!($name, $element, $make, when true);
+    };
+    ($name:ident, $element:ty, $make:expr, when $condition:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            #[test]
+            fn a_matrix_that_vanishes_lets_the_rest_go_on() {
+                if $condition {
+                    let make = |parts: Vec<($crate::subjects::Part, Vec<$element>)>| $make(parts);
+                    $crate::matrix_suite::a_matrix_that_vanishes_lets_the_rest_go_on(&make)
+                        .require("a_matrix_that_vanishes_lets_the_rest_go_on", module_path!());
+                }
+            }
+        }
     };
 }

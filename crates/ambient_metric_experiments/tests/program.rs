@@ -448,16 +448,16 @@ fn bench_times_variants_with_a_gradient_for_every_loss() {
 
 #[test]
 fn bench_counts_the_bytes_of_a_narrow_state() {
-    for state in ["bf16", "f16"] {
-        let arguments =
-            ["bench", "step", "--parameters", "1000", "--rounds", "1", "--rules", "rmsprop", "--format", "json"];
+    // adamw: θ and l of 4 bytes, m and ρ of 2, and θ, m and ρ written; rmsprop looks at ρ and l before, euclidean at l.
+    for (state, rule, expected) in [("bf16", "rmsprop", [20, 26]), ("f16", "euclidean", [20, 20])] {
+        let arguments = ["bench", "step", "--parameters", "1000", "--rounds", "1", "--rules", rule, "--format", "json"];
         let result = stdout_json(&ambient(&[&arguments[..], &["--state", state]].concat()));
         assert_eq!(result["state"], state);
-        // adamw: θ and l of 4 bytes, m and ρ of 2, and θ, m and ρ written; rmsprop looks at ρ and l before.
         let bytes: Vec<&Value> =
             result["rules"].as_array().unwrap().iter().map(|rule| &rule["bytes_per_parameter"]).collect();
-        assert_eq!(bytes, [20, 26]);
+        assert_eq!(bytes, expected);
     }
+    assert!(refused(&["bench", "step", "--rules", "rmsprop", "--state", "f16"]).contains("bf16"));
     let output = ambient(&["bench", "step", "--parameters", "64", "--rounds", "1", "--rules", "sgd", "--state", "f16"]);
     assert!(String::from_utf8(output.stdout).unwrap().contains("in f32, the state in f16, on one thread"));
 }

@@ -69,3 +69,37 @@ fn euclidean_in_tensors(bencher: Bencher<'_, '_>, tensors: usize) {
 fn rmsprop_in_tensors(bencher: Bencher<'_, '_>, tensors: usize) {
     step(bencher, rules::rmsprop(XI, MU, BETA, RmsProp::default()), tensors, 200_000 / tensors);
 }
+
+/// Steps of 100 000 elements of `f32` after 1000 others, on gradients that went on, that became zero after the first, that are subnormal, and
+/// on parameters that are.
+fn later<R: Rule>(bencher: Bencher<'_, '_>, rule: R, what: &str) {
+    let tensor = |size: f32| Parameters::from(Array1::from_elem(100_000, size));
+    let (first, then, parameter) = match what {
+        "steady" => (1e-3, 1e-3, 0.5),
+        "vanished" => (1e-3, 0.0, 0.5),
+        "subnormal gradients" => (1e-3, 1e-40, 0.5),
+        _ => (1e-3, 1e-3, 1e-40),
+    };
+    // Without a step parameters stay what they are.
+    let eta = if what == "subnormal parameters" { 0.0 } else { ETA };
+    let mut theta = tensor(parameter);
+    let mut optimiser = Configuration::new(rule, eta).build(&theta).expect("the constants are in range");
+    let (first, then) = (Covector(tensor(first)), Covector(tensor(then)));
+    for step in 0..1000 {
+        let gradient = if step == 0 { &first } else { &then };
+        optimiser.step(&mut theta, gradient, 1.0).expect("the gradient is finite");
+    }
+    bencher.bench_local(|| optimiser.step(&mut theta, black_box(&then), 1.0).expect("the gradient is finite"));
+}
+
+const LATER: [&str; 4] = ["steady", "vanished", "subnormal gradients", "subnormal parameters"];
+
+#[divan::bench(args = LATER)]
+fn adam_later(bencher: Bencher<'_, '_>, what: &str) {
+    later(bencher, rules::adam(MU, 0.999, 1e-8), what);
+}
+
+#[divan::bench(args = LATER)]
+fn rmsprop_later(bencher: Bencher<'_, '_>, what: &str) {
+    later(bencher, rules::rmsprop(XI, MU, BETA, RmsProp::default()), what);
+}

@@ -156,6 +156,20 @@ extreme!(maximum_f64s, f64s, greater_than_or_equal_f64s, equal_f64s, select_f64s
 extreme!(minimum_f32s, f32s, less_than_or_equal_f32s, equal_f32s, select_f32s);
 extreme!(minimum_f64s, f64s, less_than_or_equal_f64s, equal_f64s, select_f64s);
 
+macro_rules! flush {
+    ($name:ident, $vector:ident, $number:ident, $splat:ident, $abs:ident, $less:ident, $select:ident) => {
+        /// Zero for what is below the least normal number.
+        #[inline(always)]
+        fn $name<V: Simd>(vectors: V, x: V::$vector) -> V::$vector {
+            let is_small = vectors.$less(vectors.$abs(x), vectors.$splat($number::MIN_POSITIVE));
+            vectors.$select(is_small, vectors.$splat(0.0), x)
+        }
+    };
+}
+
+flush!(flush_f32s, f32s, f32, splat_f32s, abs_f32s, less_than_f32s, select_f32s);
+flush!(flush_f64s, f64s, f64, splat_f64s, abs_f64s, less_than_f64s, select_f64s);
+
 impl<V: Simd, E: Element> Neg for Lanes<V, E> {
     type Output = Self;
     #[inline(always)]
@@ -168,6 +182,10 @@ impl<V: Simd, E: Element> Field for Lanes<V, E> {
     #[inline(always)]
     fn constant(value: f64) -> Self {
         Self::splat(E::constant(value))
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        self.map(flush_f32s, flush_f64s, E::flushed)
     }
 }
 
@@ -221,7 +239,7 @@ mod tests {
     use pulp::{Arch, WithSimd};
 
     /// Every operation on lanes, and the same on one number.
-    fn all<S: Real>(x: S, y: S) -> [S; 14] {
+    fn all<S: Real>(x: S, y: S) -> [S; 15] {
         [
             x + y,
             x - y,
@@ -237,6 +255,7 @@ mod tests {
             x.abs(),
             x.maximum(y),
             x.minimum(y),
+            x.flushed(),
         ]
     }
 
@@ -247,7 +266,7 @@ mod tests {
     }
 
     impl<E: Element> WithSimd for All<E> {
-        type Output = [[E; WIDTH]; 14];
+        type Output = [[E; WIDTH]; 15];
 
         #[inline(always)]
         fn with_simd<V: Simd>(self, _vectors: V) -> Self::Output {
@@ -256,7 +275,7 @@ mod tests {
     }
 
     /// The operations in all vectors that this processor has.
-    fn in_all_vectors<E: Element>(xs: [E; WIDTH], y: E) -> Vec<[[E; WIDTH]; 14]> {
+    fn in_all_vectors<E: Element>(xs: [E; WIDTH], y: E) -> Vec<[[E; WIDTH]; 15]> {
         let mut found = vec![All { xs, y }.with_simd(Scalar), Arch::new().dispatch(All { xs, y })];
         #[cfg(target_arch = "x86_64")]
         {

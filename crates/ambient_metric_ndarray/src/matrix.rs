@@ -149,6 +149,10 @@ impl<E: MatrixElement> MatrixPart for HostMatrix<E> {
         };
         let target = MatMut::from_row_major_slice_mut(&mut elements, rows, columns);
         matmul(target, accumulation, left, right, E::constant(alpha), Par::Seq);
+        // What decays for ever, as the moments of a matrix do, ends at zero.
+        for element in &mut elements {
+            *element = element.flushed();
+        }
         Ok(Self { rows, columns, elements })
     }
 

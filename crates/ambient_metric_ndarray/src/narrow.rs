@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use ambient_metric::{Element, Error, StateStorage};
+use ambient_metric::{Element, Error, Field, StateStorage};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::elements::zeros;
@@ -18,7 +18,7 @@ pub(crate) enum Format {
         /// How many updates there have been.
         updates: u64,
     },
-    /// IEEE half precision, rounded to nearest, ties to even, and not beyond ±65504.
+    /// IEEE half precision, rounded to nearest, ties to even, and not beyond ±65504; what an update computes is rounded towards zero below 2⁻¹⁴.
     F16,
 }
 
@@ -43,7 +43,7 @@ impl Format {
     fn nearest(self, number: f32) -> u16 {
         match self {
             Self::Bf16 { .. } => to_bf16(number, 0x7fff + ((number.to_bits() >> 16) & 1)),
-            Self::F16 => to_f16(number),
+            Self::F16 => to_f16(number, to_nearest),
         }
     }
 
@@ -51,7 +51,7 @@ impl Format {
     fn round(self, number: f32, index: usize) -> u16 {
         match self {
             Self::Bf16 { stream, updates } => to_bf16(number, Draws::new(stream, updates).at(counted(index))),
-            Self::F16 => to_f16(number),
+            Self::F16 => to_f16(number, towards_zero),
         }
     }
 }
@@ -130,10 +130,25 @@ fn from_f16(bits: u16) -> f32 {
     f32::from_bits(sign | if magnitude >= 0x7c00 { special } else { widened })
 }
 
+/// How many times 2⁻²⁴ a size below 2⁻¹⁴ is nearest to: the digits of 1/2 + x count that, as those of a small half do.
+#[inline(always)]
+fn to_nearest(small: f32) -> u32 {
+    (small + 0.5).to_bits().wrapping_sub(0.5_f32.to_bits())
+}
+
+/// How many times 2⁻²⁴ a size below 2⁻¹⁴ is at least. To nearest, 0.9 times a few of them would be as many for ever.
+#[inline(always)]
+fn towards_zero(small: f32) -> u32 {
+    // 1/2 + x is rounded up where the remainder is below zero.
+    let nearest = small + 0.5;
+    let is_above = u32::from(nearest - 0.5 > small);
+    nearest.to_bits().wrapping_sub(0.5_f32.to_bits()).wrapping_sub(is_above)
+}
+
 /// Without branches, so that it is compiled for lanes.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "a half has 16 bits")]
-fn to_f16(number: f32) -> u16 {
+fn to_f16(number: f32, round_small: impl Fn(f32) -> u32) -> u16 {
     const LARGEST: u32 = 0x7bff;
     let bits = number.to_bits();
     let sign = (bits >> 16) & 0x8000;
@@ -141,18 +156,17 @@ fn to_f16(number: f32) -> u16 {
     // The lowest bit that stays decides ties.
     let rounded = magnitude.wrapping_add(0xfff + ((magnitude >> 13) & 1));
     let normal = (rounded.wrapping_sub((127 - 15) << 23) >> 13).min(LARGEST);
-    // The digits of 1/2 + x count 2⁻²⁴, as those of a small half do.
-    let small = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5_f32.to_bits());
+    let small = round_small(f32::from_bits(magnitude));
     let finite = if magnitude < (127 - 14) << 23 { small } else { normal };
     let special = if magnitude > 0x7f80_0000 { 0x7e00 } else { 0x7c00 };
     (sign | if magnitude >= 0x7f80_0000 { special } else { finite }) as u16
 }
 
-/// A number in the precision that 16 bits are made from.
+/// A number in the precision that 16 bits are made from, and no subnormal of it.
 #[inline(always)]
 #[allow(clippy::cast_possible_truncation, reason = "narrowing is the purpose")]
 fn single<E: Element>(number: E) -> f32 {
-    number.to_f64() as f32
+    Field::flushed(number.to_f64() as f32)
 }
 
 #[inline(always)]
@@ -228,7 +242,7 @@ impl<E: Element> WithSimd for Round<'_, E> {
                 let draws = Draws::new(stream, updates);
                 self.each(|number, index| to_bf16(number, draws.at(index)));
             }
-            Format::F16 => self.each(|number, _| to_f16(number)),
+            Format::F16 => self.each(|number, _| to_f16(number, towards_zero)),
         }
     }
 }
@@ -372,6 +386,28 @@ mod tests {
         }
     }
 
+    /// Below the normal halves an update rounds towards zero, so that 0.9 times a few places is less of them, and one place ends at zero.
+    #[test]
+    fn a_small_half_that_decays_ends_at_zero() {
+        for sign in [1.0, -1.0] {
+            for places in 0..1024_u16 {
+                let half = sign * f32::from(places) * 2.0_f32.powi(-24);
+                let size = |number: f32| Format::F16.round(number, 0) & 0x7fff;
+                assert_eq!(size(half), places);
+                for kept in [0.1_f32, 0.5, 0.9, 0.999, 0.999_999] {
+                    // Two numbers of 11 and 24 digits: the product is exact in f64.
+                    let product = f64::from(half) * f64::from(kept);
+                    let expected = (product.abs() * 2.0_f64.powi(24)).floor();
+                    let rounded = half * kept;
+                    // The product in f32 may be rounded up to the place itself, for the largest factor.
+                    let allowed = (f64::from(rounded).abs() * 2.0_f64.powi(24)).floor();
+                    assert_eq!(f64::from(size(rounded)), allowed);
+                    assert!(allowed - expected <= f64::from(u8::from(kept > 0.999)));
+                }
+            }
+        }
+    }
+
     /// Where a carry, a tie or the end of the range is decided, which random numbers seldom hit.
     #[test]
     fn ties_ends_and_what_is_not_finite_are_rounded() {
@@ -435,7 +471,7 @@ mod tests {
             for format in FORMATS {
                 let mut bits = vec![[0; WIDTH]; numbers.len()];
                 Round { format, from: &numbers, to: &mut bits, first }.run();
-                let expected = numbers.iter().flatten().enumerate().map(|(index, &number)| format.round(number, first as usize + index));
+                let expected = numbers.iter().flatten().enumerate().map(|(index, &number)| format.round(single(number), first as usize + index));
                 prop_assert_eq!(bits.iter().flatten().copied().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
                 let mut back = vec![[0.0_f32; WIDTH]; numbers.len()];
                 Widen { format, from: &bits, to: &mut back }.run();

@@ -44,8 +44,10 @@ fn runs_are_the_same_bits_on_any_number_of_threads() {
             assert!(one == run(rule, storage, threads), "{} in {} on {threads} threads", rule.name(), storage.name());
         }
     }
-    same(&rules::euclidean_log(1e-5, 0.9, 0.8), StateStorage::Full);
-    for storage in [StateStorage::Full, StateStorage::Bf16 { seed: 1 }, StateStorage::F16] {
+    for storage in [StateStorage::Full, StateStorage::F16] {
+        same(&rules::euclidean_log(1e-5, 0.9, 0.8), storage);
+    }
+    for storage in [StateStorage::Full, StateStorage::Bf16 { seed: 1 }] {
         same(&rules::rmsprop(1e-5, 0.9, 0.8, RmsProp::default()), storage);
     }
 }

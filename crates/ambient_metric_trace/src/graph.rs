@@ -26,6 +26,8 @@ pub enum Unary {
     Sin,
     Cos,
     Abs,
+    /// Zero for what is below the least normal number of the type that is computed with.
+    Flush,
 }
 
 /// A function of two numbers.
@@ -123,6 +125,8 @@ impl Graph {
             (Unary::Negate, Node::Unary(Unary::Negate, inner), _) => inner,
             (Unary::Negate, _, Some(value)) => self.constant(-value),
             (Unary::Abs, _, Some(value)) => self.constant(value.abs()),
+            // What an input holds has been stored before, and what is flushed once more is not another number.
+            (Unary::Flush, Node::Input(_) | Node::Unary(Unary::Flush, _), _) => x,
             _ => self.add(Node::Unary(function, x)),
         }
     }

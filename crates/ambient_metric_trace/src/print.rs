@@ -69,6 +69,10 @@ trait Style {
     fn quotient(&self, x: &Term, y: &Term) -> (String, Binding) {
         (format!("{} / {}", x.bound(Binding::Product), y.bound(Binding::Prefix)), Binding::Product)
     }
+    /// The expression that is zero where the named operand is no normal number; none where that is not worth a reader's time.
+    fn flush(&self, _x: &str, _varies: bool) -> Option<String> {
+        None
+    }
     /// The expression of an operand that meets a varying one in a function of two.
     fn operand(&self, text: String, _widen: bool) -> String {
         text
@@ -111,7 +115,9 @@ fn write(recording: &Recording, style: &impl Style) -> Written {
     for (node, needed) in graph.nodes().iter().zip(&needed) {
         if *needed {
             for operand in operands(*node) {
-                uses[operand.index()] += 1;
+                // What is flushed stands in the expression more than once, if it is written out.
+                let flushes = matches!(node, Node::Unary(Unary::Flush, _)) && style.flush("", false).is_some();
+                uses[operand.index()] += if flushes { 2 } else { 1 };
             }
         }
     }
@@ -163,6 +169,7 @@ fn term(recording: &Recording, style: &impl Style, node: Node, terms: &[Term], v
         Node::Unary(Unary::Negate, x) => {
             Term { text: format!("-{}", at(x).bound(Binding::Atom)), binding: Binding::Prefix }
         }
+        Node::Unary(Unary::Flush, x) => style.flush(&at(x).text, varies(x)).map_or_else(|| at(x), Term::atom),
         Node::Unary(function, x) => {
             let (text, binding) = style.unary(function, &at(x).text);
             Term { text, binding }
@@ -276,6 +283,7 @@ fn function_name(function: Unary) -> &'static str {
         Unary::Sin => "sin",
         Unary::Cos => "cos",
         Unary::Abs => "abs",
+        Unary::Flush => "flush",
     }
 }
 
@@ -432,6 +440,11 @@ impl Style for Wgsl {
     }
     fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
         format!("{}({x}, {y})", if maximum { "max" } else { "min" })
+    }
+    fn flush(&self, x: &str, varies: bool) -> Option<String> {
+        let number = |value| self.operand(self.literal(value), varies);
+        let least = if self.double { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) };
+        Some(format!("select({x}, {}, abs({x}) < {})", number(0.0), number(least)))
     }
     fn operand(&self, text: String, widen: bool) -> String {
         if widen && self.width > 1 { format!("{}({text})", self.vector()) } else { text }

@@ -150,9 +150,9 @@ impl Recording {
     /// use ambient_metric_trace::Recording;
     ///
     /// let sgd = Recording::update(&ambient_metric::Advance(&ambient_metric::rules::sgd(0.5)));
-    /// // The new momentum is stored, and subtracted from the parameter.
-    /// let momentum = sgd.outputs().iter().find(|slot| slot.name == "state.momentum").unwrap();
-    /// assert_eq!(sgd.uses()[momentum.id.index()], 2);
+    /// // The gradient enters the new momentum, the parameter both what is subtracted and what decays.
+    /// let uses = |name| sgd.inputs().iter().find(|slot| slot.name == name).map(|slot| sgd.uses()[slot.id.index()]);
+    /// assert_eq!((uses("gradient"), uses("parameter")), (Some(1), Some(2)));
     /// ```
     #[must_use]
     pub fn uses(&self) -> Vec<usize> {
@@ -269,6 +269,7 @@ impl Recording {
                     Unary::Sin => at(x).sin(),
                     Unary::Cos => at(x).cos(),
                     Unary::Abs => at(x).abs(),
+                    Unary::Flush => at(x).flushed(),
                 },
                 Node::Binary(function, x, y) => match function {
                     Binary::Add => at(x) + at(y),

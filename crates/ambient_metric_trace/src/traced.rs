@@ -73,6 +73,9 @@ impl Field for Traced {
     fn constant(value: f64) -> Self {
         Self(with(|graph| graph.constant(value)))
     }
+    fn flushed(self) -> Self {
+        unary(Unary::Flush, self)
+    }
 }
 
 impl Real for Traced {

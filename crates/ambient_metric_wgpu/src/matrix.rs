@@ -194,10 +194,11 @@ impl<E: DeviceElement> DeviceMatrix<E> {
         Ok(result)
     }
 
-    /// Sums of squares, one per workgroup; enqueued, nothing is waited for.
+    /// Sums of squares, one per workgroup, and behind them the largest size of every workgroup, in units of which they are summed, so that squares
+    /// stay in range; enqueued, nothing is waited for.
     fn squares(&self) -> Result<wgpu::Buffer, Error> {
         let context = &self.context;
-        let partials = context.buffer("partial sums", u64::from(SUMMANDS) * E::SIZE)?;
+        let partials = context.buffer("partial sums", 2 * u64::from(SUMMANDS) * E::SIZE)?;
         let sizes = uniforms(context, &[short(self.rows * self.columns)?, short(self.start)?])?;
         let squares = context.pipeline(&squares_shader(E::DOUBLE), &[false, false, true])?;
         context.guarded("a sum of squares", || {
@@ -276,9 +277,14 @@ impl<E: DeviceElement> MatrixPart for DeviceMatrix<E> {
 
     /// Waits for the device: the number is asked for.
     fn norm(&self) -> Result<f64, Error> {
-        let bytes = self.context.read(&self.squares()?, 0, u64::from(SUMMANDS) * E::SIZE)?;
-        let partials = bytemuck::pod_collect_to_vec::<u8, E>(&bytes);
-        Ok(partials.into_iter().map(Element::widen).sum::<f64>().sqrt())
+        let bytes = self.context.read(&self.squares()?, 0, 2 * u64::from(SUMMANDS) * E::SIZE)?;
+        let partials: Vec<f64> =
+            bytemuck::pod_collect_to_vec::<u8, E>(&bytes).into_iter().map(Element::widen).collect();
+        let (sums, sizes) = partials.split_at(partials.len() / 2);
+        let largest = sizes.iter().copied().fold(0.0, f64::max);
+        let squares = sums.iter().zip(sizes).filter(|(sum, _)| **sum != 0.0);
+        let sum: f64 = squares.map(|(sum, size)| sum * (size / largest).powi(2)).sum();
+        Ok(if sum == 0.0 { 0.0 } else { largest * sum.sqrt() })
     }
 
     fn normalised(&self) -> Result<Self, Error> {
@@ -473,19 +479,36 @@ fn main(
 fn squares_shader(double: bool) -> String {
     let wgsl = Wgsl { double, width: 1 };
     let (scalar, zero, half) = (wgsl.scalar(), wgsl.literal(0.0), SUMMANDS / 2);
+    let least = wgsl.literal(if double { f64::MIN_POSITIVE } else { f64::from(f32::MIN_POSITIVE) });
     format!(
         "@group(0) @binding(0) var<storage, read> sizes: array<u32>;
 @group(0) @binding(1) var<storage, read> matrix: array<{scalar}>;
 @group(0) @binding(2) var<storage, read_write> partials: array<{scalar}>;
 
 var<workgroup> sums: array<{scalar}, {SUMMANDS}>;
+var<workgroup> sizes_of_lanes: array<{scalar}, {SUMMANDS}>;
 
 @compute @workgroup_size({SUMMANDS})
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{
-    var sum = {zero};
+    var size = {zero};
     for (var i = workgroup.x * {SUMMANDS}u + lane; i < sizes[0]; i = i + {stride}u) {{
-        let value = matrix[sizes[1] + i];
-        sum = sum + value * value;
+        size = max(size, abs(matrix[sizes[1] + i]));
+    }}
+    sizes_of_lanes[lane] = size;
+    workgroupBarrier();
+    for (var stride = {half}u; stride > 0u; stride = stride / 2u) {{
+        if (lane < stride) {{
+            sizes_of_lanes[lane] = max(sizes_of_lanes[lane], sizes_of_lanes[lane + stride]);
+        }}
+        workgroupBarrier();
+    }}
+    let largest = sizes_of_lanes[0];
+    var sum = {zero};
+    if (!(largest < {least})) {{
+        for (var i = workgroup.x * {SUMMANDS}u + lane; i < sizes[0]; i = i + {stride}u) {{
+            let value = matrix[sizes[1] + i] / largest;
+            sum = sum + value * value;
+        }}
     }}
     sums[lane] = sum;
     workgroupBarrier();
@@ -497,6 +520,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }}
     if (lane == 0u) {{
         partials[workgroup.x] = sums[0];
+        partials[{SUMMANDS}u + workgroup.x] = largest;
     }}
 }}
 ",
@@ -504,7 +528,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     )
 }
 
-/// The kernel that divides by the root of the sum of partial sums.
+/// The kernel that divides by the norm: the root of the sum of the partial sums, in units of the largest number.
 fn scale_shader(double: bool) -> String {
     let wgsl = Wgsl { double, width: 1 };
     let (scalar, zero, one) = (wgsl.scalar(), wgsl.literal(0.0), wgsl.literal(1.0));
@@ -516,16 +540,26 @@ fn scale_shader(double: bool) -> String {
 
 @compute @workgroup_size({SUMMANDS})
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {{
+    var largest = {zero};
+    for (var i = 0u; i < {SUMMANDS}u; i = i + 1u) {{
+        largest = max(largest, partials[{SUMMANDS}u + i]);
+    }}
     var sum = {zero};
     for (var i = 0u; i < {SUMMANDS}u; i = i + 1u) {{
-        sum = sum + partials[i];
+        // What has no sum is below the least normal number.
+        if (!(partials[i] <= {zero})) {{
+            let size = partials[{SUMMANDS}u + i] / largest;
+            sum = sum + partials[i] * size * size;
+        }}
     }}
     var scale = {one};
     if (sum > {zero}) {{
         scale = {one} / sqrt(sum);
+    }} else {{
+        largest = {one};
     }}
     for (var i = workgroup.x * {SUMMANDS}u + lane; i < sizes[0]; i = i + {stride}u) {{
-        result[i] = matrix[sizes[1] + i] * scale;
+        result[i] = matrix[sizes[1] + i] / largest * scale;
     }}
 }}
 ",

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ambient_metric::{
-    Advance, Bundle, Checkpoint, Configuration, Covector, Element, Error, Groups, Layout, Report, Rule, Tensor,
-    stands_zero,
+    Advance, Bundle, Checkpoint, Configuration, Covector, Element, Error, Groups, Layout, Report, Rule, StateStorage,
+    Tensor, stands_zero,
 };
 use ambient_metric_trace::shader::{
     DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, REPORT, ScalarLayout, damp, reason,
@@ -166,6 +166,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let slots = <R::State<E> as Bundle<E>>::LEN;
         let state = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         let rule = &configuration.rule;
+        StateStorage::Full.check_range::<R, E>(rule)?;
         if !stands_zero::<R, E>(rule) {
             let problem = "in this precision it does not stay finite where gradient and state are zero: give the metric a larger ε, or a \
                            moving average a smaller decay";

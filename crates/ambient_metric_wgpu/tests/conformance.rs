@@ -3,7 +3,7 @@
 //! Without an adapter every test says so and passes; with `AMBIENT_REQUIRE_GPU=1` it fails.
 
 use ambient_metric::{Error, Part};
-use ambient_metric_conformance::conformance_backend;
+use ambient_metric_conformance::{conformance_backend, conformance_matrices};
 use ambient_metric_wgpu::{Context, DeviceError, DeviceTensor};
 
 /// The context that all tests share, where there is a device.
@@ -29,3 +29,4 @@ fn on_device(parts: Vec<(Part, Vec<f32>)>) -> Result<DeviceTensor<f32>, Error> {
 }
 
 conformance_backend!(device_f32, f32, on_device, when context().is_some());
+conformance_matrices!(device_matrices_f32, f32, on_device, when context().is_some());
