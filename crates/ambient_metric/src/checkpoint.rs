@@ -33,7 +33,7 @@ const VERSION: u32 = 1;
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Checkpoint<R> {
     /// The format version.
     pub version: u32,
@@ -53,6 +53,8 @@ pub struct Checkpoint<R> {
     pub parameters: BTreeMap<String, SavedParameter>,
 }
 
+known_keys! { Checkpoint<R> { version, rule_name, configuration, learning_rates, xi, steps, memory, parameters } }
+
 /// The state of one parameter in a [`Checkpoint`].
 ///
 /// # Example
@@ -70,7 +72,7 @@ pub struct Checkpoint<R> {
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SavedParameter {
     /// The shape of the parameter.
     pub shape: Vec<usize>,
@@ -78,6 +80,8 @@ pub struct SavedParameter {
     /// tensors as many as it keeps for it.
     pub state: BTreeMap<String, Vec<f64>>,
 }
+
+known_keys! { SavedParameter { shape, state } }
 
 impl SavedParameter {
     /// The values of a slot, if they fit: also into the stored type, which may be narrower than the one they were saved from.

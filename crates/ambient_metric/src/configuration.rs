@@ -24,7 +24,7 @@ const DEFAULT: &str = "default";
 /// assert_eq!(biases.weight_decay, Some(0.0));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -37,6 +37,8 @@ pub struct Group {
     /// Whether the group sums and damps by itself.
     pub own_metric: bool,
 }
+
+known_keys! { Group { name, members, learning_rate = None, weight_decay = None, own_metric = false } }
 
 impl Group {
     /// A group of the parameters whose names match one of these patterns.
@@ -213,7 +215,7 @@ impl Groups {
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Configuration<R> {
     /// The rule.
     pub rule: R,
@@ -224,9 +226,10 @@ pub struct Configuration<R> {
     /// Groups that differ from the rest.
     pub groups: Vec<Group>,
     /// How the state per element is stored.
-    #[cfg_attr(feature = "serde", serde(default))]
     pub state_storage: StateStorage,
 }
+
+known_keys! { Configuration<R> { rule, learning_rate, weight_decay = 0.0, groups = Vec::new(), state_storage = StateStorage::Full } }
 
 impl<R> Configuration<R> {
     /// A rule with a learning rate, without weight decay or groups.

@@ -1,5 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+#[macro_use]
+pub mod keys;
+#[cfg(not(feature = "serde"))]
+#[macro_use]
+mod without_keys;
 #[macro_use]
 mod named_unit;
 
