@@ -125,6 +125,10 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
         Memory { powers: Powers { momentum: S::one(), metric: S::one() }, preconditioner: self.preconditioner.begin() }
     }
 
+    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        Some(Memory { powers: self.begin().powers, ..memory })
+    }
+
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {
         let powers = self.tick(memory.powers);
         Corrections {

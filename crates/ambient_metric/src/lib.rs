@@ -56,7 +56,7 @@ pub use base_metrics::{Adagrad, Euclidean, RmsProp};
 #[doc(hidden)]
 pub use bundle::nested_names;
 pub use bundle::{Bundle, convert};
-pub use checkpoint::{Checkpoint, SavedParameter};
+pub use checkpoint::{Checkpoint, Restored, SavedParameter};
 pub use clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
 pub use configuration::{Configuration, Group, Groups, Rates};
 pub use coupling::{

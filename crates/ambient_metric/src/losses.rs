@@ -431,6 +431,10 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
         }
     }
 
+    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        Some(Memory { powers: self.begin().powers, ..memory })
+    }
+
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {
         let powers = self.tick(memory.powers);
         Corrections {
