@@ -1,7 +1,7 @@
 //! Groups of parameters, and the numbers that a step reports.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
-use ambient_metric::{Bundle as _, Configuration, Covector, Group, Report, RmsProp, rules};
+use ambient_metric::{Bundle as _, Configuration, Covector, Error, Group, Optimiser, Report, RmsProp, rules};
 use ambient_metric_conformance::compensated_sum;
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
@@ -44,6 +44,34 @@ fn rates_go_by_name_and_the_last_matching_group_wins() {
     let before = part(&theta, "b.bias");
     optimiser.step(&mut theta, &gradient, 1.0).unwrap();
     assert_eq!(bits(&part(&theta, "b.bias")), [f64::to_bits(before.sum() - 0.25)]);
+}
+
+#[test]
+fn the_decay_of_the_rest_is_that_of_every_group_without_its_own_also_after_a_restart() {
+    let mut theta = space(&[("a", &[1.0]), ("b", &[1.0]), ("c", &[1.0])]);
+    let mut optimiser = Configuration::new(rules::sgd(0.0), 0.5)
+        .weight_decay(0.25)
+        .group(Group::new("inheriting", ["b"]).learning_rate(0.25))
+        .group(Group::new("own", ["c"]).weight_decay(0.125))
+        .build(&theta)
+        .unwrap();
+    optimiser.set_weight_decay("default", 0.5).unwrap();
+    optimiser = Optimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
+    let still = Covector(space(&[("a", &[0.0]), ("b", &[0.0]), ("c", &[0.0])]));
+    // θ − ηλθ of powers of two, so exact.
+    optimiser.step(&mut theta, &still, 1.0).unwrap();
+    let expected = [("a", 1.0 - 0.5 * 0.5), ("b", 1.0 - 0.25 * 0.5), ("c", 1.0 - 0.5 * 0.125)];
+    for (name, expected) in expected {
+        assert_eq!(bits(&part(&theta, name)), [f64::to_bits(expected)], "{name}");
+    }
+    optimiser.set_weight_decay("own", 0.0).unwrap();
+    optimiser.step(&mut theta, &still, 1.0).unwrap();
+    assert_eq!(bits(&part(&theta, "c")), [f64::to_bits(expected[2].1)]);
+    assert!(
+        matches!(optimiser.set_weight_decay("head", 0.1), Err(Error::UnknownGroup { group, .. }) if group == "head")
+    );
+    let refused = optimiser.set_weight_decay("own", -1.0);
+    assert!(matches!(refused, Err(Error::Hyperparameter { name: "weight_decay", .. })));
 }
 
 /// The numbers of a report, in order.

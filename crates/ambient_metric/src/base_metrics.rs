@@ -65,13 +65,15 @@ impl DiagonalMetric for Euclidean {
 /// arXiv 2509.03594, the RMSprop variant of Algorithm 1.
 /// D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015, Algorithm 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct RmsProp {
     /// The decay β of the average of squares.
     pub beta: f64,
     /// ε, added to the root.
     pub epsilon: f64,
 }
+
+known_keys! { RmsProp { beta, epsilon, .. } }
 
 impl Default for RmsProp {
     /// β = 0.999 and ε = 10⁻⁸.
@@ -129,11 +131,13 @@ impl DiagonalMetric for RmsProp {
 ///
 /// J. Duchi, E. Hazan and Y. Singer, *Adaptive Subgradient Methods for Online Learning and Stochastic Optimization*, JMLR 12, 2011.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Adagrad {
     /// ε, added to the root.
     pub epsilon: f64,
 }
+
+known_keys! { Adagrad { epsilon, .. } }
 
 impl Default for Adagrad {
     /// ε = 10⁻⁸.

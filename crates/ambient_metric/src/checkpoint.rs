@@ -1,6 +1,6 @@
 //! Checkpoints: what an optimiser remembers, keyed by parameter names, in a format with a version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bundle::Bundle;
 use crate::configuration::{Configuration, Groups};
@@ -33,7 +33,7 @@ const VERSION: u32 = 1;
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Checkpoint<R> {
     /// The format version.
     pub version: u32,
@@ -43,15 +43,20 @@ pub struct Checkpoint<R> {
     pub configuration: Configuration<R>,
     /// η of every group as it was set last: first the parameters in no group.
     pub learning_rates: Vec<f64>,
+    /// λ of every group as it was set last; where there is none, as in older checkpoints, that of the configuration.
+    pub weight_decays: Vec<f64>,
     /// ξ of every loss as it was set last.
     pub xi: Vec<f64>,
     /// How many steps were taken.
     pub steps: u64,
-    /// Scalar memory by name, one map for every sum: first the global one, then those of groups with their own metric.
+    /// Scalar memory by name, one map for every sum: first the global one, then those of groups with their own metric, then those of parameters
+    /// that came later.
     pub memory: Vec<BTreeMap<String, f64>>,
     /// State by parameter name.
     pub parameters: BTreeMap<String, SavedParameter>,
 }
+
+known_keys! { Checkpoint<R> { version, rule_name, configuration, learning_rates, weight_decays = Vec::new(), xi, steps, memory, parameters } }
 
 /// The state of one parameter in a [`Checkpoint`].
 ///
@@ -70,13 +75,44 @@ pub struct Checkpoint<R> {
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct SavedParameter {
     /// The shape of the parameter.
     pub shape: Vec<usize>,
     /// The values of every state slot by name, in row-major order: of a [`Rule`](crate::Rule) as many as the parameter has, of a metric over whole
     /// tensors as many as it keeps for it.
     pub state: BTreeMap<String, Vec<f64>>,
+    /// Which scalar memory it has, where that is not the one of its sum, since it came later than others.
+    pub memory: Option<usize>,
+}
+
+known_keys! { SavedParameter { shape, state, memory = None } }
+
+/// An optimiser that was restored for other parameters than a checkpoint was taken from; see
+/// [`Optimiser::restore_partial`](crate::Optimiser::restore_partial).
+///
+/// # Example
+///
+/// ```
+/// let restored = ambient_metric::Restored { optimiser: (), fresh: vec!["head".to_owned()], gone: Vec::new() };
+/// assert!(!restored.is_whole());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restored<O> {
+    /// It.
+    pub optimiser: O,
+    /// The names of the parameters that were not in the checkpoint, in layout order.
+    pub fresh: Vec<String>,
+    /// The names of those that were there and are no more, sorted.
+    pub gone: Vec<String>,
+}
+
+impl<O> Restored<O> {
+    /// Whether the parameters are those of the checkpoint.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.fresh.is_empty() && self.gone.is_empty()
+    }
 }
 
 impl SavedParameter {
@@ -115,6 +151,7 @@ impl<R> Checkpoint<R> {
             rule_name,
             configuration: configuration.clone(),
             learning_rates: groups.named().map(|rates| rates.learning_rate).collect(),
+            weight_decays: groups.named().map(|rates| rates.weight_decay).collect(),
             xi: groups.xi.clone(),
             steps,
             memory: Vec::new(),
@@ -122,14 +159,36 @@ impl<R> Checkpoint<R> {
         }
     }
 
-    /// Accepts a checkpoint of this version that was taken of the rule `expected` from parameters of this layout.
-    pub(crate) fn check(&self, expected: String, layout: &Layout) -> Result<(), Error> {
+    /// The names of the parameters that it has nothing of, in layout order.
+    fn fresh(&self, layout: &Layout) -> Vec<String> {
+        layout.names().into_iter().filter(|name| !self.parameters.contains_key(name)).collect()
+    }
+
+    /// The names of parameters that are no more.
+    fn gone(&self, layout: &Layout) -> Vec<String> {
+        let known: BTreeSet<&str> = layout.parts().iter().map(|part| part.name.as_str()).collect();
+        self.parameters.keys().filter(|name| !known.contains(name.as_str())).cloned().collect()
+    }
+
+    /// An optimiser restored for parameters of this layout, with what came and went; for backends with an optimiser of their own.
+    pub fn restored<O>(&self, optimiser: O, layout: &Layout) -> Restored<O> {
+        Restored { optimiser, fresh: self.fresh(layout), gone: self.gone(layout) }
+    }
+
+    /// Accepts a checkpoint of this version that was taken of the rule `expected`.
+    fn check_rule(&self, expected: String) -> Result<(), Error> {
         if self.version != VERSION {
             return Err(Error::CheckpointVersion { found: self.version, supported: VERSION });
         }
         if self.rule_name != expected {
             return Err(Error::CheckpointRule { expected, found: self.rule_name.clone() });
         }
+        Ok(())
+    }
+
+    /// Accepts a checkpoint of this version that was taken of the rule `expected` from parameters of this layout.
+    pub(crate) fn check(&self, expected: String, layout: &Layout) -> Result<(), Error> {
+        self.check_rule(expected)?;
         // In the order of `layout` where the names agree, so that order never counts.
         let known = layout.parts().iter().map(|part| &part.name);
         let saved = known.filter_map(|name| self.parameters.get_key_value(name));
@@ -146,6 +205,12 @@ impl<R> Checkpoint<R> {
         for (name, &learning_rate) in names.iter().zip(&self.learning_rates) {
             groups.set_learning_rate(name, learning_rate)?;
         }
+        if !self.weight_decays.is_empty() {
+            require_len("weight_decays", self.weight_decays.len(), names.len())?;
+        }
+        for (name, &weight_decay) in names.iter().zip(&self.weight_decays) {
+            groups.set_weight_decay(name, weight_decay)?;
+        }
         require_len("xi", self.xi.len(), groups.xi.len())?;
         for (loss, &xi) in self.xi.iter().enumerate() {
             groups.set_xi(loss, xi)?;
@@ -157,7 +222,7 @@ impl<R> Checkpoint<R> {
 impl<R: Rule> Checkpoint<R> {
     /// The checkpoint of an optimiser with this state; for backends with an optimiser of their own.
     ///
-    /// `memory` holds the scalar memory of every sum, its numbers in slot order.
+    /// `memory` holds the scalar memory of every sum and of parameters that came later, its numbers in slot order.
     ///
     /// # Errors
     ///
@@ -180,7 +245,10 @@ impl<R: Rule> Checkpoint<R> {
             for (slot, tensor) in slots.iter().zip(state) {
                 saved.insert(slot.clone(), tensor.read(index)?.into_iter().map(Element::to_f64).collect());
             }
-            parameters.insert(part.name.clone(), SavedParameter { shape: part.shape.clone(), state: saved });
+            let memory =
+                groups.group_of_part.get(index).and_then(|&group| groups.rates.get(group)).map(|rates| rates.memory);
+            let memory = memory.filter(|&memory| memory >= groups.pools);
+            parameters.insert(part.name.clone(), SavedParameter { shape: part.shape.clone(), state: saved, memory });
         }
         let names = <R::Memory<f64> as Bundle<f64>>::names();
         let memory = memory.iter().map(|pool| names.iter().cloned().zip(pool.iter().copied()).collect()).collect();
@@ -188,18 +256,74 @@ impl<R: Rule> Checkpoint<R> {
     }
 
     /// Accepts a checkpoint of this version and rule that was taken from parameters of this layout, and returns the
-    /// configuration to build an optimiser from; [`resume`](Self::resume) then fills it.
+    /// configuration and groups to build an optimiser from; [`resume`](Self::resume) then fills it.
     ///
     /// # Errors
     ///
     /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::MissingParameter`], [`Error::UnknownParameter`],
-    /// [`Error::Shape`].
-    pub fn open(&self, layout: &Layout) -> Result<Configuration<R>, Error>
+    /// [`Error::Shape`], [`Error::CheckpointEntry`], and what [`Configuration::resolve`] finds.
+    pub fn open(&self, layout: &Layout) -> Result<(Configuration<R>, Groups), Error>
     where
         R: Clone,
     {
         self.check(self.configuration.rule.name(), layout)?;
-        Ok(self.configuration.clone())
+        self.resolved(self.configuration.clone(), layout)
+    }
+
+    /// As [`open`](Self::open), for parameters of which some may have come and some gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), but for those; [`Error::NotPartial`].
+    pub fn open_partial(&self, layout: &Layout) -> Result<(Configuration<R>, Groups), Error>
+    where
+        R: Clone,
+    {
+        let rule = &self.configuration.rule;
+        self.check_rule(rule.name())?;
+        for part in layout.parts() {
+            let saved = self.parameters.get(&part.name).filter(|saved| saved.shape != part.shape);
+            if let Some(SavedParameter { shape, .. }) = saved {
+                return Err(Error::Shape {
+                    name: part.name.clone(),
+                    expected: part.shape.clone(),
+                    found: shape.clone(),
+                });
+            }
+        }
+        if !self.fresh(layout).is_empty() && rule.renewed(rule.begin::<f64>()).is_none() {
+            return Err(Error::NotPartial { rule: rule.name() });
+        }
+        self.resolved(self.configuration.clone().without(&self.gone(layout), layout), layout)
+    }
+
+    /// The configuration with its groups, in which every part has its memory.
+    fn resolved(&self, configuration: Configuration<R>, layout: &Layout) -> Result<(Configuration<R>, Groups), Error> {
+        let groups = configuration.resolve(layout)?;
+        let numbers: BTreeSet<usize> = self.parameters.values().filter_map(|saved| saved.memory).collect();
+        require_len("memory", self.memory.len(), groups.pools.saturating_add(numbers.len()))?;
+        let mut apart: Vec<(usize, Option<usize>)> = Vec::new();
+        let mut memory_of_part = Vec::new();
+        for (part, &group) in layout.parts().iter().zip(&groups.group_of_part) {
+            let pool = groups.rates[group].pool;
+            let saved = self.parameters.get(&part.name).map(|saved| saved.memory);
+            let memory = match saved {
+                Some(None) => pool,
+                None if self.begins(pool, &groups, layout) => pool,
+                Some(number @ Some(_)) => later(&mut apart, (pool, number), groups.pools),
+                None => later(&mut apart, (pool, None), groups.pools),
+            };
+            if let Some(Some(number)) = saved
+                && !(groups.pools..self.memory.len()).contains(&number)
+            {
+                let entry = format!("parameters[{}].memory", part.name);
+                let problem = format!("is {number}, which is no memory of parameters that came later");
+                return Err(Error::CheckpointEntry { entry, problem });
+            }
+            memory_of_part.push(memory);
+        }
+        let memories = groups.pools.saturating_add(apart.len());
+        Ok((configuration, groups.remembering(&memory_of_part, memories)))
     }
 
     /// Fills groups and state of a new optimiser, and returns the scalar memory of every sum in slot order.
@@ -223,10 +347,51 @@ impl<R: Rule> Checkpoint<R> {
             }
         }
         self.set_rates(groups)?;
-        require_len("memory", self.memory.len(), groups.pools)?;
-        let names = <R::Memory<f64> as Bundle<f64>>::names();
-        self.memory.iter().enumerate().map(|(pool, saved)| read_memory(pool, saved, &names)).collect()
+        (0..groups.memories).map(|memory| self.memory(memory, groups, layout)).collect()
     }
+
+    /// A scalar memory of groups.
+    fn memory(&self, memory: usize, groups: &Groups, layout: &Layout) -> Result<Vec<f64>, Error> {
+        let rule = &self.configuration.rule;
+        let read = |number: usize| {
+            let names = <R::Memory<f64> as Bundle<f64>>::names();
+            let saved = self.memory.get(number).ok_or_else(|| entry_error(format!("memory[{number}]"), None))?;
+            read_memory(number, saved, &names)
+        };
+        if memory < groups.pools {
+            let begins = self.begins(memory, groups, layout);
+            return if begins { Ok(rule.begin::<f64>().scalars().collect()) } else { read(memory) };
+        }
+        let mut parts = layout.parts().iter().zip(&groups.group_of_part);
+        let Some((part, &group)) = parts.find(|(_, group)| groups.rates[**group].memory == memory) else {
+            return Err(entry_error(format!("memory[{memory}]"), None));
+        };
+        match self.parameters.get(&part.name).and_then(|saved| saved.memory) {
+            Some(number) => read(number),
+            None => {
+                let mut pool = read(groups.rates[group].pool)?.into_iter();
+                let renewed = rule.renewed(Bundle::build(&mut || pool.next().unwrap_or(0.0)));
+                let renewed = renewed.ok_or_else(|| Error::NotPartial { rule: rule.name() })?;
+                Ok(renewed.scalars().collect())
+            }
+        }
+    }
+
+    /// Whether all parts of a sum are fresh.
+    fn begins(&self, pool: usize, groups: &Groups, layout: &Layout) -> bool {
+        let parts = layout.parts().iter().zip(&groups.group_of_part);
+        let mut of_pool = parts.filter(|(_, group)| groups.rates[**group].pool == pool).peekable();
+        of_pool.peek().is_some() && of_pool.all(|(part, _)| !self.parameters.contains_key(&part.name))
+    }
+}
+
+/// The number of a memory beside those of the sums: a new one for what is not there yet.
+fn later<K: PartialEq>(known: &mut Vec<K>, key: K, pools: usize) -> usize {
+    let index = known.iter().position(|other| *other == key).unwrap_or_else(|| {
+        known.push(key);
+        known.len() - 1
+    });
+    pools.saturating_add(index)
 }
 
 /// The scalar memory of a sum from its named values.

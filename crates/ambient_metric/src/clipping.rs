@@ -50,11 +50,13 @@ pub trait Clip: Sync {
 /// assert_eq!(Hard { length: 3.0 }.factor(4.0), 1.0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Hard {
     /// The length c above which a gradient is shortened.
     pub length: f64,
 }
+
+known_keys! { Hard { length } }
 
 impl Clip for Hard {
     fn factor<S: Real>(&self, squared_length: S) -> S {
@@ -74,11 +76,13 @@ impl Clip for Hard {
 /// assert_eq!(Soft { rate: 1.5 }.factor(4.0), 0.25);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Soft {
     /// The rate c.
     pub rate: f64,
 }
+
+known_keys! { Soft { rate } }
 
 impl Clip for Soft {
     fn factor<S: Real>(&self, squared_length: S) -> S {
@@ -97,11 +101,13 @@ impl Clip for Soft {
 /// assert_eq!(Root { xi: 2.0 }.factor(4.0), 1.0 / 3.0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Root {
     /// ξ.
     pub xi: f64,
 }
+
+known_keys! { Root { xi } }
 
 impl Clip for Root {
     fn factor<S: Real>(&self, squared_length: S) -> S {
@@ -120,11 +126,13 @@ impl Clip for Root {
 /// assert_eq!(Induction { xi: 0.5 }.factor(2.0), 0.5);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Induction {
     /// ξ.
     pub xi: f64,
 }
+
+known_keys! { Induction { xi } }
 
 impl Clip for Induction {
     fn factor<S: Real>(&self, squared_length: S) -> S {
@@ -166,7 +174,7 @@ impl Clip for Induction {
 /// R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013 ([`Hard`]). arXiv 2509.03594,
 /// eq. 10 ([`Induction`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Clipped<M, C> {
     /// The base metric γ.
     pub metric: M,
@@ -177,6 +185,8 @@ pub struct Clipped<M, C> {
     /// The floor δ of the factor.
     pub floor: f64,
 }
+
+known_keys! { Clipped<M, C> { metric, clip, beta = 0.0, floor = 0.0 } }
 
 impl<M, C> Clipped<M, C> {
     /// Steps of `metric`, clipped by `clip`, without averaging or floor.

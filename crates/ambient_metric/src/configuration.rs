@@ -24,7 +24,7 @@ const DEFAULT: &str = "default";
 /// assert_eq!(biases.weight_decay, Some(0.0));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -37,6 +37,8 @@ pub struct Group {
     /// Whether the group sums and damps by itself.
     pub own_metric: bool,
 }
+
+known_keys! { Group { name, members, learning_rate = None, weight_decay = None, own_metric = false } }
 
 impl Group {
     /// A group of the parameters whose names match one of these patterns.
@@ -93,8 +95,12 @@ pub struct Rates {
     pub weight_decay: f64,
     /// Which sum its parameters enter.
     pub pool: usize,
+    /// Which scalar memory it has: that of its sum, which has the same number, or for parameters that came later one of their own.
+    pub memory: usize,
     /// Whether η is that of the parameters in no group, and follows it.
     pub inherits: bool,
+    /// Whether λ is that of the parameters in no group, and follows it.
+    pub inherits_decay: bool,
 }
 
 /// The groups of a configuration as they apply to parameters: first the parameters in no group, then the groups in order.
@@ -122,6 +128,8 @@ pub struct Groups {
     pub group_of_part: Vec<usize>,
     /// How many sums there are: the global one, and one for every group with its own metric.
     pub pools: usize,
+    /// How many scalar memories there are: one for every sum, and then those of parameters that came later.
+    pub memories: usize,
     /// ξ of every loss; empty for a rule that has none.
     pub xi: Vec<f64>,
 }
@@ -134,9 +142,33 @@ impl Groups {
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         require_non_negative("learning_rate", learning_rate)?;
+        self.set(group, |rates| rates.inherits, |rates| rates.learning_rate = learning_rate)
+    }
+
+    /// Changes λ of a group; that of `default` changes it for every group that was given none of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Group, Layout};
+    /// let configuration = Configuration::new(rules::sgd(0.9), 0.1).group(Group::new("head", ["w"]).learning_rate(0.5));
+    /// let mut groups = configuration.resolve(&Layout::single("w", vec![2]))?;
+    /// groups.set_weight_decay("default", 0.01)?;
+    /// assert_eq!(groups.rates[1].weight_decay, 0.01);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        require_non_negative("weight_decay", weight_decay)?;
+        self.set(group, |rates| rates.inherits_decay, |rates| rates.weight_decay = weight_decay)
+    }
+
+    /// Changes a rate of a group; that of `default` also of all that inherit it.
+    fn set(&mut self, group: &str, inherits: fn(&Rates) -> bool, change: impl Fn(&mut Rates)) -> Result<(), Error> {
         if self.rates.iter().any(|rates| rates.name == group) {
-            let follows = |rates: &Rates| rates.name == group || (group == DEFAULT && rates.inherits);
-            self.rates.iter_mut().filter(|rates| follows(rates)).for_each(|rates| rates.learning_rate = learning_rate);
+            let follows = |rates: &Rates| rates.name == group || (group == DEFAULT && inherits(rates));
+            self.rates.iter_mut().filter(|rates| follows(rates)).for_each(change);
             return Ok(());
         }
         Err(Error::UnknownGroup {
@@ -166,6 +198,29 @@ impl Groups {
     pub fn named(&self) -> impl Iterator<Item = &Rates> {
         let repeats = |index: usize| index > 0 && self.rates[index - 1].name == self.rates[index].name;
         (0..self.rates.len()).filter(move |&index| !repeats(index)).map(|index| &self.rates[index])
+    }
+
+    /// The groups with these memories of every part: one whose parts have several becomes as many, under the same name.
+    pub(crate) fn remembering(self, memory_of_part: &[usize], memories: usize) -> Self {
+        let mut rates = Vec::new();
+        let mut group_of_part = self.group_of_part.clone();
+        for (group, of_group) in self.rates.into_iter().enumerate() {
+            let members =
+                || self.group_of_part.iter().zip(memory_of_part).enumerate().filter(|(_, (of, _))| **of == group);
+            let mut numbers: Vec<usize> = members().map(|(_, (_, memory))| *memory).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            if numbers.is_empty() {
+                numbers.push(of_group.memory);
+            }
+            for memory in numbers {
+                for (part, _) in members().filter(|(_, (_, of))| **of == memory) {
+                    group_of_part[part] = rates.len();
+                }
+                rates.push(Rates { memory, ..of_group.clone() });
+            }
+        }
+        Self { rates, group_of_part, memories, ..self }
     }
 
     /// A group for every part, with the rates of the group that it was in.
@@ -213,7 +268,7 @@ impl Groups {
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Configuration<R> {
     /// The rule.
     pub rule: R,
@@ -224,9 +279,10 @@ pub struct Configuration<R> {
     /// Groups that differ from the rest.
     pub groups: Vec<Group>,
     /// How the state per element is stored.
-    #[cfg_attr(feature = "serde", serde(default))]
     pub state_storage: StateStorage,
 }
+
+known_keys! { Configuration<R> { rule, learning_rate, weight_decay = 0.0, groups = Vec::new(), state_storage = StateStorage::Full } }
 
 impl<R> Configuration<R> {
     /// A rule with a learning rate, without weight decay or groups.
@@ -269,7 +325,9 @@ impl<R> Configuration<R> {
             learning_rate: self.learning_rate,
             weight_decay: self.weight_decay,
             pool: 0,
+            memory: 0,
             inherits: true,
+            inherits_decay: true,
         }];
         let mut pools = 1;
         for group in &self.groups {
@@ -280,10 +338,24 @@ impl<R> Configuration<R> {
                 learning_rate: group.learning_rate.unwrap_or(self.learning_rate),
                 weight_decay: group.weight_decay.unwrap_or(self.weight_decay),
                 pool,
+                memory: pool,
                 inherits: group.learning_rate.is_none(),
+                inherits_decay: group.weight_decay.is_none(),
             });
         }
-        Ok(Groups { rates, group_of_part, pools, xi })
+        Ok(Groups { rates, group_of_part, pools, memories: pools, xi })
+    }
+
+    /// Without the patterns that match nothing here and matched what is gone.
+    pub(crate) fn without(mut self, gone: &[String], layout: &Layout) -> Self {
+        for group in &mut self.groups {
+            group.members.retain(|pattern| {
+                let matcher = WildMatch::new(pattern);
+                let is_left = layout.parts().iter().any(|part| matcher.matches(&part.name));
+                is_left || !gone.iter().any(|name| matcher.matches(name))
+            });
+        }
+        self
     }
 
     /// Accepts the rates.

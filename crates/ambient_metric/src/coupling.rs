@@ -273,13 +273,15 @@ impl<C: Coupling> OffDiagonal for C {
 /// assert_eq!(Bilinear { a: AlongGradient(0.5), b: AlongMomentum(1.0) }.covectors(((), ()), at), [1.0, 3.0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Bilinear<A, B> {
     /// a, the column beside γ.
     pub a: A,
     /// b, the row below γ.
     pub b: B,
 }
+
+known_keys! { Bilinear<A, B> { a, b } }
 
 impl<A: Coupling, B: Coupling> OffDiagonal for Bilinear<A, B> {
     const IS_SYMMETRIC: bool = false;
@@ -309,7 +311,7 @@ impl<A: Coupling, B: Coupling> OffDiagonal for Bilinear<A, B> {
 /// assert_eq!(coupled.scale_back(1e-3).guard, Guard::ScaleBack { margin: 1e-3 });
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub enum Guard {
     /// The step is refused with [`Error::Coupling`].
     #[default]
@@ -356,7 +358,7 @@ pub enum Guard {
 ///
 /// The off-diagonal extension in the public repository Noah-Everett/Induced-Metric-Optimiser, its documents, whose a is c = √ξ a.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Coupled<M, E, C> {
     /// The base metric γ.
     pub metric: M,
@@ -371,6 +373,8 @@ pub struct Coupled<M, E, C> {
     /// The decay β of the moving average of ⟨l, l⟩.
     pub beta: f64,
 }
+
+known_keys! { Coupled<M, E, C> { metric, embedding, coupling, guard = Guard::Refuse, xi, beta = 0.0 } }
 
 impl<M, E, C> Coupled<M, E, C> {
     /// The pull-back of `metric` by `embedding` with this coupling, without averaging, refusing ⟨c, c⟩ ≥ 1.

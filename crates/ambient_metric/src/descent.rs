@@ -34,13 +34,15 @@ use crate::scalar::Real;
 /// arXiv 2509.03594, Algorithms 1 and 2. The decay is −ηλθ, as in the authors' code and in
 /// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Descent<P, M> {
     /// What turns the momentum covector into a step vector.
     pub preconditioner: P,
     /// How gradients are remembered.
     pub momentum: M,
 }
+
+known_keys! { Descent<P, M> { preconditioner, momentum } }
 
 impl<P, M> Descent<P, M> {
     /// Descent with this preconditioner and momentum.
@@ -121,6 +123,10 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
 
     fn begin<S: Real>(&self) -> Self::Memory<S> {
         Memory { powers: Powers { momentum: S::one(), metric: S::one() }, preconditioner: self.preconditioner.begin() }
+    }
+
+    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        Some(Memory { powers: self.begin().powers, ..memory })
     }
 
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {

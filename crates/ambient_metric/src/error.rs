@@ -44,6 +44,15 @@ pub enum Error {
         /// The names that would have been understood.
         known: Vec<String>,
     },
+    /// Parameters came that the rule cannot take up beside others.
+    #[error(
+        "{rule} cannot take up parameters beside others that have been stepped: what corrects its averages for their start counts the steps of all \
+         of them at once. Build a new optimiser, or restore the checkpoint for the parameters it was taken from"
+    )]
+    NotPartial {
+        /// The rule.
+        rule: String,
+    },
     /// Two tensors have the same name.
     #[error("parameter `{name}` appears twice: names tell tensors apart")]
     DuplicateParameter {

@@ -34,7 +34,7 @@ use crate::scalar::Real;
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 and the RMSprop variant; [`Exact`] applies eq. 8 to the momentum.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Induced<M, E, P = Damped> {
     /// The base metric γ.
     pub metric: M,
@@ -47,6 +47,8 @@ pub struct Induced<M, E, P = Damped> {
     /// The decay β of the moving average of s.
     pub beta: f64,
 }
+
+known_keys! { Induced<M, E, P> where P: Default { metric, embedding, placement = P::default(), xi, beta = 0.0 } }
 
 impl<M, E> Induced<M, E> {
     /// The pull-back of `metric` by `embedding` with coefficient ξ, without averaging (β = 0), momentum [`Damped`] as in the paper.

@@ -51,7 +51,7 @@ use crate::tensor::{Covector, Vector, Wide, find_non_finite};
 ///
 /// V. Gupta, T. Koren and Y. Singer, *Shampoo: Preconditioned Stochastic Tensor Optimization*, ICML 2018.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Kronecker {
     /// The decay β of moving averages of the moments; without it they are sums.
     pub beta: Option<f64>,
@@ -62,6 +62,8 @@ pub struct Kronecker {
     /// After how many gradients the roots are taken again; the moments are kept in between.
     pub every: u64,
 }
+
+known_keys! { Kronecker { beta, epsilon, exponent, every, .. } }
 
 impl Default for Kronecker {
     /// Sums, ε = 10⁻⁴, p = 1/4, roots after every gradient.

@@ -60,7 +60,7 @@ pub enum Drive {
 ///
 /// The learnable extension in the public repository Noah-Everett/Induced-Metric-Optimiser, its documents.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LearnedScalar {
     /// The rate κ of learning.
     pub kappa: f64,
@@ -71,6 +71,8 @@ pub struct LearnedScalar {
     /// What drives z.
     pub drive: Drive,
 }
+
+known_keys! { LearnedScalar { kappa, decay, bound, drive, .. } }
 
 impl Default for LearnedScalar {
     /// κ = 10⁻³, λ = 1 and z_max = 5.
@@ -199,7 +201,7 @@ bundle! {
 ///
 /// The learnable extension in the public repository Noah-Everett/Induced-Metric-Optimiser, its documents.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct LearnedDiagonal {
     /// The rate κ of learning.
     pub kappa: f64,
@@ -210,6 +212,8 @@ pub struct LearnedDiagonal {
     /// What drives zᵢ.
     pub drive: Drive,
 }
+
+known_keys! { LearnedDiagonal { kappa, decay, bound, drive, .. } }
 
 impl Default for LearnedDiagonal {
     /// κ = 10⁻³, λ = 1 and z_max = 5.

@@ -1,5 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+#[macro_use]
+pub mod keys;
+#[cfg(not(feature = "serde"))]
+#[macro_use]
+mod without_keys;
 #[macro_use]
 mod named_unit;
 
@@ -49,7 +56,7 @@ pub use base_metrics::{Adagrad, Euclidean, RmsProp};
 #[doc(hidden)]
 pub use bundle::nested_names;
 pub use bundle::{Bundle, convert};
-pub use checkpoint::{Checkpoint, SavedParameter};
+pub use checkpoint::{Checkpoint, Restored, SavedParameter};
 pub use clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
 pub use configuration::{Configuration, Group, Groups, Rates};
 pub use coupling::{

@@ -217,13 +217,15 @@ pub fn joint_damping<S: Field, const K: usize>(slopes: [S; K], xi: [S; K], gram:
 /// assert_eq!(two.slopes([2.0, 4.0]), [0.5, 0.25]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Height<E> {
     /// The embedding f.
     pub embedding: E,
     /// The metric coefficient ξ.
     pub xi: f64,
 }
+
+known_keys! { Height<E> { embedding, xi } }
 
 impl<E: Embedding> Height<E> {
     fn validate(&self) -> Result<(), Error> {
@@ -358,7 +360,7 @@ heights!(4: A 0, B 1, C 2, D 3);
 ///
 /// arXiv 2509.03594 leaves several losses as an open question; for one, eq. 7 and 8 and Algorithms 1 and 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Joint<M, H, O, const K: usize> {
     /// The base metric γ.
     pub metric: M,
@@ -369,6 +371,8 @@ pub struct Joint<M, H, O, const K: usize> {
     /// The decay β of the moving average of the Gram matrix.
     pub beta: f64,
 }
+
+known_keys! { Joint<M, H, O; K> { metric, heights, momentum, beta = 0.0 } }
 
 impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Joint<M, H, O, K> {
     /// Descent on the surface with these heights over `metric`, without averaging (β = 0).
@@ -434,6 +438,10 @@ impl<M: PointwiseMetric, H: Heights<K>, O: Momentum, const K: usize> Rule for Jo
             powers: Powers { momentum: S::one(), metric: S::one() },
             preconditioner: SurfaceMemory { surface, metric: self.metric.begin() },
         }
+    }
+
+    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        Some(Memory { powers: self.begin().powers, ..memory })
     }
 
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {

@@ -251,13 +251,15 @@ pub trait Separable: Tensor {
 ///
 /// K. Jordan and others, *Muon: An optimizer for hidden layers in neural networks*, 2024.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct NewtonSchulz {
     /// The coefficients a, b and c.
     pub coefficients: [f64; 3],
     /// How often it is applied.
     pub steps: usize,
 }
+
+known_keys! { NewtonSchulz { coefficients, steps, .. } }
 
 impl Default for NewtonSchulz {
     /// Muon's: five steps of (3.4445, −4.7750, 2.0315).

@@ -52,7 +52,7 @@ use crate::momentum::Momentum;
 ///
 /// arXiv 2509.03594, eq. 7, 8, 10, 13 and 14 for any γ, and Algorithms 1 and 2.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MetricDescent<M, H, Q, P = Damped, C = Uncoupled, const K: usize = 1> {
     /// The base metric γ.
     pub metric: M,
@@ -69,6 +69,8 @@ pub struct MetricDescent<M, H, Q, P = Damped, C = Uncoupled, const K: usize = 1>
     /// The decay β of the moving average of the Gram matrix.
     pub beta: f64,
 }
+
+known_keys! { MetricDescent<M, H, Q, P, C; K> where P: Default, C: Default { metric, heights, momentum, placement = P::default(), coupling = C::default(), guard = Guard::Refuse, beta = 0.0 } }
 
 impl<M, E: Embedding, Q> MetricDescent<M, [Height<E>; 1], Q> {
     /// Descent on the surface of one loss, without averaging (β = 0) or coupling, momentum [`Damped`] as in the paper.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bundle::{Bundle, nested_names};
-use crate::checkpoint::{Checkpoint, SavedParameter, require_len};
+use crate::checkpoint::{Checkpoint, Restored, SavedParameter, require_len};
 use crate::configuration::{Configuration, Groups};
 use crate::coupling::{Coupling, CouplingProducts, Guard, coupled_step};
 use crate::embedding::short_name;
@@ -502,6 +502,15 @@ where
         self.groups.set_learning_rate(group, learning_rate)
     }
 
+    /// Changes λ of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        self.groups.set_weight_decay(group, weight_decay)
+    }
+
     /// Changes ξ of the loss from the next step on, as a schedule does; for several losses see [`set_xi_of`](Self::set_xi_of).
     ///
     /// # Errors
@@ -592,7 +601,7 @@ where
     pub fn checkpoint(&self) -> Result<Checkpoint<MetricDescent<M, H, Q, P, C, K>>, Error> {
         let rule_name = self.configuration.rule.name();
         let mut checkpoint = Checkpoint::empty(&self.configuration, rule_name, &self.groups, self.steps);
-        let saved = |part: &Part| SavedParameter { shape: part.shape.clone(), state: BTreeMap::new() };
+        let saved = |part: &Part| SavedParameter { shape: part.shape.clone(), state: BTreeMap::new(), memory: None };
         checkpoint.parameters = self.layout.parts().iter().map(|part| (part.name.clone(), saved(part))).collect();
         let mut numbers = BTreeMap::new();
         // A clone shares every tensor, and writing changes none.
@@ -617,6 +626,24 @@ where
         }
         optimiser.steps = checkpoint.steps;
         Ok(optimiser)
+    }
+
+    /// As [`Optimiser::restore_partial`](crate::Optimiser::restore_partial), where nothing came or went; else a refusal: averages and powers of
+    /// momenta and metrics count the steps of all parameters at once, and what a metric remembers may belong to several.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](Self::restore), and [`Error::NotPartial`] where something came or went.
+    pub fn restore_partial(
+        checkpoint: &Checkpoint<MetricDescent<M, H, Q, P, C, K>>,
+        parameters: &T,
+    ) -> Result<Restored<Self>, Error> {
+        let restored = checkpoint.restored((), parameters.layout());
+        if !restored.is_whole() {
+            return Err(Error::NotPartial { rule: checkpoint.configuration.rule.name() });
+        }
+        let Restored { fresh, gone, .. } = restored;
+        Ok(Restored { optimiser: Self::restore(checkpoint, parameters)?, fresh, gone })
     }
 
     /// Hands everything that steps change to a checkpoint.

@@ -58,7 +58,7 @@ use crate::tensor::{Covector, Vector, Wide, find_non_finite};
 ///
 /// K. Jordan and others, *Muon: An optimizer for hidden layers in neural networks*, 2024.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Muon<Q = Nesterov, O = NewtonSchulz> {
     /// How gradients are remembered.
     pub momentum: Q,
@@ -67,6 +67,8 @@ pub struct Muon<Q = Nesterov, O = NewtonSchulz> {
     /// The scaling by the shape.
     pub width: Width,
 }
+
+known_keys! { Muon<Q, O> where O: Default { momentum, orthogonaliser = O::default(), width = Width::Unscaled } }
 
 impl Default for Muon {
     /// Nesterov momentum of 0.95, Newton–Schulz, no scaling by the shape.

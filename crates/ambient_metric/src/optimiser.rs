@@ -2,7 +2,7 @@
 
 use crate::bundle;
 use crate::bundle::Bundle;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Restored};
 use crate::configuration::{Configuration, Groups, Rates};
 use crate::error::Error;
 use crate::few::Few;
@@ -144,7 +144,7 @@ struct Acts<R: Rule, S: Real> {
     measured: Vec<Measured<S, R::Sums<S>>>,
     /// Per pool.
     pooled: Vec<Measured<S, R::Sums<S>>>,
-    /// Per pool.
+    /// Per memory: of every pool, and of parameters that came later.
     memory: Vec<R::Memory<S>>,
     /// Per group.
     passes: Vec<Pass<R::Corrections<S>, R::Multipliers<S>>>,
@@ -156,7 +156,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// An optimiser from a configuration that has been checked, with a state that counts so many steps.
     fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T, steps: u64) -> Result<Self, Error> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
-        let memory = vec![configuration.rule.begin(); groups.pools];
+        let memory = vec![configuration.rule.begin(); groups.memories];
         let count = groups.rates.len();
         configuration.state_storage.check_range::<R, T::Element>(&configuration.rule)?;
         let is_fragile = !stands_zero::<R, T::Element>(&configuration.rule);
@@ -287,7 +287,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         let rule = &self.configuration.rule;
         let acts = &mut self.acts;
         for (corrections, rates) in acts.corrections.iter_mut().zip(&self.groups.rates) {
-            *corrections = rule.correct(self.memory[rates.pool]);
+            *corrections = rule.correct(self.memory[rates.memory]);
         }
         let operands = Operands { target: &*parameters, companions: &self.state, reads: gradients };
         let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.groups.group_of_part };
@@ -364,6 +364,15 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         self.groups.set_learning_rate(group, learning_rate)
     }
 
+    /// Changes λ of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        self.groups.set_weight_decay(group, weight_decay)
+    }
+
     /// Changes ξ of the loss from the next step on, as a schedule does; for a rule of several losses see [`set_xi_of`](Self::set_xi_of).
     ///
     /// # Errors
@@ -407,8 +416,63 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     where
         R: Clone,
     {
-        let configuration = checkpoint.open(parameters.layout())?;
-        let groups = configuration.resolve(parameters.layout())?;
+        let (configuration, groups) = checkpoint.open(parameters.layout())?;
+        Self::resume(checkpoint, configuration, groups, parameters)
+    }
+
+    /// An optimiser that goes on where a checkpoint was taken, for other parameters: some may have come and some gone, which is said.
+    ///
+    /// What is in both goes on with its state. What is fresh starts as in a new optimiser, with bias corrections of its own: with ξ = 0 it steps bit
+    /// for bit as there, and the rest as if nothing had come. Sums and their moving averages are over all parameters, as ever; those of parameters
+    /// of which none goes on start anew. A pattern of a group that matches nothing but what is gone leaves it.
+    ///
+    /// Each time that parameters come, every sum with fresh ones gets one more scalar memory, and every group that has fresh beside
+    /// others becomes two under its name: a step then has one more scalar act for each, and [`reports`](Self::reports) shows the first.
+    /// Where a state of 16 bits is rounded at random, other random numbers than before fall on parameters that stand behind one that came or went.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](Self::restore), but for what came and went; [`Error::NotPartial`] for a rule whose memory cannot be
+    /// [renewed](Rule::renewed), where something came.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Covector, Optimiser, Restored};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::new([("body", array![1.0, 2.0].into_dyn()), ("old head", array![3.0].into_dyn())])?;
+    /// let mut optimiser = Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.1).build(&theta)?;
+    /// let gradient = Covector(theta.clone());
+    /// optimiser.step(&mut theta, &gradient, 7.0)?;
+    ///
+    /// let body = theta.view("body")?.to_owned();
+    /// let mut theta = Parameters::new([("body", body), ("new head", array![4.0].into_dyn())])?;
+    /// let Restored { mut optimiser, fresh, gone } = Optimiser::restore_partial(&optimiser.checkpoint()?, &theta)?;
+    /// assert_eq!((fresh, gone), (vec!["new head".to_owned()], vec!["old head".to_owned()]));
+    /// // The first step of Adam is η in length: its corrections begin with the new head.
+    /// let gradient = Covector(theta.clone());
+    /// optimiser.step(&mut theta, &gradient, 7.0)?;
+    /// assert!((theta.view("new head")?[0] - 3.9).abs() < 1e-8);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn restore_partial(checkpoint: &Checkpoint<R>, parameters: &T) -> Result<Restored<Self>, Error>
+    where
+        R: Clone,
+    {
+        let (configuration, groups) = checkpoint.open_partial(parameters.layout())?;
+        let optimiser = Self::resume(checkpoint, configuration, groups, parameters)?;
+        Ok(checkpoint.restored(optimiser, parameters.layout()))
+    }
+
+    /// The optimiser of a checkpoint that has been opened.
+    fn resume(
+        checkpoint: &Checkpoint<R>,
+        configuration: Configuration<R>,
+        groups: Groups,
+        parameters: &T,
+    ) -> Result<Self, Error> {
         let mut optimiser = Self::begin(configuration, groups, parameters, checkpoint.steps)?;
         let Self { groups, layout, state, .. } = &mut optimiser;
         let memory = checkpoint.resume(groups, layout, state)?;
@@ -438,10 +502,10 @@ impl<R: Rule, S: Element> Acts<R, S> {
         for (group, rates) in groups.rates.iter().enumerate() {
             let totals = Totals { pool: self.pooled[rates.pool], group: self.measured[group] };
             let constants = (rates, groups.xi.as_slice(), losses);
-            let act = Act::new::<E>(rule, constants, memory[rates.pool], self.corrections[group], totals);
+            let act = Act::new::<E>(rule, constants, memory[rates.memory], self.corrections[group], totals);
             are_sound &= act.is_sound;
             self.passes[group] = act.pass;
-            self.memory[rates.pool] = Bundle::<S>::flushed(act.memory);
+            self.memory[rates.memory] = Bundle::<S>::flushed(act.memory);
             self.reports[group] = act.report;
         }
         are_sound

@@ -153,13 +153,15 @@ impl<Q: Momentum> Kernel for Follow<'_, Q> {
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Remembering<Q, M> {
     /// How gradients are remembered.
     pub momentum: Q,
     /// γ.
     pub metric: M,
 }
+
+known_keys! { Remembering<Q, M> { momentum, metric } }
 
 impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for Remembering<Q, M> {
     type State = (Remembered<T>, M::State);

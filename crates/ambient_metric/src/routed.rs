@@ -81,11 +81,13 @@ impl Route for EveryMatrix {
 /// assert!(route.takes(&Part { name: "middle.weight".into(), shape: vec![64, 64] }));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct HiddenMatrices {
     /// Names of embeddings and heads.
     pub exceptions: Vec<String>,
 }
+
+known_keys! { HiddenMatrices { exceptions, .. } }
 
 impl HiddenMatrices {
     /// All matrices but those whose names match these patterns.
@@ -122,11 +124,13 @@ impl Route for HiddenMatrices {
 ///
 /// [`Error::GroupMatchesNothing`] for a pattern that matches no part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Named {
     /// The patterns, with `*` for any characters and `?` for one.
     pub patterns: Vec<String>,
 }
+
+known_keys! { Named { patterns } }
 
 impl Named {
     /// The parts whose names match one of these patterns.
@@ -196,7 +200,7 @@ fn matches_any(patterns: &[String], part: &Part) -> bool {
 ///
 /// What the route and both metrics answer, such as [`Error::NotAMatrix`] where a vector is routed to Muon.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Routed<R, A, B> {
     /// Which parts take the first metric.
     pub route: R,
@@ -205,6 +209,8 @@ pub struct Routed<R, A, B> {
     /// The metric of the others.
     pub rest: B,
 }
+
+known_keys! { Routed<R, A, B> { route, taken, rest } }
 
 /// What a [`Routed`] metric remembers: which parts went where, and what both remember.
 ///

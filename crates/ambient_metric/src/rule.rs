@@ -102,6 +102,12 @@ pub trait Rule: Sync {
     /// The bias corrections of the next step, from the memory after the last.
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S>;
 
+    /// The memory of elements that come now, beside others with this memory: what corrects their state for its start at zero is as before the
+    /// first step, and all else, such as averages of sums, as it is. By default nothing, where there is a memory: then no element can come later.
+    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        (<Self::Memory<S> as Bundle<S>>::LEN == 0).then_some(memory)
+    }
+
     /// Act 1: what one coordinate adds to the sums.
     fn measure<S: Real>(
         &self,

@@ -156,7 +156,7 @@ impl Schedule for Constant {
 /// assert_eq!([0, 1, 2, 4, 9].map(|step| line.at(step)), [0.0, 0.25, 0.5, 1.0, 1.0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Linear {
     /// The value at step 0.
     pub from: f64,
@@ -165,6 +165,8 @@ pub struct Linear {
     /// How long the way is.
     pub steps: u64,
 }
+
+known_keys! { Linear { from, to, steps } }
 
 impl Schedule for Linear {
     fn at(&self, step: u64) -> f64 {
@@ -196,7 +198,7 @@ impl Schedule for Linear {
 ///
 /// I. Loshchilov and F. Hutter, *SGDR: Stochastic Gradient Descent with Warm Restarts*, ICLR 2017, eq. 5.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Cosine {
     /// The value at step 0.
     pub from: f64,
@@ -205,6 +207,8 @@ pub struct Cosine {
     /// How long the way is.
     pub steps: u64,
 }
+
+known_keys! { Cosine { from, to, steps } }
 
 impl Schedule for Cosine {
     fn at(&self, step: u64) -> f64 {
@@ -243,13 +247,15 @@ fn along(from: f64, to: f64, steps: u64, step: u64, shape: impl Fn(f64) -> f64) 
 /// assert_eq!([0, 1, 2, 3, 4].map(|step| eta.at(step)), [0.25, 0.5, 0.75, 1.0, 1.0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct WarmUp<S> {
     /// How many steps it takes.
     pub steps: u64,
     /// What follows.
     pub schedule: S,
 }
+
+known_keys! { WarmUp<S> { steps, schedule } }
 
 impl<S: Schedule> Schedule for WarmUp<S> {
     fn at(&self, step: u64) -> f64 {
@@ -275,7 +281,7 @@ impl<S: Schedule> Schedule for WarmUp<S> {
 /// assert_eq!([0, 1, 2, 3, 4].map(|step| trapezoid.at(step)), [1.0, 1.0, 1.0, 0.5, 0.0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Then<A, B> {
     /// What comes first.
     pub first: A,
@@ -284,6 +290,8 @@ pub struct Then<A, B> {
     /// What follows, counted from its own beginning.
     pub next: B,
 }
+
+known_keys! { Then<A, B> { first, steps, next } }
 
 impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
     fn at(&self, step: u64) -> f64 {

@@ -50,7 +50,7 @@ use crate::scalar::{Element, Field, Real};
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub enum StateStorage {
     /// As the parameters are.

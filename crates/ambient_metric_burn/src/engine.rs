@@ -62,6 +62,13 @@ pub trait Engine {
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error>;
 
+    /// Changes λ of a group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error>;
+
     /// Changes ξ.
     ///
     /// # Errors
@@ -99,6 +106,10 @@ impl<O: Engine + ?Sized> Engine for Box<O> {
 
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         (**self).set_learning_rate(group, learning_rate)
+    }
+
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        (**self).set_weight_decay(group, weight_decay)
     }
 
     fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
@@ -147,6 +158,10 @@ impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
         Optimiser::set_learning_rate(self, group, learning_rate)
     }
 
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        Optimiser::set_weight_decay(self, group, weight_decay)
+    }
+
     fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
         Optimiser::set_xi(self, xi)
     }
@@ -186,6 +201,10 @@ where
 
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         MetricOptimiser::set_learning_rate(self, group, learning_rate)
+    }
+
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        MetricOptimiser::set_weight_decay(self, group, weight_decay)
     }
 
     fn set_xi(&mut self, xi: f64) -> Result<(), Error> {

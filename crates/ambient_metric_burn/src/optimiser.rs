@@ -141,6 +141,15 @@ impl<O: Engine> ModuleOptimiser<O> {
         self.engine.set_learning_rate(group, learning_rate)
     }
 
+    /// Changes λ of a group from the next step on; that of `"default"` for every group that was given none of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        self.engine.set_weight_decay(group, weight_decay)
+    }
+
     /// Changes ξ from the next step on.
     ///
     /// # Errors

@@ -20,7 +20,9 @@ const VERSION: &str = "version";
 const STEPS: &str = "steps";
 /// Before the name of a parameter, its shape among the record's texts.
 const SHAPE: &str = "shape/";
-/// How many sums have scalar memory.
+/// Before the name of a parameter that came later than others, its scalar memory among the record's numbers.
+const LATER: &str = "later/";
+/// How many scalar memories there are: one for every sum, and those of parameters that came later.
 const POOLS: &str = "pools";
 
 fn record(error: impl core::fmt::Display) -> BurnError {
@@ -104,18 +106,26 @@ pub(crate) fn write<R, E: BurnElement>(checkpoint: Checkpoint<R>) -> Writer {
             let (bytes, shape, dtype) = TensorData::new(values, [count]).into_parts();
             entries.push(Entry::new(format!("{name}/{slot}"), dtype, shape, None, bytes));
         }
-        shapes.push((name, saved.shape));
+        shapes.push((name, saved.shape, saved.memory));
     }
     let mut writer = Writer::new(entries)
         .with_metadata(RULE, &checkpoint.rule_name)
         .with_scalar(VERSION, Scalar::UInt(checkpoint.version.into()))
         .with_scalar(STEPS, Scalar::UInt(checkpoint.steps))
         .with_scalar(POOLS, Scalar::UInt(checkpoint.memory.len() as u64));
-    for (name, shape) in shapes {
+    for (name, shape, memory) in shapes {
         let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
         writer = writer.with_metadata(&format!("{SHAPE}{name}"), &shape.join(","));
+        if let Some(memory) = memory {
+            writer = writer.with_scalar(&format!("{LATER}{name}"), Scalar::UInt(memory as u64));
+        }
     }
-    for (list, numbers) in [("learning_rates", checkpoint.learning_rates), ("xi", checkpoint.xi)] {
+    let lists = [
+        ("learning_rates", checkpoint.learning_rates),
+        ("weight_decays", checkpoint.weight_decays),
+        ("xi", checkpoint.xi),
+    ];
+    for (list, numbers) in lists {
         for (index, number) in numbers.into_iter().enumerate() {
             writer = writer.with_scalar(&entry(list, index), Scalar::Float(number));
         }
@@ -131,8 +141,9 @@ pub(crate) fn write<R, E: BurnElement>(checkpoint: Checkpoint<R>) -> Writer {
 /// The checkpoint of a record, for an optimiser of this configuration.
 pub(crate) fn read<R: Clone>(reader: Reader, configuration: &Configuration<R>) -> Result<Checkpoint<R>, Error> {
     let scalars = reader.scalars().clone();
-    // A damaged number must not ask for memory without end: there is a sum for all groups, and at most one for each.
-    let (pools, most) = (unsigned(&scalars, POOLS)?, 1 + configuration.groups.len() as u64);
+    // A damaged number must not ask for memory without end: there is a sum for all groups, and at most one for each and for what came later.
+    let later = scalars.keys().filter(|name| name.starts_with(LATER)).count();
+    let (pools, most) = (unsigned(&scalars, POOLS)?, 1 + (configuration.groups.len() + later) as u64);
     if pools > most {
         let rule = reader.metadata().get(RULE).cloned().unwrap_or_default();
         let problem = format!(
@@ -145,6 +156,7 @@ pub(crate) fn read<R: Clone>(reader: Reader, configuration: &Configuration<R>) -
         rule_name: reader.metadata().get(RULE).cloned().unwrap_or_default(),
         configuration: configuration.clone(),
         learning_rates: list(&scalars, "learning_rates"),
+        weight_decays: list(&scalars, "weight_decays"),
         xi: list(&scalars, "xi"),
         steps: unsigned(&scalars, STEPS)?,
         memory: (0..pools).map(|pool| memory(&scalars, pool)).collect(),
@@ -167,7 +179,9 @@ fn parameters(reader: Reader) -> Result<BTreeMap<String, SavedParameter>, Error>
         let Some(name) = key.strip_prefix(SHAPE) else { continue };
         let extents = shape.split(',').filter(|extent| !extent.is_empty());
         let shape = extents.map(str::parse).collect::<Result<Vec<usize>, _>>().map_err(record)?;
-        parameters.insert(name.to_owned(), SavedParameter { shape, state: BTreeMap::new() });
+        let memory = reader.scalars().get(&format!("{LATER}{name}")).and_then(|number| u64::try_from(*number).ok());
+        let memory = memory.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        parameters.insert(name.to_owned(), SavedParameter { shape, state: BTreeMap::new(), memory });
     }
     for entry in reader.into_tensors().map_err(record)? {
         let (name, dtype, shape, _, bytes) = entry.into_parts().map_err(record)?;

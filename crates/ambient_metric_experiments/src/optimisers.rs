@@ -15,39 +15,40 @@ use crate::surface::{BaseMetric, Embedding, Placement, Surface};
 use crate::variant::{Losses, Variant};
 
 /// What a rule is made of. Absent ones are those that the rule does not have.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Hyperparameters {
     /// η.
     pub learning_rate: f64,
     /// μ of the induced rules and of the heavy ball.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub momentum: Option<f64>,
     /// β₁ of Adam and `NAdam`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub b1: Option<f64>,
     /// β₂ of Adam and `NAdam`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub b2: Option<f64>,
     /// ξ.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub xi: Option<f64>,
     /// β, the decay of the average of s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub beta: Option<f64>,
     /// The decay of the average of squares in the RMSprop metric.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub beta_rms: Option<f64>,
     /// ε, outside the root.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
     /// κ, of a coupling or of what a metric learns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kappa: Option<f64>,
     /// λ, decoupled and multiplied by η.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_decay: Option<f64>,
 }
+
+ambient_metric::known_keys! { Hyperparameters { learning_rate, momentum = None, b1 = None, b2 = None, xi = None, beta = None, beta_rms = None, eps = None, kappa = None, weight_decay = None } }
 
 impl Hyperparameters {
     /// All but the learning rate by name.

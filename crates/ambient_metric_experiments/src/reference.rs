@@ -76,6 +76,7 @@ impl Reproducibility {
 
 /// The best result of one function and optimiser, as published.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Published {
     /// The function.
     pub function: Function,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ambient_metric::{Configuration, Covector, Element, Field, Rule, Tensor};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::machine::{Choice, Machine, OnMachine};
@@ -13,16 +13,13 @@ use crate::optimisers::{Hyperparameters, Named, WithRule};
 use crate::surface::Surface;
 
 /// One recorded trajectory.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Case {
     /// `induced`, `sgd`, `adamw` or `nadam`.
     pub rule: String,
     /// The base metric of an induced rule.
-    #[serde(default)]
     pub metric: Option<String>,
     /// The embedding of an induced rule.
-    #[serde(default)]
     pub embedding: Option<String>,
     /// The constants.
     pub hyperparameters: Hyperparameters,
@@ -37,6 +34,8 @@ pub struct Case {
     /// The parameters after every step.
     pub thetas: Vec<Point>,
 }
+
+ambient_metric::known_keys! { Case { rule, metric = None, embedding = None, hyperparameters, shapes, theta0, losses, gradients, thetas } }
 
 /// Values by parameter name.
 type Point = BTreeMap<String, Vec<f64>>;

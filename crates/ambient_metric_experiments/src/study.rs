@@ -3,7 +3,7 @@
 use ambient_metric::{BaseMetric, Rule};
 use ambient_metric_ndarray::Parameters;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::functions::Function;
@@ -12,7 +12,7 @@ use crate::reference::{Paper, Published, Reproducibility};
 use crate::stepping::{self, Step, Whole};
 
 /// What a run came to.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// Whether the value fell to the tolerance.
     pub converged: bool,
@@ -21,6 +21,8 @@ pub struct Outcome {
     /// The last finite value.
     pub final_value: f64,
 }
+
+ambient_metric::known_keys! { Outcome { converged, iterations, final_value } }
 
 impl Outcome {
     /// Whether this beats another: converged before not, then fewer updates; of runs that did not converge, the lower value.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ambient_metric::{
-    Advance, Bundle, Checkpoint, Configuration, Covector, Element, Error, Groups, Layout, Report, Rule, StateStorage,
-    Tensor, stands_zero,
+    Advance, Bundle, Checkpoint, Configuration, Covector, Element, Error, Groups, Layout, Report, Restored, Rule,
+    StateStorage, Tensor, stands_zero,
 };
 use ambient_metric_trace::shader::{
     DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, REPORT, ScalarLayout, damp, reason,
@@ -160,8 +160,13 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     ///
     /// As [`Configuration::build`], and [`Error::Backend`] where the device fails or refuses the scalar act.
     pub fn new(configuration: Configuration<R>, parameters: &DeviceTensor<E>) -> Result<Self, Error> {
-        let context = parameters.context().clone();
         let groups = configuration.resolve(parameters.layout())?;
+        Self::of_groups(configuration, groups, parameters)
+    }
+
+    /// The optimiser of a configuration whose groups are known.
+    fn of_groups(configuration: Configuration<R>, groups: Groups, parameters: &DeviceTensor<E>) -> Result<Self, Error> {
+        let context = parameters.context().clone();
         configuration.state_storage.require_full()?;
         let slots = <R::State<E> as Bundle<E>>::LEN;
         let state = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
@@ -214,7 +219,7 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         };
         let begin = optimiser.configuration.rule.begin::<f64>();
         let memory: Vec<f64> = begin.scalars().collect();
-        optimiser.write_memory(&vec![memory; optimiser.groups.pools])?;
+        optimiser.write_memory(&vec![memory; optimiser.groups.memories])?;
         Ok(optimiser)
     }
 
@@ -481,6 +486,15 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         self.groups.set_learning_rate(group, learning_rate)
     }
 
+    /// Changes λ of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
+    pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        self.groups.set_weight_decay(group, weight_decay)
+    }
+
     /// Changes ξ from the next step on, as a schedule does.
     ///
     /// # Errors
@@ -504,9 +518,9 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         Ok(bytemuck::pod_collect_to_vec::<u8, E>(&bytes).into_iter().map(Element::widen).collect())
     }
 
-    /// Writes the scalar memory of every pool into its groups' copies.
-    fn write_memory(&mut self, pools: &[Vec<f64>]) -> Result<(), DeviceError> {
-        let copies = self.groups.rates.iter().filter_map(|rates| pools.get(rates.pool));
+    /// Writes every scalar memory into its groups' copies.
+    fn write_memory(&mut self, memories: &[Vec<f64>]) -> Result<(), DeviceError> {
+        let copies = self.groups.rates.iter().filter_map(|rates| memories.get(rates.memory));
         let numbers: Vec<E> = copies.flatten().map(|number| E::narrow(*number)).collect();
         self.context.write(&self.scalar_act.scalars, 0, bytemuck::cast_slice(&numbers))
     }
@@ -521,13 +535,13 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         R: Clone,
     {
         let memory = self.read_scalars(0, self.layout.groups * self.layout.memory)?;
-        let of_pool = |pool: usize| {
-            let group = self.groups.rates.iter().position(|rates| rates.pool == pool).unwrap_or(0);
+        let numbered = |number: usize| {
+            let group = self.groups.rates.iter().position(|rates| rates.memory == number).unwrap_or(0);
             memory.iter().skip(group * self.layout.memory).take(self.layout.memory).copied().collect()
         };
-        let pools: Vec<Vec<f64>> = (0..self.groups.pools).map(of_pool).collect();
+        let memories: Vec<Vec<f64>> = (0..self.groups.memories).map(numbered).collect();
         let steps = self.report()?.steps;
-        Checkpoint::new(&self.configuration, &self.groups, steps, &pools, &self.parameters, &self.state)
+        Checkpoint::new(&self.configuration, &self.groups, steps, &memories, &self.parameters, &self.state)
     }
 
     /// An optimiser that goes on where a checkpoint of any backend was taken.
@@ -539,7 +553,32 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
     where
         R: Clone,
     {
-        let mut optimiser = Self::new(checkpoint.open(parameters.layout())?, parameters)?;
+        let (configuration, groups) = checkpoint.open(parameters.layout())?;
+        Self::resume(checkpoint, configuration, groups, parameters)
+    }
+
+    /// An optimiser that goes on where a checkpoint of any backend was taken, for other parameters: some may have come and some gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::restore_partial`](ambient_metric::Optimiser::restore_partial).
+    pub fn restore_partial(checkpoint: &Checkpoint<R>, parameters: &DeviceTensor<E>) -> Result<Restored<Self>, Error>
+    where
+        R: Clone,
+    {
+        let (configuration, groups) = checkpoint.open_partial(parameters.layout())?;
+        let optimiser = Self::resume(checkpoint, configuration, groups, parameters)?;
+        Ok(checkpoint.restored(optimiser, parameters.layout()))
+    }
+
+    /// The optimiser of a checkpoint that has been opened.
+    fn resume(
+        checkpoint: &Checkpoint<R>,
+        configuration: Configuration<R>,
+        groups: Groups,
+        parameters: &DeviceTensor<E>,
+    ) -> Result<Self, Error> {
+        let mut optimiser = Self::of_groups(configuration, groups, parameters)?;
         let memory = checkpoint.resume(&mut optimiser.groups, parameters.layout(), &mut optimiser.state)?;
         optimiser.write_memory(&memory)?;
         let steps = u32::try_from(checkpoint.steps).unwrap_or(u32::MAX);

@@ -1,16 +1,12 @@
 //! `cargo xtask lint`: everything that is checked without running it.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::steps::{FEATURES, Steps, ask};
-use crate::{math, packages, system_packages};
-
-/// The platform without threads and files on which the core and the GPU backend must build.
-const WASM: &str = "wasm32-unknown-unknown";
+use crate::{math, packages, system_packages, web};
 
 /// Checks formatting, lints, documentation, packages and dependencies.
 pub fn run(steps: &Steps) -> Result<(), Failure> {
@@ -89,21 +85,15 @@ fn dependencies(steps: &Steps) -> Result<(), Failure> {
     steps.cargo("advisories", &[&check[..], &["advisories"]].concat())
 }
 
-/// The core and the GPU backend build where there are neither threads nor files.
+/// The core and the GPU backend build where there are neither threads nor files, and the CPU backend there asks for no instructions that
+/// browsers do not have.
 fn web_assembly(steps: &Steps) -> Result<(), Failure> {
-    let sysroot =
-        ask(Command::new("rustc").args(["--print", "target-libdir", "--target", WASM]).current_dir(steps.root()));
-    let is_there = || sysroot.as_ref().is_some_and(|folder| Path::new(folder.trim()).is_dir());
-    if !is_there() {
-        // Where there is no rustup the step is skipped below.
-        let _ = ask(Command::new("rustup").args(["target", "add", WASM]));
-    }
-    if !sysroot.as_ref().is_some_and(|folder| Path::new(folder.trim()).is_dir()) {
-        steps.skip("WebAssembly", &format!("the target is not installed (rustup target add {WASM})"));
-        return Ok(());
+    web::check_features(steps)?;
+    if !web::has_target(steps) {
+        return steps.skip_unless_integrating("WebAssembly", web::NO_TARGET);
     }
     let packages = ["--package", "ambient_metric", "--package", "ambient_metric_wgpu"];
-    steps.cargo("WebAssembly", &[&["check", "--target", WASM][..], &packages].concat())
+    steps.cargo("WebAssembly", &[&["check", "--target", web::TARGET][..], &packages].concat())
 }
 
 #[cfg(test)]

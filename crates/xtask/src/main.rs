@@ -10,6 +10,7 @@ mod scratch;
 mod steps;
 mod system_packages;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 

@@ -36,7 +36,8 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     Ok(())
 }
 
-fn manifest(steps: &Steps) -> String {
+/// The manifest of a crate outside the workspace that depends on ours alone: the arrays come with the CPU backend.
+pub fn manifest(steps: &Steps) -> String {
     let mut manifest =
         "[workspace]\n\n[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n"
             .to_owned();
@@ -46,7 +47,7 @@ fn manifest(steps: &Steps) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(manifest, "{package} = {{ path = {path} }}");
     }
-    manifest + "ndarray = \"0.17\"\n"
+    manifest
 }
 
 /// The Rust code blocks of a Markdown text, each a program of its own.

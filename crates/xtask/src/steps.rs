@@ -39,6 +39,12 @@ impl Steps {
         })
     }
 
+    /// Steps of a run of which a test says where it is.
+    #[cfg(test)]
+    pub fn of_test(continuous_integration: bool) -> Self {
+        Self { root: PathBuf::new(), cargo: "cargo".into(), continuous_integration, started: Instant::now() }
+    }
+
     /// The workspace's root.
     pub fn root(&self) -> &Path {
         &self.root
@@ -104,6 +110,15 @@ impl Steps {
         println!("\n==> {step}: skipped, {reason}");
     }
 
+    /// Leaves a step out because something is not installed, and says what; a failure in continuous integration, where all of it is to be there.
+    pub fn skip_unless_integrating(&self, step: &'static str, reason: &str) -> Result<(), Failure> {
+        if self.continuous_integration {
+            return Err(Failure::check(step, reason));
+        }
+        self.skip(step, reason);
+        Ok(())
+    }
+
     /// After the last step.
     pub fn finish(&self) {
         println!("\nall steps passed in {:.1} s", self.started.elapsed().as_secs_f64());
@@ -118,4 +133,18 @@ fn done(step: &str, started: Instant) {
 pub fn ask(command: &mut Command) -> Option<String> {
     let output = command.output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_installed_is_a_failure_in_continuous_integration_alone() {
+        assert!(Steps::of_test(false).skip_unless_integrating("a step", "there is no node").is_ok());
+        let failure = Steps::of_test(true)
+            .skip_unless_integrating("a step", "there is no node")
+            .map_err(|error| error.to_string());
+        assert_eq!(failure, Err("step `a step`: there is no node".to_owned()));
+    }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::failure::Failure;
 use crate::steps::{FEATURES, Steps};
-use crate::{scratch, system_packages};
+use crate::{scratch, system_packages, web};
 
 /// Runs every test, doctest and example.
 pub fn run(steps: &Steps) -> Result<(), Failure> {
@@ -18,7 +18,8 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
         let program = built.join(&example).with_extension(std::env::consts::EXE_EXTENSION);
         steps.command(&format!("example {example}"), Command::new(program).current_dir(steps.root()))?;
     }
-    scratch::run(steps)
+    scratch::run(steps)?;
+    web::run(steps)
 }
 
 /// The names of the examples of every crate.

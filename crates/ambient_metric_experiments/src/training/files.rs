@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Bytes, DType};
 use burn_pack::{Reader, Tensor as Entry, Writer};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::trainer::{Epoch, Settings};
 use crate::error::Error;
@@ -50,7 +50,7 @@ pub fn sweep_up(folder: &Path) -> Result<(), Error> {
 }
 
 /// What a checkpoint knows beside the numbers of model and optimiser.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Progress {
     /// What decides the run.
     pub settings: Settings,
@@ -61,6 +61,8 @@ pub struct Progress {
     /// How long it has taken.
     pub seconds: f64,
 }
+
+ambient_metric::known_keys! { Progress { settings, step, scores, seconds } }
 
 /// The names of a checkpoint's entries.
 const ENTRIES: [&str; 2] = ["model", "optimiser"];

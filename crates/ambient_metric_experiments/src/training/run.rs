@@ -42,6 +42,7 @@ pub struct Request {
 
 /// What a run came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Outcome {
     /// What decided it.
     #[serde(flatten)]

@@ -60,6 +60,7 @@ pub struct Request {
 
 /// A run of a sweep: a line of its file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SweptRun {
     /// Which one.
     pub run: usize,

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::optimisers::Hyperparameters;
 
 /// What decides a run: the same settings on the same device give the same bits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Settings {
     /// The task.
     pub task: Task,
@@ -35,9 +35,10 @@ pub struct Settings {
     /// How many training examples are held out.
     pub validation: usize,
     /// The folder of the data; none where the task draws its own.
-    #[serde(default)]
     pub data: Option<PathBuf>,
 }
+
+ambient_metric::known_keys! { Settings { task, optimiser, hyperparameters, epochs, seed, batch, validation, data = None } }
 
 impl Settings {
     /// Accepts constants that are in their ranges, before any data is read.
@@ -70,16 +71,17 @@ pub struct Update {
 }
 
 /// The scores after an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Epoch {
     /// Which one, from one.
     pub epoch: usize,
     /// The score on training examples that were held out.
     pub validation: Option<f64>,
     /// The score on the test set.
-    #[serde(deserialize_with = "number_or_none")]
     pub test: f64,
 }
+
+ambient_metric::known_keys! { Epoch { epoch, validation = None, test as NumberOrNone } }
 
 impl Epoch {
     /// The score by which epochs and runs are chosen: that on examples that were held out, and where none were, that on the test set.
@@ -98,6 +100,16 @@ impl Epoch {
 /// A number, or what JSON has in place of one that is not finite.
 pub(crate) fn number_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Option::<f64>::deserialize(deserializer).map(|number| number.unwrap_or(f64::NAN))
+}
+
+/// A number that is written as [`number_or_none`] reads it.
+#[derive(Deserialize)]
+struct NumberOrNone(#[serde(deserialize_with = "number_or_none")] f64);
+
+impl From<NumberOrNone> for f64 {
+    fn from(NumberOrNone(number): NumberOrNone) -> Self {
+        number
+    }
 }
 
 /// What an attempt at an update came to.
