@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use ambient_experiments::lock::{Lock, Purpose};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -232,6 +233,75 @@ fn a_folder_that_cannot_be_written_is_refused_before_the_study() {
     let taken = folder.path().join("taken");
     fs::create_dir_all(taken.join("index.html")).unwrap();
     assert!(refused(&["lowdim", "--out", path(&taken)]).contains("index.html"));
+}
+
+#[test]
+fn a_folder_that_another_command_writes_is_refused_before_the_study() {
+    let folder = tempdir().unwrap();
+    let lock = Lock::take(folder.path(), Purpose::Work).unwrap();
+    for command in [&["lowdim"][..], &["lowdim", "--extended"], &["surface", "beale"]] {
+        let said = refused(&[command, &["--out", path(folder.path())]].concat());
+        assert!(said.contains(&format!("is in use by process {}", std::process::id())), "{said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    drop(lock);
+    let surface = ["surface", "beale", "--optimisers", "sgd", "--steps", "5", "--learning-rate", "0.001"];
+    assert!(ambient(&[&surface[..], &["--out", path(folder.path())]].concat()).status.success());
+    // The lock is gone with the command.
+    assert!(!folder.path().join("ambient.lock").exists());
+}
+
+#[test]
+fn a_negative_number_is_refused_by_what_it_means() {
+    // Of `rmsprop` and the like, by the name of the constant and its range.
+    for (rule, option, name, range) in [
+        ("rmsprop", "--xi", "xi", "not negative"),
+        ("rmsprop", "--momentum", "momentum", "[0, 1)"),
+        ("rmsprop", "--beta", "beta", "[0, 1)"),
+        ("rmsprop", "--beta-rms", "beta", "[0, 1)"),
+        ("rmsprop", "--eps", "eps", "positive"),
+        ("adam", "--momentum", "beta", "[0, 1)"),
+        ("adam", "--beta-rms", "beta", "[0, 1)"),
+        ("induced:learned_scalar:log", "--kappa", "kappa", "not negative"),
+    ] {
+        for number in ["-1", "-.5", "-1e-3", "-inf"] {
+            let said = refused(&["explain", rule, option, number]);
+            assert!(said.contains(name) && said.contains(range), "{rule} {option} {number}: {said}");
+        }
+    }
+    let whole = |option: &str, range: &str, arguments: &[&str]| {
+        for number in ["-1", "-0.5", "-inf"] {
+            let said = refused(&[arguments, &[option, number]].concat());
+            let expected = format!("it must be a whole number {range}");
+            assert!(said.contains(option) && said.contains(number) && said.contains(&expected), "{said}");
+        }
+    };
+    const ANY: &str = "from 0 to 18446744073709551615";
+    whole("--seed", ANY, &["lowdim"]);
+    whole("--starts", "from 0 to 100000", &["lowdim"]);
+    whole("--steps", "from 1 to 20000", &["surface", "beale"]);
+    whole("--parameters", "from 1 to 1099511627776", &["bench", "step"]);
+    whole("--rounds", "from 1 to 10000", &["bench", "step"]);
+    whole("--threads", "from 1 to 1024", &["bench", "step"]);
+    #[cfg(feature = "train")]
+    {
+        whole("--seed", ANY, &["train", "regression", "--optimiser", "adam"]);
+        whole("--epochs", "from 1 to 1000000", &["train", "regression", "--optimiser", "adam"]);
+        whole("--batch", "from 1 to 1000000", &["train", "regression", "--optimiser", "adam"]);
+        whole("--validation", "from 0 to 4294967295", &["train", "regression", "--optimiser", "adam"]);
+        whole("--save-every", ANY, &["train", "regression", "--optimiser", "adam"]);
+        whole("--seed", ANY, &["sweep", "regression"]);
+        whole("--runs", "from 1 to 100000", &["sweep", "regression"]);
+        whole("--threads", "from 1 to 4", &["sweep", "regression"]);
+        whole("--best", "from 1 to 100000", &["report", "."]);
+        let set = ["train", "regression", "--optimiser", "adam", "--set"];
+        assert!(refused(&[&set[..], &["b1", "-1"]].concat()).contains("give a name and a number"));
+        assert!(refused(&[&set[..], &["b1=-1"]].concat()).contains("[0, 1)"));
+    }
+    for option in ["--xi", "--learning-rate"] {
+        let said = refused(&["surface", "beale", option, "-inf"]);
+        assert!(said.contains(option) && said.contains("must"), "{said}");
+    }
 }
 
 #[test]
