@@ -38,7 +38,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A folder that another process is at work in.
-    #[error("the folder {} is in use by {}: wait until that has ended, or give another folder", folder.display(), name(holder.as_ref()))]
+    #[error("the folder {} is in use by {}: wait until that has ended, or give another --out", folder.display(), name(holder.as_ref()))]
     Busy {
         /// The folder.
         folder: PathBuf,

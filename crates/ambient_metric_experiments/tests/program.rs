@@ -253,22 +253,25 @@ fn a_folder_that_another_command_writes_is_refused_before_the_study() {
 
 #[test]
 fn a_negative_number_is_refused_by_what_it_means() {
-    // Of `rmsprop` and the like, by the name of the constant and its range.
-    for (rule, option, name, range) in [
-        ("rmsprop", "--xi", "xi", "not negative"),
-        ("rmsprop", "--momentum", "momentum", "[0, 1)"),
-        ("rmsprop", "--beta", "beta", "[0, 1)"),
-        ("rmsprop", "--beta-rms", "beta", "[0, 1)"),
-        ("rmsprop", "--eps", "eps", "positive"),
-        ("adam", "--momentum", "beta", "[0, 1)"),
-        ("adam", "--beta-rms", "beta", "[0, 1)"),
-        ("induced:learned_scalar:log", "--kappa", "kappa", "not negative"),
+    for (rule, option, range) in [
+        ("rmsprop", "--xi", "not negative"),
+        ("rmsprop", "--momentum", "[0, 1)"),
+        ("rmsprop", "--beta", "[0, 1)"),
+        ("rmsprop", "--beta-rms", "[0, 1)"),
+        ("rmsprop", "--eps", "above zero"),
+        ("adam", "--momentum", "[0, 1)"),
+        ("adam", "--beta-rms", "[0, 1)"),
+        ("adam", "--eps", "above zero"),
+        ("induced:learned_scalar:log", "--kappa", "not negative"),
     ] {
         for number in ["-1", "-.5", "-1e-3", "-inf"] {
             let said = refused(&["explain", rule, option, number]);
-            assert!(said.contains(name) && said.contains(range), "{rule} {option} {number}: {said}");
+            let named = format!("the option {option} is {:?}: it ", number.parse::<f64>().unwrap());
+            assert!(said.contains(&named) && said.contains(range), "{rule} {option} {number}: {said}");
         }
     }
+    // Of two with one value, it is that of the library.
+    assert!(refused(&["explain", "rmsprop", "--beta", "-1", "--beta-rms", "-1"]).contains("[0, 1)"));
     let whole = |option: &str, range: &str, arguments: &[&str]| {
         for number in ["-1", "-0.5", "-inf"] {
             let said = refused(&[arguments, &[option, number]].concat());
@@ -296,7 +299,8 @@ fn a_negative_number_is_refused_by_what_it_means() {
         whole("--best", "from 1 to 100000", &["report", "."]);
         let set = ["train", "regression", "--optimiser", "adam", "--set"];
         assert!(refused(&[&set[..], &["b1", "-1"]].concat()).contains("give a name and a number"));
-        assert!(refused(&[&set[..], &["b1=-1"]].concat()).contains("[0, 1)"));
+        let said = refused(&[&set[..], &["b1=-1"]].concat());
+        assert!(said.contains("--set gives b1 = -1.0: it ") && said.contains("[0, 1)"), "{said}");
     }
     for option in ["--xi", "--learning-rate"] {
         let said = refused(&["surface", "beale", option, "-inf"]);

@@ -81,7 +81,8 @@ impl Log {
             report.averaged,
             report.gradient_norm
         );
-        writeln!(self.file, "{}", checksum::seal_row(&row)).map_err(|source| Error::Write { path: self.path.clone(), source })
+        writeln!(self.file, "{}", checksum::seal_row(&row))
+            .map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
     /// Hands all lines to the system.
@@ -110,17 +111,19 @@ fn check(path: &Path, lines: &[&str]) -> Result<Vec<Line>, Error> {
     let rows = match lines.split_first() {
         Some((&HEAD, rows)) => rows,
         Some((head, _)) if HEAD.strip_suffix(",crc32") == Some(head) => {
-            let problem = "has no checksums: it was written by an earlier version; make the run again in another folder";
+            let problem =
+                "has no checksums: it was written by an earlier version; make the run again in another folder";
             return Err(unsound(path, problem));
         }
         _ => return Err(unsound(path, format!("is damaged: its first line is not `{HEAD}`"))),
     };
     let mut read = Vec::with_capacity(rows.len());
     for (step, text) in rows.iter().enumerate() {
-        let row = checksum::check_row(text)
-            .map_err(|error| unsound(path, format!("at update {step} {error}")))?;
+        let row = checksum::check_row(text).map_err(|error| unsound(path, format!("at update {step} {error}")))?;
         let line = parse(row).filter(|line| line.step.to_bits() == (step as f64).to_bits());
-        read.push(line.ok_or_else(|| unsound(path, format!("has the line `{text}` where that of update {step} belongs")))?);
+        read.push(
+            line.ok_or_else(|| unsound(path, format!("has the line `{text}` where that of update {step} belongs")))?,
+        );
     }
     Ok(read)
 }

@@ -206,7 +206,8 @@ pub fn perform(request: &Request) -> Result<Outcome, Error> {
 /// Accepts a folder without a run.
 fn refuse_a_run(folder: &Path) -> Result<(), Error> {
     if files::checkpoint(folder).exists() {
-        let problem = format!("has the folder {} with a run in it: go on with --resume, or give another", folder.display());
+        let problem =
+            format!("has the folder {} with a run in it: go on with --resume, or give another", folder.display());
         return Err(Error::Option { option: "--out", problem });
     }
     Ok(())

@@ -100,7 +100,8 @@ pub fn read(path: &Path) -> Result<Vec<SweptRun>, Error> {
     let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
     let (whole, rest) = bytes.split_at(end);
     if !is_cut_off(rest) {
-        let problem = "is damaged: the end of its last line is missing; take an older copy, or sweep again in another folder";
+        let problem =
+            "is damaged: the end of its last line is missing; take an older copy, or sweep again in another folder";
         return Err(unsound(path, problem));
     }
     let whole = str::from_utf8(whole).map_err(|error| unsound(path, format!("is damaged: {error}")))?;
@@ -116,9 +117,9 @@ fn is_cut_off(rest: &[u8]) -> bool {
     let is_of_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
     let kept = rest.iter().rposition(|byte| !is_of_number(byte)).map_or(0, |last| last + 1);
     rest.is_empty()
-        || rest.get(..kept).is_some_and(|rest| {
-            serde_json::from_slice::<IgnoredAny>(rest).is_err_and(|error| error.is_eof())
-        })
+        || rest
+            .get(..kept)
+            .is_some_and(|rest| serde_json::from_slice::<IgnoredAny>(rest).is_err_and(|error| error.is_eof()))
 }
 
 /// Runs it, and returns all runs of every optimiser.
