@@ -17,7 +17,8 @@ const VERSION: u32 = 1;
 /// and state.
 ///
 /// With the feature `serde` it serialises into any format that keeps every `f64`. Values of `f32` parameters are stored
-/// widened, without loss.
+/// widened, without loss. It has no checksum of its own: a file that may be damaged needs one from whoever writes it, as records of
+/// `ambient_metric_burn` have.
 ///
 /// # Example
 ///

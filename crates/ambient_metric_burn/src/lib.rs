@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod checksum;
 mod engine;
 mod error;
 mod evaluate;

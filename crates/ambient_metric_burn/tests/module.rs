@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use ambient_metric::{Configuration, Covector, Error, Group, Optimiser, Part, RmsProp, Rule, Tensor as _, rules};
-use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn};
+use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn, checksum};
 use ambient_metric_ndarray::Parameters;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
 use ndarray::ArrayD;
 
 /// Tensors of ranks 1, 2 and 4, and running means that are no parameters.
@@ -296,6 +296,63 @@ fn a_record_that_does_not_fit_is_refused_with_the_reason() {
     }
     std::fs::remove_file(&path).unwrap();
     assert!(made().load(&path).unwrap_err().to_string().contains("record"));
+}
+
+/// A checksum of 32 bits notices each of them, wherever it is: in the head, in names, in numbers, in what fills the gaps, and in itself.
+#[test]
+fn of_a_thousand_flipped_bits_in_a_record_none_is_accepted() {
+    const FLIPS: usize = 1000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("optimiser.bpk");
+    let model = Model::new();
+    let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
+    let (gradients, loss) = model.gradients(0);
+    optimiser.step(0.01, &mut model.clone(), gradients, loss).unwrap();
+    optimiser.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    assert_eq!(&*optimiser.to_bytes().unwrap(), whole);
+    let bits = whole.len() * 8;
+    let mut fresh = ModuleOptimiser::new(configuration(), &model).unwrap();
+    let before = fresh.to_bytes().unwrap();
+    for flip in 0..FLIPS {
+        // One in each of so many stretches, at other places of each; at the end every bit of the last byte.
+        let bit = match flip.checked_sub(FLIPS - 8) {
+            Some(last) => bits - 8 + last,
+            None => bits * flip / FLIPS + flip * 7919 % bits.div_ceil(FLIPS),
+        };
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &damaged).unwrap();
+        let said = fresh.load(&path).unwrap_err().to_string();
+        assert!(said.contains("optimiser.bpk") && said.contains("checksum"), "bit {bit} of {bits}: {said}");
+        assert!(fresh.load_bytes(Bytes::from_bytes_vec(damaged)).is_err(), "bit {bit} of {bits}");
+    }
+    assert_eq!(*fresh.to_bytes().unwrap(), *before, "what is refused changes nothing");
+    fresh.load_bytes(Bytes::from_bytes_vec(whole.clone())).unwrap();
+    assert_eq!(*fresh.to_bytes().unwrap(), *whole);
+
+    // As earlier versions wrote it.
+    std::fs::write(&path, &whole[..whole.len() - checksum::LENGTH]).unwrap();
+    let said = fresh.load(&path).unwrap_err().to_string();
+    assert!(said.contains("has no checksum") && said.contains("version"), "{said}");
+    // Burn itself reads what is saved.
+    assert!(burn_pack::Reader::from_bytes(Bytes::from_bytes_vec(whole)).is_ok());
+}
+
+/// A name without an ending gets that of Burn's records, as it has it from Burn itself; a record replaces another one as a whole.
+#[test]
+fn a_record_takes_its_name_when_it_is_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Model::new();
+    let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
+    for _ in 0..2 {
+        optimiser.save(folder.path().join("state")).unwrap();
+    }
+    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["state.bpk"]);
+    optimiser.load(folder.path().join("state")).unwrap();
+    let said = optimiser.save(folder.path().join("absent/state")).unwrap_err().to_string();
+    assert!(said.contains("cannot be written"), "{said}");
 }
 
 #[test]

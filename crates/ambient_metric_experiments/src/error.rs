@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::lock::Holder;
+
 /// Why a command stopped. Its display is one line.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -31,6 +33,22 @@ pub enum Error {
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A folder that another process is at work in.
+    #[error("the folder {} is in use by {}: wait until that has ended, or give another --out", folder.display(), name(holder.as_ref()))]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+        /// Who has it, where that is known.
+        holder: Option<Holder>,
+    },
+    /// A folder that cannot be locked.
+    #[error("cannot write {}, which keeps other commands out of the folder: {source}", path.display())]
+    Lock {
+        /// The file of the lock.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -118,6 +136,13 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+}
+
+fn name(holder: Option<&Holder>) -> String {
+    holder.map_or_else(
+        || "another process".to_owned(),
+        |Holder { process, command, since }| format!("process {process} (`{command}`) since {since}"),
+    )
 }
 
 impl Error {

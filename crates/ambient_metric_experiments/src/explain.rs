@@ -53,11 +53,33 @@ pub struct Request {
 ///
 /// # Errors
 ///
-/// [`Error::Hyperparameter`] for a constant that the rule does not have, [`Error::Library`] for one outside its range.
+/// [`Error::Hyperparameter`] for a constant that the rule does not have, [`Error::Option`] for one outside its range.
 pub fn explain(request: &Request) -> Result<String, Error> {
     let hyperparameters = request.named.with(&request.constants);
     let title = format!("{} with {}", request.named, hyperparameters.listed());
-    request.named.rule(&hyperparameters, Explaining { title, form: request.form, precision: request.precision })
+    let explaining = Explaining { title, form: request.form, precision: request.precision };
+    request.named.rule(&hyperparameters, explaining).map_err(|error| match error {
+        Error::Library(ambient_metric::Error::Hyperparameter { value, requirement, .. }) => {
+            match hyperparameters.blamed(value).and_then(option) {
+                Some(option) => Error::Option { option, problem: format!("is {value:?}: {requirement}") },
+                None => error,
+            }
+        }
+        other => other,
+    })
+}
+
+/// The option that gives a constant.
+fn option(constant: &str) -> Option<&'static str> {
+    Some(match constant {
+        "momentum" | "b1" => "--momentum",
+        "beta" => "--beta",
+        "beta_rms" | "b2" => "--beta-rms",
+        "xi" => "--xi",
+        "eps" => "--eps",
+        "kappa" => "--kappa",
+        _ => return None,
+    })
 }
 
 /// A form that waits for its rule.

@@ -190,7 +190,7 @@ pub struct Request {
 ///
 /// [`Error::Write`] before the first run if the folder cannot be written, and those of the runs and the picture.
 pub fn perform(paper: &Paper, request: &Request) -> Result<Extended, Error> {
-    folder::prepare(&request.out, PAGE)?;
+    let _lock = folder::prepare(&request.out, PAGE)?;
     let extended = run(paper, request)?;
     let picture = page::picture(&extended, &request.functions)?;
     folder::save(&request.out, "extended.svg", &picture)?;

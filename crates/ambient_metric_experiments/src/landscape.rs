@@ -282,7 +282,7 @@ pub fn perform(paper: &Paper, request: &Request) -> Result<Landscape, Error> {
     let start = request.start.unwrap_or_else(|| start(function));
     check(request, frame, start)?;
     let at_start = Geometry::at(function, request.embedding, xi, start)?;
-    prepare(&request.out, PAGE)?;
+    let _lock = prepare(&request.out, PAGE)?;
 
     let mut traces: Vec<Trace> = Vec::new();
     for &optimiser in &request.optimisers {

@@ -6,6 +6,7 @@ mod beside;
 #[cfg(not(feature = "compare"))]
 #[path = "nothing_beside.rs"]
 mod beside;
+pub mod checksum;
 pub mod contours;
 #[cfg(feature = "wgpu")]
 pub mod device;
@@ -18,8 +19,10 @@ pub mod extended;
 mod folder;
 pub mod functions;
 pub mod landscape;
+pub mod lock;
 pub mod lowdim;
 pub mod machine;
+pub mod numbers;
 pub mod optimisers;
 pub mod page;
 pub mod pictures;

@@ -51,7 +51,7 @@ pub const PAGE: &str = "index.html";
 ///
 /// [`Error::Write`] before the first run if the folder cannot be written, and those of the runs and pictures.
 pub fn perform(paper: &Paper, request: &Request) -> Result<Study, Error> {
-    prepare(&request.out, PAGE)?;
+    let _lock = prepare(&request.out, PAGE)?;
     let study = run(paper, request)?;
     write(paper, request, &study)?;
     Ok(study)

@@ -11,6 +11,7 @@ use ambient_experiments::functions::Function;
 use ambient_experiments::landscape::{self, Shown};
 use ambient_experiments::lowdim::{self, PAGE, Request};
 use ambient_experiments::machine::{Backend, Choice, Precision, State};
+use ambient_experiments::numbers::whole;
 use ambient_experiments::optimisers::{Constants, Named};
 use ambient_experiments::reference::Paper;
 use ambient_experiments::replay;
@@ -44,7 +45,7 @@ Examples:
 Devices (`devices`, and --backend wgpu) and training (`train`, `sweep`, `report`) are there if the program was built with
   cargo build --release -p ambient_metric_experiments --features wgpu,train"
 )]
-struct Ambient {
+pub(crate) struct Ambient {
     #[command(subcommand)]
     command: Command,
 }
@@ -102,10 +103,10 @@ struct Lowdim {
     #[arg(long, value_name = "FOLDER", default_value = "lowdim-out")]
     out: PathBuf,
     /// How many random starts each function has in the second table; 0 leaves it out, 100,000 is the most.
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 100, allow_hyphen_values = true, value_parser = whole::<u32>(0..=100_000))]
     starts: u32,
     /// The seed of the random starts.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Every variant of the library on a grid of its own in place of the paper's study: embeddings, metrics, couplings, clipping, several losses.
     #[arg(long, conflicts_with = "optimisers")]
@@ -149,7 +150,7 @@ struct Surface {
     #[arg(long, value_name = "NAME", default_value = "identity")]
     embedding: String,
     /// ξ of the surface and of every optimiser that has one [default: 0.1 for the surface, for each optimiser what does best]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     xi: Option<f64>,
     #[arg(
         long,
@@ -159,10 +160,10 @@ struct Surface {
     )]
     optimisers: Vec<String>,
     /// η of every optimiser [default: for each what does best]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     learning_rate: Option<f64>,
     /// After how many updates a run ends.
-    #[arg(long, value_name = "COUNT", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 1000, allow_hyphen_values = true, value_parser = whole::<u32>(1..=20_000))]
     steps: u32,
     /// Where the runs start [default: a place that shows the function]
     #[arg(long, value_name = "X,Y", allow_hyphen_values = true)]
@@ -270,22 +271,22 @@ struct Explain {
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
     /// μ, the decay of the momentum; β₁ of adam and nadam [default: 0.9]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     momentum: Option<f64>,
     /// β, the decay of the average of the squared length [default: 0.8]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     beta: Option<f64>,
     /// The decay of the average of squares in the RMSprop metric; β₂ of adam and nadam [default: 0.999]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     beta_rms: Option<f64>,
     /// ξ, the metric coefficient; in a trace it is an input, so no listing shows it [default: 0.1]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     xi: Option<f64>,
     /// ε, added to the root in RMSprop and Adagrad [default: 1e-8]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     eps: Option<f64>,
     /// κ, of a coupling or of what a metric learns [default: 0.1]
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     kappa: Option<f64>,
 }
 
@@ -347,7 +348,8 @@ struct Step {
     #[arg(
         long,
         value_name = "COUNT",
-        value_parser = clap::value_parser!(u64).range(1..=1 << 40),
+        allow_hyphen_values = true,
+        value_parser = whole::<u64>(1..=1 << 40),
         help = "How many parameters [default: 16777216 = 2^24 on the CPU, 67108864 = 2^26 on a device, 1048576 = 2^20 on a device that is software]"
     )]
     parameters: Option<u64>,
@@ -365,13 +367,13 @@ struct Step {
     )]
     rules: Vec<String>,
     /// How many rounds the medians are taken over.
-    #[arg(long, value_name = "COUNT", default_value_t = 11, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 11, allow_hyphen_values = true, value_parser = whole::<u32>(1..=10_000))]
     rounds: u32,
     /// The device, by a part of its name [default: that of `WGPU_ADAPTER_NAME`, else the most capable one]
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
     /// How many threads of the CPU there are for a step to use [default: 1]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, value_parser = whole::<u32>(1..=1024))]
     threads: Option<u32>,
     /// How the results are printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]

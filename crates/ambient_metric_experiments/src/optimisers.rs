@@ -72,6 +72,14 @@ impl Hyperparameters {
         self.entries().into_iter().find_map(|(entry, value)| value.filter(|_| entry == name))
     }
 
+    /// What they call the constant that the library has refused under a name of its own; nothing where several have its value.
+    #[must_use]
+    pub fn blamed(&self, refused: f64) -> Option<&'static str> {
+        let is_it = |value: Option<f64>| value.is_some_and(|value| value.to_bits() == refused.to_bits());
+        let mut found = self.entries().into_iter().filter(|(_, value)| is_it(*value)).map(|(name, _)| name);
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// Gives the hyperparameter of this name a value; a name that is not known is passed over.
     pub fn set(&mut self, name: &str, value: f64) {
         if let Some(slot) = self.slot(name) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use ambient_experiments::lock::{Lock, Purpose};
 use serde_json::Value;
 use tempfile::tempdir;
 
@@ -232,6 +233,79 @@ fn a_folder_that_cannot_be_written_is_refused_before_the_study() {
     let taken = folder.path().join("taken");
     fs::create_dir_all(taken.join("index.html")).unwrap();
     assert!(refused(&["lowdim", "--out", path(&taken)]).contains("index.html"));
+}
+
+#[test]
+fn a_folder_that_another_command_writes_is_refused_before_the_study() {
+    let folder = tempdir().unwrap();
+    let lock = Lock::take(folder.path(), Purpose::Work).unwrap();
+    for command in [&["lowdim"][..], &["lowdim", "--extended"], &["surface", "beale"]] {
+        let said = refused(&[command, &["--out", path(folder.path())]].concat());
+        assert!(said.contains(&format!("is in use by process {}", std::process::id())), "{said}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    drop(lock);
+    let surface = ["surface", "beale", "--optimisers", "sgd", "--steps", "5", "--learning-rate", "0.001"];
+    assert!(ambient(&[&surface[..], &["--out", path(folder.path())]].concat()).status.success());
+    // The lock is gone with the command.
+    assert!(!folder.path().join("ambient.lock").exists());
+}
+
+#[test]
+fn a_negative_number_is_refused_by_what_it_means() {
+    for (rule, option, range) in [
+        ("rmsprop", "--xi", "not negative"),
+        ("rmsprop", "--momentum", "[0, 1)"),
+        ("rmsprop", "--beta", "[0, 1)"),
+        ("rmsprop", "--beta-rms", "[0, 1)"),
+        ("rmsprop", "--eps", "above zero"),
+        ("adam", "--momentum", "[0, 1)"),
+        ("adam", "--beta-rms", "[0, 1)"),
+        ("adam", "--eps", "above zero"),
+        ("induced:learned_scalar:log", "--kappa", "not negative"),
+    ] {
+        for number in ["-1", "-.5", "-1e-3", "-inf"] {
+            let said = refused(&["explain", rule, option, number]);
+            let named = format!("the option {option} is {:?}: it ", number.parse::<f64>().unwrap());
+            assert!(said.contains(&named) && said.contains(range), "{rule} {option} {number}: {said}");
+        }
+    }
+    // Of two with one value, it is that of the library.
+    assert!(refused(&["explain", "rmsprop", "--beta", "-1", "--beta-rms", "-1"]).contains("[0, 1)"));
+    let whole = |option: &str, range: &str, arguments: &[&str]| {
+        for number in ["-1", "-0.5", "-inf"] {
+            let said = refused(&[arguments, &[option, number]].concat());
+            let expected = format!("it must be a whole number {range}");
+            assert!(said.contains(option) && said.contains(number) && said.contains(&expected), "{said}");
+        }
+    };
+    const ANY: &str = "from 0 to 18446744073709551615";
+    whole("--seed", ANY, &["lowdim"]);
+    whole("--starts", "from 0 to 100000", &["lowdim"]);
+    whole("--steps", "from 1 to 20000", &["surface", "beale"]);
+    whole("--parameters", "from 1 to 1099511627776", &["bench", "step"]);
+    whole("--rounds", "from 1 to 10000", &["bench", "step"]);
+    whole("--threads", "from 1 to 1024", &["bench", "step"]);
+    #[cfg(feature = "train")]
+    {
+        whole("--seed", ANY, &["train", "regression", "--optimiser", "adam"]);
+        whole("--epochs", "from 1 to 1000000", &["train", "regression", "--optimiser", "adam"]);
+        whole("--batch", "from 1 to 1000000", &["train", "regression", "--optimiser", "adam"]);
+        whole("--validation", "from 0 to 4294967295", &["train", "regression", "--optimiser", "adam"]);
+        whole("--save-every", ANY, &["train", "regression", "--optimiser", "adam"]);
+        whole("--seed", ANY, &["sweep", "regression"]);
+        whole("--runs", "from 1 to 100000", &["sweep", "regression"]);
+        whole("--threads", "from 1 to 4", &["sweep", "regression"]);
+        whole("--best", "from 1 to 100000", &["report", "."]);
+        let set = ["train", "regression", "--optimiser", "adam", "--set"];
+        assert!(refused(&[&set[..], &["b1", "-1"]].concat()).contains("give a name and a number"));
+        let said = refused(&[&set[..], &["b1=-1"]].concat());
+        assert!(said.contains("--set gives b1 = -1.0: it ") && said.contains("[0, 1)"), "{said}");
+    }
+    for option in ["--xi", "--learning-rate"] {
+        let said = refused(&["surface", "beale", option, "-inf"]);
+        assert!(said.contains(option) && said.contains("must"), "{said}");
+    }
 }
 
 #[test]

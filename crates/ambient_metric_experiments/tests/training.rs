@@ -8,6 +8,16 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ambient_experiments::error::Error;
+use ambient_experiments::lock::{Lock, Purpose};
+use ambient_experiments::training::log::{self, Log};
+use ambient_experiments::training::trainer::Update;
+use ambient_experiments::training::{files, report, sweep};
+use ambient_metric::Report;
+use ambient_metric_burn::checksum;
+use burn_pack::{Bytes, Reader, Tensor as Entry, Writer};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use tempfile::{TempDir, tempdir};
 
@@ -341,6 +351,8 @@ fn lines(path: &Path) -> Vec<Value> {
 fn timeless(mut runs: Vec<Value>) -> Vec<Value> {
     for run in &mut runs {
         run["seconds"] = Value::Null;
+        // Right in each, as it was read back, and of the seconds too.
+        run["crc32"] = Value::Null;
     }
     runs.sort_by_key(|run| run["run"].as_u64());
     runs
@@ -434,4 +446,268 @@ fn a_sweep_with_examples_held_out_does_not_choose_by_the_test_set() {
     let report = succeeded(&["report", text(out.path())]);
     assert!(report.contains(&format!("| {test} (epoch {}) |", best["epoch"])), "{report}");
     assert!(report.contains("held out"), "{report}");
+}
+
+/// Flips a thousand bits of a file, one at a time and spread over it, and asserts that reading it is refused every time by an error that names it; with the file as it was,
+/// it is read.
+fn no_flipped_bit_is_accepted<T>(path: &Path, seed: u64, read: impl Fn() -> Result<T, Error>) {
+    const FLIPS: usize = 1000;
+    let whole = fs::read(path).unwrap();
+    let bits = whole.len() * 8;
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(read().is_ok(), "{name}");
+    for flip in 0..FLIPS {
+        // One in each of so many stretches, and at the end every bit of the last byte.
+        let bit = match flip.checked_sub(FLIPS - 8) {
+            Some(last) => bits - 8 + last,
+            None => bits * flip / FLIPS + generator.random_range(0..bits.div_ceil(FLIPS)),
+        };
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(path, &damaged).unwrap();
+        match read() {
+            Ok(_) => panic!("{name} is accepted with bit {} of byte {} flipped, of {}", bit % 8, bit / 8, whole.len()),
+            Err(error) => assert!(error.to_string().contains(name), "{error} does not name {name}"),
+        }
+    }
+    fs::write(path, &whole).unwrap();
+    assert!(read().is_ok(), "{name}");
+}
+
+#[test]
+fn of_a_thousand_flipped_bits_in_the_files_of_a_run_none_is_accepted() {
+    let (data, folder) = (regression(), tempdir().unwrap());
+    let out = folder.path().join("run");
+    succeeded(&short("rmsprop", data.path(), &out));
+    no_flipped_bit_is_accepted(&files::checkpoint(&out), 1, || files::load(&out));
+    let log = out.join("updates.csv");
+    no_flipped_bit_is_accepted(&log, 2, || log::read(&log));
+    // As a run that is taken up again reads it.
+    no_flipped_bit_is_accepted(&log, 3, || Log::resume(&log, 24));
+    no_flipped_bit_is_accepted(&out.join("result.json"), 4, || report::read(&out));
+}
+
+#[test]
+fn of_a_thousand_flipped_bits_in_the_lines_of_a_sweep_none_is_accepted() {
+    let (data, out) = (regression(), tempdir().unwrap());
+    let arguments = ["sweep", "regression", "--optimisers", "adam", "--runs", "4", "--epochs", "2", "--batch", "40"];
+    succeeded(&[&arguments[..], &["--data", text(data.path()), "--out", text(out.path())]].concat());
+    let file = out.path().join("regression-adam.jsonl");
+    no_flipped_bit_is_accepted(&file, 5, || sweep::read(&file));
+    no_flipped_bit_is_accepted(&file, 6, || report::read(out.path()));
+}
+
+#[test]
+fn the_numbers_of_a_log_come_back_to_the_bit() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("updates.csv");
+    let numbers = [0.1, -0.0, 5e-324, f64::MAX, 1.0 / 3.0, f64::INFINITY, f64::NAN, 1e22];
+    let mut log = Log::begin(&path).unwrap();
+    for (step, &loss) in numbers.iter().enumerate() {
+        let report = Report {
+            squared_length: loss,
+            averaged: loss,
+            slope: loss,
+            damping: -loss,
+            determinant_ratio: loss,
+            coupling: loss,
+            coupling_scale: loss,
+            effective_learning_rate: loss,
+            gradient_norm: loss,
+        };
+        log.write(&Update { step, loss, report }).unwrap();
+    }
+    log.flush().unwrap();
+    for (line, loss) in log::read(&path).unwrap().iter().zip(numbers) {
+        // Of what is no number, the sign is not written down.
+        let bits = |number: f64| if number.is_nan() { 0 } else { number.to_bits() };
+        assert_eq!(
+            [bits(line.loss), bits(line.damping), bits(line.effective_learning_rate)],
+            [loss, -loss, loss].map(bits)
+        );
+    }
+    // A line that is missing or stands elsewhere is noticed, though each is as it was written.
+    let text = fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.swap(2, 3);
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    assert!(log::read(&path).is_err());
+    lines.swap(2, 3);
+    lines.remove(2);
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    assert!(log::read(&path).is_err());
+}
+
+#[test]
+fn the_program_refuses_damaged_files_by_name() {
+    let (data, folder) = (regression(), tempdir().unwrap());
+    let out = folder.path().join("run");
+    succeeded(&short("adam", data.path(), &out));
+    let resume = ["train", "regression", "--out", text(&out), "--resume"];
+    for (file, arguments) in
+        [("checkpoint.bpk", &resume[..]), ("updates.csv", &resume), ("result.json", &["report", text(&out)])]
+    {
+        let path = out.join(file);
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 16;
+        fs::write(&path, &damaged).unwrap();
+        let said = refused(arguments);
+        assert!(said.contains(file) && said.contains("damaged"), "{said}");
+        assert_eq!(fs::read(&path).unwrap(), damaged, "what is refused is left as it is");
+        fs::write(&path, whole).unwrap();
+        succeeded(arguments);
+    }
+}
+
+/// A checkpoint as it was before there were checksums: neither it nor the record of the optimiser in it has one.
+fn without_checksums(checkpoint: Vec<u8>) -> Vec<u8> {
+    let reader = Reader::from_bytes(Bytes::from_bytes_vec(checkpoint)).unwrap();
+    let progress = reader.metadata()["progress"].clone();
+    let entries = reader.into_tensors().unwrap().into_iter().map(|entry| {
+        let (name, dtype, _, id, bytes) = entry.into_parts().unwrap();
+        let bytes = checksum::verify(&bytes).unwrap_or(&bytes).to_vec();
+        Entry::new(name, dtype, vec![bytes.len()], id, Bytes::from_bytes_vec(bytes))
+    });
+    Writer::new(entries.collect()).with_metadata("progress", &progress).into_bytes().unwrap().to_vec()
+}
+
+/// Files of a version without checksums are refused with that reason.
+#[test]
+fn files_without_checksums_are_refused_and_said_to_be_old() {
+    let (data, folder) = (regression(), tempdir().unwrap());
+    let out = folder.path().join("run");
+    succeeded(&short("adam", data.path(), &out));
+    let read = |file: &str| fs::read(out.join(file)).unwrap();
+    let (checkpoint, log, result) = (read("checkpoint.bpk"), read("updates.csv"), read("result.json"));
+    let resume = ["train", "regression", "--out", text(&out), "--resume"];
+    let is_refused = |file: &str, old: &[u8], arguments: &[&str]| {
+        let whole = read(file);
+        fs::write(out.join(file), old).unwrap();
+        let said = refused(arguments);
+        assert!(said.contains(file) && said.contains("no checksum") && said.contains("version"), "{said}");
+        fs::write(out.join(file), whole).unwrap();
+    };
+    is_refused("checkpoint.bpk", &without_checksums(checkpoint), &resume);
+    let rows = String::from_utf8(log).unwrap();
+    let old: String = rows.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned() + "\n").collect();
+    is_refused("updates.csv", old.as_bytes(), &resume);
+    let mut old: Value = serde_json::from_slice(&result).unwrap();
+    old.as_object_mut().unwrap().remove("crc32");
+    is_refused("result.json", serde_json::to_string_pretty(&old).unwrap().as_bytes(), &["report", text(&out)]);
+    fs::write(out.join("old.jsonl"), "{\"run\":0}\n").unwrap();
+    let said = refused(&["report", text(&out)]);
+    assert!(said.contains("old.jsonl") && said.contains("no checksum"), "{said}");
+}
+
+/// Wherever a line is cut off while it is written, the runs before it are kept; what follows a whole line without an end is no line that was cut off.
+#[test]
+fn a_line_of_a_sweep_may_be_cut_off_anywhere() {
+    let (data, out) = (regression(), tempdir().unwrap());
+    let arguments = ["sweep", "regression", "--optimisers", "adam", "--runs", "2", "--epochs", "1", "--batch", "40"];
+    let more = ["--threads", "1", "--data", text(data.path()), "--out", text(out.path())];
+    succeeded(&[&arguments[..], &more].concat());
+    let file = out.path().join("regression-adam.jsonl");
+    let whole = fs::read(&file).unwrap();
+    let first = 1 + whole.iter().position(|&byte| byte == b'\n').unwrap();
+    for end in first..whole.len() - 1 {
+        fs::write(&file, &whole[..end]).unwrap();
+        assert_eq!(sweep::read(&file).unwrap().len(), 1, "cut off after {end} of {} bytes", whole.len());
+    }
+    for other in [&b""[..], b" ", b"5", b"\0", b"}"] {
+        fs::write(&file, [&whole[..whole.len() - 1], other].concat()).unwrap();
+        assert!(sweep::read(&file).is_err(), "{other:?}");
+    }
+}
+
+/// A run that is at work until it is killed.
+struct AtWork(Child);
+
+impl AtWork {
+    fn until_there(arguments: &[&str], path: &Path) -> Self {
+        let child = Self(started(arguments));
+        wait_for(path);
+        child
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        // Where an assertion has failed.
+        let _ = self.0.kill();
+    }
+}
+
+/// That a folder is refused, with who has it.
+fn is_busy(arguments: &[&str], holder: &AtWork, command: &str) {
+    let said = refused(arguments);
+    let who = format!("is in use by process {} (`", holder.0.id());
+    assert!(said.contains(&who) && said.contains(command) && said.contains("`) since 2"), "{said}");
+}
+
+#[test]
+fn a_second_run_in_a_folder_is_refused_until_the_first_is_dead() {
+    let (data, folder) = (regression(), tempdir().unwrap());
+    let out = folder.path().join("run");
+    let mut endless = short("adamw", data.path(), &out);
+    endless.iter_mut().filter(|argument| **argument == "6").for_each(|epochs| *epochs = "1000000");
+    let resume = ["train", "regression", "--out", text(&out), "--resume"];
+
+    // Before its first checkpoint.
+    let first = AtWork::until_there(&endless, &out.join("updates.csv"));
+    is_busy(&short("rmsprop", data.path(), &out), &first, "train regression --optimiser adamw");
+    let sweep = ["sweep", "regression", "--optimisers", "adam", "--runs", "1", "--epochs", "1", "--batch", "40"];
+    let sweep = [&sweep[..], &["--data", text(data.path()), "--out", text(&out)]].concat();
+    is_busy(&sweep, &first, "train regression --optimiser adamw");
+    first.kill();
+
+    // With checkpoints: nobody goes on while it does.
+    let first = AtWork::until_there(&[&endless[..], &["--save-every", "0"]].concat(), &out.join("checkpoint.bpk"));
+    is_busy(&resume, &first, "--save-every 0");
+    is_busy(&short("rmsprop", data.path(), &out), &first, "--save-every 0");
+    first.kill();
+    let resumed = AtWork(started(&resume));
+    // It has the folder as soon as it has begun, and then nobody else has.
+    let begun = Instant::now();
+    while Lock::take(&out, Purpose::Work).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "the run is not taken up again");
+        sleep(Duration::from_millis(20));
+    }
+    is_busy(&resume, &resumed, "--resume");
+    resumed.kill();
+    drop(Lock::take(&out, Purpose::Work).unwrap());
+}
+
+#[test]
+fn a_second_sweep_in_a_folder_is_refused_until_the_first_is_dead() {
+    let (data, out) = (regression(), tempdir().unwrap());
+    let sweep = |runs: &'static str, epochs: &'static str| {
+        let arguments = ["sweep", "regression", "--optimisers", "adam", "--runs", runs, "--epochs", epochs];
+        let more = ["--batch", "40", "--data", text(data.path()), "--out", text(out.path())];
+        [&arguments[..], &more].concat()
+    };
+    let first = AtWork::until_there(&sweep("4", "1000000"), &out.path().join("regression-adam.jsonl"));
+    is_busy(&sweep("4", "1"), &first, "sweep regression");
+    first.kill();
+    succeeded(&sweep("4", "1"));
+}
+
+#[test]
+fn a_second_report_in_a_folder_is_refused_and_one_of_a_sweep_that_goes_on_is_not() {
+    let (data, out) = (regression(), tempdir().unwrap());
+    let arguments = ["sweep", "regression", "--optimisers", "adam", "--runs", "2", "--epochs", "1", "--batch", "40"];
+    succeeded(&[&arguments[..], &["--data", text(data.path()), "--out", text(out.path())]].concat());
+    let other = Lock::take(out.path(), Purpose::Report).unwrap();
+    let said = refused(&["report", text(out.path())]);
+    assert!(said.contains(&format!("in use by process {}", std::process::id())), "{said}");
+    assert!(!out.path().join("report.md").exists());
+    drop(other);
+    let _sweep = Lock::take(out.path(), Purpose::Work).unwrap();
+    succeeded(&["report", text(out.path())]);
 }

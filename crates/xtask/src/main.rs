@@ -36,7 +36,7 @@ enum Command {
     /// Run the property suites on many cases, optimised, and print how near each came to its bound.
     Prove {
         /// Cases of each property.
-        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        #[arg(long, default_value_t = 500, allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         cases: u32,
     },
     /// Run the passes of the CPU backend under Miri (needs `rustup toolchain install nightly --component miri`).

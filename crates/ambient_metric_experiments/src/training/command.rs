@@ -11,6 +11,7 @@ use super::run::{Outcome, Request, perform};
 use super::task::Task;
 use super::trainer::Settings;
 use crate::error::Error;
+use crate::numbers::whole;
 
 /// A network trained by one of the optimisers: the paper's four tasks.
 ///
@@ -61,19 +62,19 @@ pub struct Train {
     )]
     optimiser: Option<String>,
     /// A hyperparameter that differs from the published one.
-    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume", num_args = 1..)]
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "resume", num_args = 1.., allow_negative_numbers = true)]
     set: Vec<String>,
     /// How often the training examples are gone through [default: as often as in the paper]
-    #[arg(long, value_name = "COUNT", conflicts_with = "resume", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", conflicts_with = "resume", allow_hyphen_values = true, value_parser = whole::<u32>(1..=1_000_000))]
     epochs: Option<u32>,
     /// The seed of initial values and of the order of the examples.
-    #[arg(long, default_value_t = 0, conflicts_with = "resume", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0, conflicts_with = "resume", allow_hyphen_values = true, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// How many examples a mini-batch has [default: as many as in the paper]
-    #[arg(long, value_name = "COUNT", conflicts_with = "resume", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", conflicts_with = "resume", allow_hyphen_values = true, value_parser = whole::<u32>(1..=1_000_000))]
     batch: Option<u32>,
     /// How many training examples (of a text, characters) are held out, so that the best epoch can be chosen without the test set.
-    #[arg(long, value_name = "COUNT", default_value_t = 0, conflicts_with = "resume")]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, conflicts_with = "resume", allow_hyphen_values = true, value_parser = whole::<u32>(0..=u32::MAX))]
     validation: u32,
     /// The folder of the data, or that of the task's own within it.
     #[arg(long, value_name = "FOLDER")]
@@ -85,7 +86,7 @@ pub struct Train {
     #[arg(long, value_enum, default_value_t = Place::Flex)]
     device: Place,
     /// After how many seconds a checkpoint is saved; 0 saves after every update.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, allow_hyphen_values = true, value_parser = whole::<u64>(0..=u64::MAX))]
     save_every: u64,
     /// Goes on with the run in the folder --out, with the settings and the data that it has (--data only where these have moved).
     #[arg(long)]

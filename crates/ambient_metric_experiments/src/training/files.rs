@@ -4,11 +4,14 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use ambient_metric_burn::checksum as ending;
 use burn::tensor::{Bytes, DType};
 use burn_pack::{Reader, Tensor as Entry, Writer};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::trainer::{Epoch, Settings};
+use crate::checksum::Object;
 use crate::error::Error;
 
 /// Writes a file under another name beside it, and renames it when it is complete.
@@ -30,6 +33,27 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let _ = fs::remove_file(&part);
         Error::Write { path: path.to_owned(), source }
     })
+}
+
+/// The text of a file.
+///
+/// # Errors
+///
+/// [`Error::Read`], and [`Error::Record`] for bytes that are no text.
+pub(crate) fn read_text(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|error| unsound(path, format!("is damaged: {error}")))
+}
+
+/// A file that is not as it was written.
+pub(crate) fn unsound(path: &Path, problem: impl core::fmt::Display) -> Error {
+    Error::Record { place: path.display().to_string(), problem: problem.to_string() }
+}
+
+/// What an object of JSON holds, where its checksum is right.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, layout: Object, object: &str) -> Result<T, Error> {
+    layout.check(object).map_err(|error| unsound(path, error))?;
+    serde_json::from_str(object).map_err(|source| Error::Json { what: path.display().to_string(), source })
 }
 
 /// Removes what a run that was killed while it wrote has left in its folder.
@@ -76,7 +100,7 @@ pub fn checkpoint(folder: &Path) -> PathBuf {
     folder.join(CHECKPOINT)
 }
 
-/// Saves a checkpoint: one file, in Burn's format.
+/// Saves a checkpoint: one file, in Burn's format, with a checksum at its end.
 ///
 /// # Errors
 ///
@@ -87,7 +111,12 @@ pub fn save(folder: &Path, progress: &Progress, numbers: [Bytes; 2]) -> Result<(
     let entry = |(name, bytes): (&str, Bytes)| Entry::new(name.to_owned(), DType::U8, vec![bytes.len()], None, bytes);
     let writer = Writer::new(ENTRIES.into_iter().zip(numbers).map(entry).collect()).with_metadata(PROGRESS, &text);
     let path = checkpoint(folder);
-    let bytes = writer.into_bytes().map_err(|error| damaged(&path, error))?;
+    let mut bytes = Vec::new();
+    let size = writer.size().map_err(|error| damaged(&path, error))?;
+    bytes.reserve_exact(size + ending::LENGTH);
+    bytes.resize(size, 0);
+    writer.write_into(&mut bytes).map_err(|error| damaged(&path, error))?;
+    ending::append(&mut bytes);
     write_whole(&path, &bytes)
 }
 
@@ -103,6 +132,7 @@ pub fn load(folder: &Path) -> Result<(Progress, [Bytes; 2]), Error> {
         return Err(Error::Option { option: "--resume", problem });
     }
     let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    ending::verify(&bytes).map_err(|error| unsound(&path, error))?;
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| damaged(&path, error))?;
     let text = reader.metadata().get(PROGRESS).cloned().unwrap_or_default();
     let progress = serde_json::from_str(&text).map_err(|error| damaged(&path, error))?;

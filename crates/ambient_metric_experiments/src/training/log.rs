@@ -1,14 +1,15 @@
-//! What is written down of every update: a file of comma-separated numbers.
+//! What is written down of every update: a file of comma-separated numbers, every line of it with a checksum.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::files::write_whole;
+use super::files::{read_text, unsound, write_whole};
 use super::trainer::Update;
+use crate::checksum;
 use crate::error::Error;
 
-const HEAD: &str = "step,loss,damping,effective_learning_rate,squared_length,averaged,gradient_norm";
+const HEAD: &str = "step,loss,damping,effective_learning_rate,squared_length,averaged,gradient_norm,crc32";
 
 /// A log that is being written.
 #[derive(Debug)]
@@ -50,12 +51,15 @@ impl Log {
     ///
     /// [`Error::Read`], [`Error::Write`], and [`Error::Record`] for a log that has fewer.
     pub fn resume(path: &Path, steps: usize) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let kept: Vec<&str> = text.lines().take(steps + 1).collect();
+        let text = read_text(path)?;
+        // What follows the last end of a line was cut off.
+        let whole = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
+        let kept: Vec<&str> = whole.split('\n').take(steps + 1).collect();
         if kept.len() < steps + 1 {
             let problem = format!("has {} updates where the checkpoint has {steps}", kept.len().saturating_sub(1));
-            return Err(Error::Record { place: path.display().to_string(), problem });
+            return Err(unsound(path, problem));
         }
+        check(path, &kept)?;
         write_whole(path, (kept.join("\n") + "\n").as_bytes())?;
         let failed = |source| Error::Write { path: path.to_owned(), source };
         let file = OpenOptions::new().append(true).open(path).map_err(failed)?;
@@ -69,16 +73,16 @@ impl Log {
     /// [`Error::Write`].
     pub fn write(&mut self, update: &Update) -> Result<(), Error> {
         let Update { step, loss, report } = update;
-        writeln!(
-            self.file,
+        let row = format!(
             "{step},{loss:?},{:?},{:?},{:?},{:?},{:?}",
             report.damping,
             report.effective_learning_rate,
             report.squared_length,
             report.averaged,
             report.gradient_norm
-        )
-        .map_err(|source| Error::Write { path: self.path.clone(), source })
+        );
+        writeln!(self.file, "{}", checksum::seal_row(&row))
+            .map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
     /// Hands all lines to the system.
@@ -97,15 +101,35 @@ impl Log {
 ///
 /// [`Error::Read`], [`Error::Record`].
 pub fn read(path: &Path) -> Result<Vec<Line>, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let line = |line: &str| {
-        let mut numbers = line.split(',').map(str::parse);
-        let mut next = || numbers.next()?.ok();
-        Some(Line { step: next()?, loss: next()?, damping: next()?, effective_learning_rate: next()? })
+    let text = read_text(path)?;
+    let whole = text.strip_suffix('\n').ok_or_else(|| unsound(path, "was cut off within a line"))?;
+    check(path, &whole.split('\n').collect::<Vec<_>>())
+}
+
+/// The lines below the head, where all of them are as they were written.
+fn check(path: &Path, lines: &[&str]) -> Result<Vec<Line>, Error> {
+    let rows = match lines.split_first() {
+        Some((&HEAD, rows)) => rows,
+        Some((head, _)) if HEAD.strip_suffix(",crc32") == Some(head) => {
+            let problem =
+                "has no checksums: it was written by an earlier version; make the run again in another folder";
+            return Err(unsound(path, problem));
+        }
+        _ => return Err(unsound(path, format!("is damaged: its first line is not `{HEAD}`"))),
     };
-    let malformed = |text: &str| Error::Record {
-        place: path.display().to_string(),
-        problem: format!("`{text}` is no line of a log"),
-    };
-    text.lines().skip(1).map(|text| line(text).ok_or_else(|| malformed(text))).collect()
+    let mut read = Vec::with_capacity(rows.len());
+    for (step, text) in rows.iter().enumerate() {
+        let row = checksum::check_row(text).map_err(|error| unsound(path, format!("at update {step} {error}")))?;
+        let line = parse(row).filter(|line| line.step.to_bits() == (step as f64).to_bits());
+        read.push(
+            line.ok_or_else(|| unsound(path, format!("has the line `{text}` where that of update {step} belongs")))?,
+        );
+    }
+    Ok(read)
+}
+
+fn parse(row: &str) -> Option<Line> {
+    let mut numbers = row.split(',').map(str::parse);
+    let mut next = || numbers.next()?.ok();
+    Some(Line { step: next()?, loss: next()?, damping: next()?, effective_learning_rate: next()? })
 }

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::files::{parse, read_text};
 use super::optimisers::{Trained, paper_row};
 use super::run::{Outcome, RESULT};
 use super::sweep::{self, SweptRun};
 use super::task::Task;
 use super::trainer::Epoch;
+use crate::checksum;
 use crate::error::Error;
 
 /// All runs of one optimiser on one task.
@@ -100,7 +102,7 @@ impl Group {
 ///
 /// # Errors
 ///
-/// [`Error::Read`], [`Error::Json`], and [`Error::Record`] where there is nothing.
+/// [`Error::Read`], [`Error::Json`], and [`Error::Record`] where there is nothing, and for a file that is damaged.
 pub fn read(folder: &Path) -> Result<Vec<Group>, Error> {
     let mut groups: Vec<Group> = Vec::new();
     let mut group = |task: Task, optimiser: Trained| -> usize {
@@ -118,9 +120,7 @@ pub fn read(folder: &Path) -> Result<Vec<Group>, Error> {
                 found.push((place, Some(run), None));
             }
         } else if path.file_name().is_some_and(|name| name == RESULT) {
-            let text = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-            let outcome: Outcome = serde_json::from_str(&text)
-                .map_err(|source| Error::Json { what: path.display().to_string(), source })?;
+            let outcome: Outcome = parse(&path, checksum::PAGE, &read_text(&path)?)?;
             found.push((group(outcome.settings.task, outcome.settings.optimiser), None, Some(outcome)));
         }
     }

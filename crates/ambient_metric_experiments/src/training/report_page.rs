@@ -10,6 +10,7 @@ use super::report_pictures::{curves, curves_name, epochs, epochs_name};
 use super::run::Outcome;
 use super::task::Task;
 use crate::error::Error;
+use crate::lock::{Lock, Purpose};
 use crate::page;
 
 /// The files that are written.
@@ -34,9 +35,10 @@ struct Table {
 ///
 /// # Errors
 ///
-/// [`Error::Write`], [`Error::Picture`].
+/// [`Error::Write`], [`Error::Picture`], and [`Error::Busy`] where another report is being written there.
 pub fn write(groups: &[Group], best: usize, folder: &Path) -> Result<String, Error> {
     std::fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
+    let _lock = Lock::take(folder, Purpose::Report)?;
     let mut markdown = format!("# Training\n\n{READING}\n");
     let mut html = format!("{}<h1>Training</h1>\n<p>{}</p>\n", page::head("Training", ""), page::escape(READING));
     for task in [Task::Regression, Task::Mnist, Task::Cifar10, Task::Shakespeare] {

@@ -20,7 +20,9 @@ use super::studies::shakespeare::Shakespeare;
 use super::study::Study;
 use super::task::Task;
 use super::trainer::{Attempt, Epoch, Settings, Trainer, number_or_none};
+use crate::checksum;
 use crate::error::Error;
+use crate::lock::{Lock, Purpose};
 use crate::progress::bar;
 
 /// What is asked for.
@@ -173,9 +175,14 @@ pub const RESULT: &str = "result.json";
 ///
 /// # Errors
 ///
-/// Data, settings or folder that do not fit, [`Error::Interrupted`] after Ctrl-C, [`Error::Diverged`] where the optimiser had to stop.
+/// Data, settings or folder that do not fit, [`Error::Busy`] where another process writes into the folder, [`Error::Interrupted`] after Ctrl-C, [`Error::Diverged`] where the optimiser had to stop.
 pub fn perform(request: &Request) -> Result<Outcome, Error> {
     let device = request.place.open()?;
+    // Before the checkpoint is read, so that nobody else goes on from it meanwhile.
+    let lock = match request.settings {
+        None if files::checkpoint(&request.out).exists() => Some(Lock::take(&request.out, Purpose::Work)?),
+        _ => Lock::take_again(&request.out, Purpose::Work)?,
+    };
     let (settings, saved) = match &request.settings {
         None => {
             let saved = files::load(&request.out)?;
@@ -183,13 +190,7 @@ pub fn perform(request: &Request) -> Result<Outcome, Error> {
         }
         Some(settings) => {
             settings.check(&device)?;
-            if files::checkpoint(&request.out).exists() {
-                let problem = format!(
-                    "has the folder {} with a run in it: go on with --resume, or give another",
-                    request.out.display()
-                );
-                return Err(Error::Option { option: "--out", problem });
-            }
+            refuse_a_run(&request.out)?;
             (settings.clone(), None)
         }
     };
@@ -200,23 +201,43 @@ pub fn perform(request: &Request) -> Result<Outcome, Error> {
     listen()?;
     let device = device.autodiff();
     let data = request.data.as_deref().or(settings.data.as_deref());
-    with_study(request.task, data, &settings, &device, Run { request, settings: &settings, saved })
+    with_study(request.task, data, &settings, &device, Run { request, settings: &settings, saved, lock })
+}
+
+/// Accepts a folder without a run.
+fn refuse_a_run(folder: &Path) -> Result<(), Error> {
+    if files::checkpoint(folder).exists() {
+        let problem =
+            format!("has the folder {} with a run in it: go on with --resume, or give another", folder.display());
+        return Err(Error::Option { option: "--out", problem });
+    }
+    Ok(())
 }
 
 struct Run<'a> {
     request: &'a Request,
     settings: &'a Settings,
     saved: Option<(Progress, [burn::tensor::Bytes; 2])>,
+    lock: Option<Lock>,
 }
 
 impl WithStudy for Run<'_> {
     type Output = Outcome;
 
     fn with<S: Study>(self, study: S) -> Result<Outcome, Error> {
-        let Self { request, settings, saved } = self;
+        let Self { request, settings, saved, lock } = self;
         let mut trainer = Trainer::new(study, settings)?;
         // Not before everything else is in order, so that nothing is left of a run that could not begin.
         fs::create_dir_all(&request.out).map_err(|source| Error::Write { path: request.out.clone(), source })?;
+        let _lock = match lock {
+            Some(lock) => lock,
+            None => {
+                let lock = Lock::take(&request.out, Purpose::Work)?;
+                // One may have come to its end since this one was begun.
+                refuse_a_run(&request.out)?;
+                lock
+            }
+        };
         files::sweep_up(&request.out)?;
         let path = request.out.join(LOG);
         let mut progress = Progress { settings: settings.clone(), step: 0, scores: Vec::new(), seconds: 0.0 };
@@ -300,7 +321,7 @@ impl<S: Study> Files<'_, S> {
         let text = serde_json::to_string_pretty(&outcome)
             .map_err(|source| Error::Json { what: "the result".to_owned(), source })?;
         let out = &self.request.out;
-        write_whole(&out.join(RESULT), text.as_bytes())?;
+        write_whole(&out.join(RESULT), checksum::PAGE.seal(&text).as_bytes())?;
         let lines = log::read(&out.join(LOG))?;
         write_whole(&out.join(curves::FILE), curves::draw(&outcome, &lines, self.trainer.batches())?.as_bytes())?;
         if outcome.diverged.is_none() {

@@ -8,17 +8,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use burn::tensor::Device;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::device::Place;
-use super::files::write_whole;
+use super::files::{parse, unsound, write_whole};
 use super::optimisers::Trained;
 use super::run::{Outcome, WithStudy, has_stopped, listen, with_study};
 use super::sampler::{Point, Sampler, Search};
 use super::study::Study;
 use super::task::Task;
 use super::trainer::{Attempt, Epoch, Settings, Trainer};
+use crate::checksum;
 use crate::error::Error;
+use crate::lock::{Lock, Purpose};
 use crate::progress::bar;
 
 /// So many points are asked for at once, whatever the number of cores, so that a sweep comes out the same on any machine.
@@ -92,25 +95,42 @@ pub fn file(folder: &Path, task: Task, optimiser: Trained) -> PathBuf {
 ///
 /// # Errors
 ///
-/// [`Error::Read`], and [`Error::Json`] for a whole line that is not a run.
+/// [`Error::Read`], [`Error::Record`] for a line that is damaged, and [`Error::Json`] for one that is not a run.
 pub fn read(path: &Path) -> Result<Vec<SweptRun>, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let whole = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
-    let parse = |line: &str| {
-        serde_json::from_str(line).map_err(|source| Error::Json { what: path.display().to_string(), source })
-    };
-    let mut runs: Vec<SweptRun> = whole.lines().map(parse).collect::<Result<_, Error>>()?;
+    let bytes = fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let end = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let (whole, rest) = bytes.split_at(end);
+    if !is_cut_off(rest) {
+        let problem =
+            "is damaged: the end of its last line is missing; take an older copy, or sweep again in another folder";
+        return Err(unsound(path, problem));
+    }
+    let whole = str::from_utf8(whole).map_err(|error| unsound(path, format!("is damaged: {error}")))?;
+    let lines = whole.split_terminator('\n');
+    let mut runs = lines.map(|line| parse(path, checksum::LINE, line)).collect::<Result<Vec<SweptRun>, Error>>()?;
     runs.sort_by_key(|run| run.run);
     Ok(runs)
+}
+
+/// Whether what follows the last whole line is the beginning of a line, or nothing. What goes on behind the end of its object is a line whose end was damaged.
+fn is_cut_off(rest: &[u8]) -> bool {
+    // A number may have been cut off where what there is of it is none.
+    let is_of_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let kept = rest.iter().rposition(|byte| !is_of_number(byte)).map_or(0, |last| last + 1);
+    rest.is_empty()
+        || rest
+            .get(..kept)
+            .is_some_and(|rest| serde_json::from_slice::<IgnoredAny>(rest).is_err_and(|error| error.is_eof()))
 }
 
 /// Runs it, and returns all runs of every optimiser.
 ///
 /// # Errors
 ///
-/// Data, ranges or folder that do not fit, and [`Error::SweepInterrupted`] after Ctrl-C; the runs that had ended are then kept.
+/// Data, ranges or folder that do not fit, [`Error::Busy`] where another process writes into the folder, and [`Error::SweepInterrupted`] after Ctrl-C; the runs that had ended are then kept.
 pub fn perform(request: &Request) -> Result<Vec<(Trained, Vec<SweptRun>)>, Error> {
     fs::create_dir_all(&request.out).map_err(|source| Error::Write { path: request.out.clone(), source })?;
+    let _lock = Lock::take(&request.out, Purpose::Work)?;
     listen()?;
     let device = request.place.open()?.autodiff();
     let mut all = Vec::new();
@@ -231,7 +251,7 @@ impl Sweep<'_> {
 
 fn line(run: &SweptRun) -> Result<String, Error> {
     let text = serde_json::to_string(run).map_err(|source| Error::Json { what: "a run".to_owned(), source })?;
-    Ok(text + "\n")
+    Ok(checksum::LINE.seal(&text) + "\n")
 }
 
 /// What a run has to have reached after every epoch in order to go on: the median of what earlier ones had.

@@ -15,6 +15,7 @@ use super::sweep::{Request, perform};
 use super::task::Task;
 use super::trainer::Epoch;
 use crate::error::Error;
+use crate::numbers::whole;
 
 /// Many runs of every optimiser, each at another point of the ranges that the paper searches.
 ///
@@ -47,22 +48,22 @@ pub struct Sweep {
     )]
     optimisers: Vec<String>,
     /// How many runs of each.
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 100, allow_hyphen_values = true, value_parser = whole::<u32>(1..=100_000))]
     runs: u32,
     /// How points are chosen.
     #[arg(long, value_enum, default_value_t = Search::Tpe)]
     search: Search,
     /// The seed of the points, and of the runs.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// How often the training examples are gone through [default: as often as in the paper]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, value_parser = whole::<u32>(1..=1_000_000))]
     epochs: Option<u32>,
     /// How many examples a mini-batch has [default: as many as in the paper]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, value_parser = whole::<u32>(1..=1_000_000))]
     batch: Option<u32>,
     /// How many training examples are held out.
-    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, allow_hyphen_values = true, value_parser = whole::<u32>(0..=u32::MAX))]
     validation: u32,
     /// Ends a run that is worse than half of those before it were after as many epochs.
     #[arg(long)]
@@ -77,7 +78,7 @@ pub struct Sweep {
     #[arg(long, value_enum, default_value_t = Place::Flex)]
     device: Place,
     /// How many runs there are at a time, four at most; one of shakespeare [default: as many as there are cores, up to four]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4))]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true, value_parser = whole::<u32>(1..=4))]
     threads: Option<u32>,
 }
 
@@ -134,7 +135,7 @@ pub struct Report {
     /// The folder with the runs.
     folder: PathBuf,
     /// How many of the best runs of a sweep the tables take.
-    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 50, allow_hyphen_values = true, value_parser = whole::<u32>(1..=100_000))]
     best: u32,
     /// The folder for the report [default: the folder with the runs]
     #[arg(long, value_name = "FOLDER")]

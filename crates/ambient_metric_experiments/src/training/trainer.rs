@@ -49,7 +49,16 @@ impl Settings {
     pub fn check(&self, device: &Device) -> Result<(), Error> {
         let one = [(Part { name: "weight".to_owned(), shape: vec![1] }, vec![0.0])];
         let parameters = Parameters::new(device, one)?;
-        self.optimiser.maker(&self.hyperparameters)?(&parameters).map(|_| ()).map_err(Error::from)
+        let made = self.optimiser.maker(&self.hyperparameters)?(&parameters);
+        made.map(|_| ()).map_err(|error| match error {
+            Refusal::Hyperparameter { value, requirement, .. } => match self.hyperparameters.blamed(value) {
+                Some(name) => {
+                    Error::Option { option: "--set", problem: format!("gives {name} = {value:?}: {requirement}") }
+                }
+                None => error.into(),
+            },
+            other => other.into(),
+        })
     }
 
     /// How the examples are dealt out.

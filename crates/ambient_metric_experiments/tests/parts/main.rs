@@ -3,8 +3,10 @@
 
 mod bench;
 mod colour;
+mod command_line;
 mod contours;
 mod functions;
+mod locks;
 mod optimisers;
 #[cfg(feature = "train")]
 mod regression;
@@ -14,3 +16,8 @@ mod starts;
 #[cfg(feature = "train")]
 mod summary;
 mod variant;
+
+/// What the program is, for what its command line is made of.
+#[allow(dead_code, reason = "nobody runs it here")]
+#[path = "../../src/main.rs"]
+mod program;
