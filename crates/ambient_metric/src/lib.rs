@@ -34,6 +34,7 @@ mod optimiser;
 mod pointwise;
 mod preconditioner;
 pub mod prelude;
+mod present;
 mod pull_back;
 mod record;
 mod remembered;
