@@ -146,6 +146,19 @@ pub enum Error {
         /// det g / det γ.
         determinant_ratio: f64,
     },
+    /// A step was asked for in which no parameter has a gradient.
+    #[error(
+        "no parameter has a gradient, so there is no step to take: compute gradients before the step, or leave it out"
+    )]
+    NoGradient,
+    /// Some parameters have no gradient, and a metric cannot step the others alone.
+    #[error(
+        "{metric} measures parameters together, so it cannot step some of them while others have no gradient: give every one a gradient, of zeros where that is meant, or route those that may have none to another metric"
+    )]
+    Inseparable {
+        /// The metric.
+        metric: String,
+    },
     /// A matrix that a metric is made of is not positive definite.
     #[error(
         "the matrix is not positive definite: its leading minor of order {order} is not a finite number above zero"

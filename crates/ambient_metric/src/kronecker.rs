@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, require, require_decay, require_positive};
 use crate::layout::{Layout, Part};
-use crate::matrix::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose, WideOf, scaled_identity};
+use crate::matrix::{MatrixPart, MatrixTensor, Separable, SpectralMatrix, Transpose, WideOf, scaled_identity};
 use crate::metric::BaseMetric;
+use crate::present::{place_each, select_each};
 use crate::record::{Entries, Recorded};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Vector, Wide, find_non_finite};
@@ -59,7 +60,8 @@ pub struct Kronecker {
     pub epsilon: f64,
     /// The exponent p of both factors.
     pub exponent: f64,
-    /// After how many gradients the roots are taken again; the moments are kept in between.
+    /// After how many gradients the roots are taken again; the moments are kept in between. A matrix that has none yet but those of ε, because
+    /// no gradient had come for it when roots were taken, has them taken with its next gradient.
     pub every: u64,
 }
 
@@ -195,6 +197,12 @@ impl Kronecker {
         Ok(Side { moment: Arc::new(multiple(<WideOf<M> as Field>::zero())?), roots: Arc::new(roots) })
     }
 
+    /// Whether the roots are those of ε alone: no gradient had come when roots were taken, and steps by them would be far too long.
+    fn is_fresh<M: MatrixPart>(&self, side: &Side<M>) -> bool {
+        let epsilon = <WideOf<M> as Field>::constant(self.epsilon);
+        side.roots.log_determinant == <WideOf<M> as Field>::constant(side.moment.rows() as f64) * epsilon.ln()
+    }
+
     /// The moment with one more gradient.
     fn observe<M: MatrixPart>(&self, moment: &M, gradient: &M, side: Transpose) -> Result<M, Error> {
         let other = if side == Transpose::No { Transpose::Yes } else { Transpose::No };
@@ -260,7 +268,7 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
             let gradient = gradient.0.matrix(part)?;
             for (side, transpose) in sides.iter_mut().zip([Transpose::No, Transpose::Yes]) {
                 let moment = self.observe(&*side.moment, &gradient, transpose)?;
-                if is_due {
+                if is_due || self.is_fresh(side) {
                     side.roots = Arc::new(self.roots(&moment, correction)?);
                 } else if !moment.norm()?.is_finite() {
                     return Err(Error::Overflow { quantity: "the moments of the gradient".to_owned() });
@@ -269,6 +277,23 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
             }
         }
         (state.parts, state.power, state.seen) = (parts, power, state.seen.saturating_add(1));
+        Ok(())
+    }
+
+    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        let (layout, of_parts) = (state.layout.select(parts)?, select_each(&state.parts, parts)?);
+        Ok(KroneckerState { layout, parts: of_parts, power: state.power, seen: state.seen })
+    }
+
+    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        state.parts = place_each(&state.parts, parts, &selection.parts)?;
+        (state.power, state.seen) = (selection.power, selection.seen);
         Ok(())
     }
 

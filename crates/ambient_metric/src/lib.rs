@@ -41,6 +41,7 @@ mod optimiser;
 mod pointwise;
 mod preconditioner;
 pub mod prelude;
+mod present;
 mod pull_back;
 mod record;
 mod remembered;

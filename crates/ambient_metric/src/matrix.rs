@@ -206,7 +206,7 @@ pub trait MatrixTensor: Tensor {
 ///
 /// [`Error::NoSuchPart`], and [`Error::Shape`] where what is put back does not fit.
 pub trait Separable: Tensor {
-    /// A tensor of its own with copies of these parts, in this order; the order rises.
+    /// A tensor of its own with copies of these parts, in this order, stored as they are here; the order rises.
     ///
     /// # Errors
     ///
@@ -214,6 +214,8 @@ pub trait Separable: Tensor {
     fn select(&self, parts: &[usize]) -> Result<Self, Error>;
 
     /// Replaces these parts by those of a [selection](Self::select).
+    ///
+    /// A backend on a device implements it, since the default takes the way through the host.
     ///
     /// # Errors
     ///

@@ -3,6 +3,7 @@
 use crate::bundle::Bundle;
 use crate::embedding::short_name;
 use crate::error::{Error, require_decay};
+use crate::matrix::Separable;
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Tensor, Vector, Wide};
 
@@ -273,6 +274,34 @@ pub trait BaseMetric<T: Tensor> {
     /// keeps: Muon's is its momentum. `None`, the default, means the gradient.
     fn measured<'a>(&self, _state: &'a Self::State) -> Option<&'a Covector<T>> {
         None
+    }
+
+    /// The state of these parts alone, as if the metric had been begun for them: for a step in which the others have no gradient. What is kept
+    /// once for all parts is part of it.
+    ///
+    /// The default refuses: a metric that measures parts together has no such state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inseparable`], [`Error::NoSuchPart`], and where the backend fails.
+    fn select(&self, _state: &Self::State, _parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        Err(Error::Inseparable { metric: short_name::<Self>() })
+    }
+
+    /// Replaces the state of these parts by that of a [selection](Self::select), and what is kept once for all parts. The state of every other
+    /// part stays as it is, bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// As [`select`](Self::select); the state is then unchanged.
+    fn place(&self, _state: &mut Self::State, _parts: &[usize], _selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        Err(Error::Inseparable { metric: short_name::<Self>() })
     }
 
     /// The metric in this state.

@@ -13,12 +13,14 @@ use crate::induced::Placement;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::{Layout, Part};
 use crate::losses::{Gram, Heights, JointDamping, joint_damping};
+use crate::matrix::Separable;
 use crate::metric::BaseMetric;
 use crate::metric_descent::MetricDescent;
 use crate::momentum::Momentum;
 use crate::optimiser::Report;
 use crate::pointwise::WithState;
 use crate::preconditioner::{Damping, Local, check_range};
+use crate::present::{Present, placed, select_all};
 use crate::record::{Entries, Recorded};
 use crate::remembered::Remembered;
 use crate::scalar::{Element, Field, Real};
@@ -201,6 +203,15 @@ struct Weights<S, const K: usize> {
     coupling_scale: S,
 }
 
+/// What a step starts from: that of all parts, or of those alone that have a gradient.
+struct Held<'a, St, T: Tensor> {
+    layout: &'a Layout,
+    groups: &'a Groups,
+    state: St,
+    momenta: Vec<Remembered<T>>,
+    coupling: &'a [T],
+}
+
 /// What a step would write.
 struct Next<St, T: Tensor, const K: usize> {
     direction: Vector<T>,
@@ -235,6 +246,46 @@ where
         loss: Wide<T>,
     ) -> Result<MetricReport<Wide<T>>, Error> {
         self.step_losses(parameters, [gradient], [loss])
+    }
+
+    /// As [`step`](Self::step), where the parts `absent` have no gradient: the step is that of an optimiser that was made without them, and leaves
+    /// their values and their state as they are, bit for bit. What `gradient` holds for them is not looked at.
+    ///
+    /// What is kept once for all parts goes on, such as the powers of bias corrections: a part that missed steps is corrected as if it had taken
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step); [`Error::NoSuchPart`]; [`Error::NoGradient`] where no part is left; [`Error::Inseparable`] for a metric that measures
+    /// parts together, such as [`Dense`](crate::Dense). Parameters and state are then as they were.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Configuration, Covector, Ema, Identity, MetricDescent, RmsProp};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let parts = |a: f64, b: f64| Parameters::new([("a", array![a].into_dyn()), ("b", array![b].into_dyn())]);
+    /// let rule = MetricDescent::new(RmsProp::default(), Identity, 0.1, Ema(0.9));
+    /// let mut theta = parts(1.0, 2.0)?;
+    /// let mut optimiser = Configuration::new(rule, 0.1).weight_decay(0.1).build(&theta)?;
+    /// optimiser.step_without(&mut theta, &Covector(parts(1.0, f64::NAN)?), 1.0, &[1])?;
+    /// assert_eq!(theta.view("b")?[0], 2.0);
+    /// assert!(theta.view("a")?[0] < 1.0);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn step_without(
+        &mut self,
+        parameters: &mut T,
+        gradient: &Covector<T>,
+        loss: Wide<T>,
+        absent: &[usize],
+    ) -> Result<MetricReport<Wide<T>>, Error>
+    where
+        T: Separable,
+    {
+        self.step_losses_without(parameters, [gradient], [loss], absent)
     }
 }
 
@@ -277,36 +328,90 @@ where
         gradients: [&Covector<T>; K],
         losses: [Wide<T>; K],
     ) -> Result<MetricReport<Wide<T>, K>, Error> {
-        let next = self.look_ahead(parameters, gradients, losses)?;
-        let rates = self.groups.rates.iter().map(|rates| {
-            let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
-            [learning_rate, learning_rate * <Wide<T> as Field>::constant(rates.weight_decay)]
-        });
-        let rates: Vec<[Wide<T>; 2]> = rates.collect();
-        let uniforms = Uniforms { groups: &rates, group_of_part: &self.groups.group_of_part };
-        T::update(&Advance, uniforms, parameters, &mut [], &[&next.direction.0])?;
+        let held = Held {
+            layout: &self.layout,
+            groups: &self.groups,
+            state: self.state.clone(),
+            momenta: self.momenta.clone(),
+            coupling: &self.coupling,
+        };
+        let next = self.look_ahead(held, parameters, gradients, losses)?;
+        advance(&self.groups, parameters, &next.direction)?;
         let Next { state, momenta, average, power, report, .. } = next;
         (self.state, self.momenta, self.average, self.power) = (state, momenta, average, power);
         self.steps = self.steps.saturating_add(1);
         Ok(report)
     }
 
+    /// As [`step_losses`](Self::step_losses), where the parts `absent` have no gradient of any loss; see [`step_without`](Self::step_without).
+    ///
+    /// # Errors
+    ///
+    /// As [`step_losses`](Self::step_losses) and [`step_without`](Self::step_without).
+    pub fn step_losses_without(
+        &mut self,
+        parameters: &mut T,
+        gradients: [&Covector<T>; K],
+        losses: [Wide<T>; K],
+        absent: &[usize],
+    ) -> Result<MetricReport<Wide<T>, K>, Error>
+    where
+        T: Separable,
+    {
+        if absent.is_empty() {
+            return self.step_losses(parameters, gradients, losses);
+        }
+        self.layout.check(parameters.layout())?;
+        gradients.iter().try_for_each(|gradient| self.layout.check(gradient.0.layout()))?;
+        let Present { parts, groups, .. } = Present::without(&self.layout, &self.groups, absent)?;
+        let metric = &self.configuration.rule.metric;
+
+        let mut selection = parameters.select(&parts)?;
+        let of_parts = select_all(gradients.iter().map(|gradient| &gradient.0), &parts)?;
+        let of_parts: Vec<Covector<T>> = of_parts.into_iter().map(Covector).collect();
+        let of_parts: Vec<&Covector<T>> = of_parts.iter().collect();
+        let of_parts = of_parts.try_into().map_err(|_| Error::Losses { expected: K, found: gradients.len() })?;
+        let momenta = self.momenta.iter().map(|momentum| momentum.select(&parts)).collect::<Result<_, Error>>()?;
+        let coupling = select_all(self.coupling.iter(), &parts)?;
+        let held = Held {
+            layout: &self.layout.select(&parts)?,
+            groups: &groups,
+            state: metric.select(&self.state, &parts)?,
+            momenta,
+            coupling: &coupling,
+        };
+        let next = self.look_ahead(held, &selection, of_parts, losses)?;
+        advance(&groups, &mut selection, &next.direction)?;
+
+        let stepped = placed(parameters, &parts, &selection)?;
+        let (mut state, mut momenta) = (self.state.clone(), self.momenta.clone());
+        metric.place(&mut state, &parts, &next.state)?;
+        for (momentum, of_parts) in momenta.iter_mut().zip(&next.momenta) {
+            momentum.place(&parts, of_parts)?;
+        }
+        *parameters = stepped;
+        (self.state, self.momenta, self.average, self.power) = (state, momenta, next.average, next.power);
+        self.steps = self.steps.saturating_add(1);
+        Ok(next.report)
+    }
+
     /// All of a step but its writing.
     fn look_ahead(
         &self,
+        held: Held<'_, M::State, T>,
         parameters: &T,
         gradients: [&Covector<T>; K],
         losses: [Wide<T>; K],
     ) -> Result<Next<M::State, T, K>, Error> {
         let rule = &self.configuration.rule;
-        self.layout.check(parameters.layout())?;
+        let Held { layout, groups, mut state, mut momenta, coupling } = held;
+        layout.check(parameters.layout())?;
         for gradient in gradients {
-            self.layout.check(gradient.0.layout())?;
+            layout.check(gradient.0.layout())?;
             find_non_finite(&gradient.0)?;
         }
         rule.heights.check(losses.map(Element::to_f64))?;
 
-        let mut state = self.state.clone();
         let total = total(&gradients)?;
         rule.metric.update(&mut state, &total)?;
         let measured = rule.metric.measured(&state);
@@ -314,7 +419,6 @@ where
             return Err(Error::Losses { expected: 1, found: K });
         }
         let measured = gradients.map(|gradient| measured.unwrap_or(gradient));
-        let mut momenta = self.momenta.clone();
         for (momentum, covector) in momenta.iter_mut().zip(measured) {
             momentum.update(&rule.momentum, covector)?;
         }
@@ -332,9 +436,8 @@ where
             Gram::from_entries(|row, column| average.entry(row, column) / (<Wide<T> as Field>::one() - power));
 
         let slopes = rule.heights.slopes(losses);
-        let xi =
-            core::array::from_fn(|loss| <Wide<T> as Field>::constant(self.groups.xi.get(loss).copied().unwrap_or(0.0)));
-        let coupled = self.couple(parameters, &measured, &raised, &momenta, &state)?;
+        let xi = core::array::from_fn(|loss| <Wide<T> as Field>::constant(groups.xi.get(loss).copied().unwrap_or(0.0)));
+        let coupled = self.couple(parameters, &measured, &raised, &momenta, (&state, coupling))?;
         let weights = self.weigh(slopes, xi, &corrected, coupled.as_ref())?;
         let averaged: [Wide<T>; K] = core::array::from_fn(|loss| xi[loss] * corrected.entry(loss, loss));
         let squared_length: [Wide<T>; K] = core::array::from_fn(|loss| xi[loss] * gram.entry(loss, loss));
@@ -353,8 +456,8 @@ where
 
         rule.metric.learn_from(&mut state, &total, sum(xi), sum(squared_length))?;
 
-        let first = self.groups.group_of_part.iter().min().copied().unwrap_or(0);
-        let learning_rate = self.groups.rates.get(first).map_or(0.0, |rates| rates.learning_rate);
+        let first = groups.group_of_part.iter().min().copied().unwrap_or(0);
+        let learning_rate = groups.rates.get(first).map_or(0.0, |rates| rates.learning_rate);
         let learning_rate = <Wide<T> as Field>::constant(learning_rate);
         let mut gradient_norm = [<Wide<T> as Field>::zero(); K];
         for (norm, gradient) in gradient_norm.iter_mut().zip(gradients) {
@@ -381,7 +484,7 @@ where
         measured: &[&Covector<T>; K],
         raised: &[Vector<T>],
         momenta: &[Remembered<T>],
-        state: &M::State,
+        (state, coupling): (&M::State, &[T]),
     ) -> Result<Option<Coupled<T>>, Error> {
         let rule = &self.configuration.rule;
         let ([gradient, ..], [raised, ..], [momentum, ..]) = (measured.as_slice(), raised, momenta) else {
@@ -392,7 +495,7 @@ where
         }
         let mut covector = Covector(parameters.duplicate()?);
         let mut reads = vec![&gradient.0, &momentum.covector().0];
-        reads.extend(self.coupling.iter());
+        reads.extend(coupling);
         T::update(&CouplingCovector(&rule.coupling), Uniforms::same(&()), &mut covector.0, &mut [], &reads)?;
         let vector = rule.metric.raise(state, &covector)?;
         let (along, length) = (covector.contract(raised)?, covector.contract(&vector)?);
@@ -509,6 +612,11 @@ where
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
         self.groups.set_weight_decay(group, weight_decay)
+    }
+
+    /// η of every group, by name: first that of the parameters in no group.
+    pub fn learning_rates(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.groups.named().map(|rates| (rates.name.as_str(), rates.learning_rate))
     }
 
     /// Changes ξ of the loss from the next step on, as a schedule does; for several losses see [`set_xi_of`](Self::set_xi_of).
@@ -712,6 +820,17 @@ impl<S: Real, const K: usize> Weights<S, K> {
             coupling_scale: S::one(),
         }
     }
+}
+
+/// Writes a step: θ ← θ − ηd − ηλθ with the rates of every group.
+fn advance<T: Tensor>(groups: &Groups, parameters: &mut T, direction: &Vector<T>) -> Result<(), Error> {
+    let rates = groups.rates.iter().map(|rates| {
+        let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
+        [learning_rate, learning_rate * <Wide<T> as Field>::constant(rates.weight_decay)]
+    });
+    let rates: Vec<[Wide<T>; 2]> = rates.collect();
+    let uniforms = Uniforms { groups: &rates, group_of_part: &groups.group_of_part };
+    T::update(&Advance, uniforms, parameters, &mut [], &[&direction.0])
 }
 
 /// The sum of all gradients, which γ sees.

@@ -7,10 +7,11 @@ use crate::kronecker::require_matrices;
 use crate::layout::{Layout, Part};
 use crate::ldl::Ldl;
 use crate::matrix::{
-    MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf, has_no_direction, is_tall,
+    MatrixPart, MatrixTensor, NewtonSchulz, Separable, SpectralMatrix, Transpose, WideOf, has_no_direction, is_tall,
 };
 use crate::metric::BaseMetric;
 use crate::momentum::{Momentum, Nesterov};
+use crate::present::{place_each, select_each};
 use crate::record::{Entries, Recorded};
 use crate::remembered::Remembered;
 use crate::scalar::{Element, Field, Real};
@@ -261,8 +262,11 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for Polar {
 pub struct MuonState<T: MatrixTensor> {
     momentum: Remembered<T>,
     /// Per part; a part without elements has none, and none has one before the first gradient.
-    inverses: Arc<Vec<Option<T::Matrix>>>,
+    inverses: Inverses<T::Matrix>,
 }
+
+/// Shared by clones, as a whole and one by one.
+type Inverses<M> = Arc<Vec<Option<Arc<M>>>>;
 
 impl<T: MatrixTensor> Clone for MuonState<T> {
     fn clone(&self) -> Self {
@@ -306,7 +310,7 @@ impl<Q: Momentum, O> Muon<Q, O> {
 
 impl<Q, O> Muon<Q, O> {
     /// The inverse roots of a momentum.
-    fn inverses<T: MatrixTensor>(&self, momentum: &Remembered<T>) -> Result<Arc<Vec<Option<T::Matrix>>>, Error>
+    fn inverses<T: MatrixTensor>(&self, momentum: &Remembered<T>) -> Result<Inverses<T::Matrix>, Error>
     where
         O: Orthogonaliser<T::Matrix>,
     {
@@ -315,7 +319,7 @@ impl<Q, O> Muon<Q, O> {
             if part.elements() == 0 {
                 return Ok(None);
             }
-            self.orthogonaliser.inverse_root(&covector.matrix(index)?).map(Some)
+            Ok(Some(Arc::new(self.orthogonaliser.inverse_root(&covector.matrix(index)?)?)))
         };
         Ok(Arc::new(covector.layout().parts().iter().enumerate().map(inverse).collect::<Result<_, Error>>()?))
     }
@@ -357,13 +361,31 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         Some(state.momentum.covector())
     }
 
+    fn select(&self, state: &MuonState<T>, parts: &[usize]) -> Result<MuonState<T>, Error>
+    where
+        T: Separable,
+    {
+        let inverses = Arc::new(select_each(&state.inverses, parts)?);
+        Ok(MuonState { momentum: state.momentum.select(parts)?, inverses })
+    }
+
+    fn place(&self, state: &mut MuonState<T>, parts: &[usize], selection: &MuonState<T>) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        let inverses = Arc::new(place_each(&state.inverses, parts, &selection.inverses)?);
+        state.momentum.place(parts, &selection.momentum)?;
+        state.inverses = inverses;
+        Ok(())
+    }
+
     fn raise(&self, state: &MuonState<T>, covector: &Covector<T>) -> Result<Vector<T>, Error> {
         state.layout().check(covector.0.layout())?;
         let mut raised = covector.0.zeros_like()?;
         for (part, inverse) in state.inverses.iter().enumerate() {
             let Some(inverse) = inverse else { continue };
             let x = covector.0.matrix(part)?;
-            raised.set_matrix(part, &multiply(inverse, &x, self.factor(&x))?)?;
+            raised.set_matrix(part, &multiply(&**inverse, &x, self.factor(&x))?)?;
         }
         Ok(Vector(raised))
     }

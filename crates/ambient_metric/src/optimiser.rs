@@ -8,7 +8,9 @@ use crate::error::Error;
 use crate::few::Few;
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
+use crate::matrix::Separable;
 use crate::preconditioner::{Inputs, Outcome, Totals, check_range};
+use crate::present::{Present, placed, placed_all, select_all};
 use crate::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
@@ -157,20 +159,12 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     fn begin(configuration: Configuration<R>, groups: Groups, parameters: &T, steps: u64) -> Result<Self, Error> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
         let memory = vec![configuration.rule.begin(); groups.memories];
-        let count = groups.rates.len();
         configuration.state_storage.check_range::<R, T::Element>(&configuration.rule)?;
         let is_fragile = !stands_zero::<R, T::Element>(&configuration.rule);
         let state = (0..slots).map(|slot| parameters.state_like(configuration.state_storage, slot, steps));
         Ok(Self {
             state: state.collect::<Result<_, Error>>()?,
-            acts: Acts {
-                corrections: vec![Bundle::<Wide<T>>::zero(); count],
-                measured: vec![Bundle::<Wide<T>>::zero(); count],
-                pooled: vec![Bundle::<Wide<T>>::zero(); groups.pools],
-                memory: memory.clone(),
-                passes: vec![Bundle::<Wide<T>>::zero(); count],
-                reports: vec![Bundle::<Wide<T>>::zero(); count],
-            },
+            acts: Acts::new(&groups, &memory),
             configuration,
             layout: parameters.layout().clone(),
             first_group: groups.group_of_part.iter().min().copied().unwrap_or(0),
@@ -237,6 +231,16 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     // So that a report of which the caller wants little stays in registers.
     #[inline(always)]
     fn advance(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Result<Report<Wide<T>>, Error> {
+        self.check(parameters, gradients, losses)?;
+        match self.advance_few(parameters, gradients, losses) {
+            Some(report) => Ok(report),
+            None => self.advance_many(parameters, gradients, losses),
+        }
+    }
+
+    /// Accepts what a step can be taken from, as far as numbers and layouts go, and losses in the domain of their embeddings.
+    #[inline(always)]
+    fn check(&self, parameters: &T, gradients: &[&T], losses: &[Wide<T>]) -> Result<(), Error> {
         let expected = <R::PerLoss<f64> as Bundle<f64>>::LEN;
         for found in [gradients.len(), losses.len()] {
             if found != expected {
@@ -247,11 +251,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         for gradient in gradients {
             self.layout.check(gradient.layout())?;
         }
-        self.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()))?;
-        match self.advance_few(parameters, gradients, losses) {
-            Some(report) => Ok(report),
-            None => self.advance_many(parameters, gradients, losses),
-        }
+        self.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()))
     }
 
     /// The step where one group of few numbers takes it and every act is sound; else nothing has happened.
@@ -284,24 +284,8 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         gradients: &[&T],
         losses: &[Wide<T>],
     ) -> Result<Report<Wide<T>>, Error> {
-        let rule = &self.configuration.rule;
-        let acts = &mut self.acts;
-        for (corrections, rates) in acts.corrections.iter_mut().zip(&self.groups.rates) {
-            *corrections = rule.correct(self.memory[rates.memory]);
-        }
-        let operands = Operands { target: &*parameters, companions: &self.state, reads: gradients };
-        let uniforms = Uniforms { groups: &acts.corrections, group_of_part: &self.groups.group_of_part };
-        T::sum(&Measure(rule), uniforms, operands, &mut acts.measured)?;
-
-        let is_sound = acts.damp::<T::Element>(rule, &self.groups, &self.memory, losses);
-        let is_extreme = !is_sound && acts.examine(rule, gradients)?;
-
-        let uniforms = Uniforms { groups: &acts.passes, group_of_part: &self.groups.group_of_part };
-        if is_extreme || self.is_fragile {
-            rehearse(rule, uniforms, operands)?;
-        }
-        T::update(&Advance(rule), uniforms, parameters, &mut self.state, gradients)?;
-        core::mem::swap(&mut self.memory, &mut acts.memory);
+        let Self { configuration: Configuration { rule, .. }, groups, state, memory, acts, .. } = self;
+        acts.run((rule, groups, losses), memory, self.is_fragile, parameters, state, gradients)?;
         self.steps = self.steps.saturating_add(1);
         Ok(acts.reports.get(self.first_group).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
     }
@@ -312,7 +296,8 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         self.steps
     }
 
-    /// What happened to every group in the last step: first the parameters in no group, then the groups in order.
+    /// What happened to every group in the last step: first the parameters in no group, then the groups in order. A group that no gradient came for
+    /// keeps the report of the step before.
     pub fn reports(&self) -> impl Iterator<Item = (&str, Report<Wide<T>>)> {
         let mut last = None;
         let all = self.groups.rates.iter().map(|rates| rates.name.as_str()).zip(self.acts.reports.iter().copied());
@@ -371,6 +356,11 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
         self.groups.set_weight_decay(group, weight_decay)
+    }
+
+    /// η of every group, by name: first that of the parameters in no group.
+    pub fn learning_rates(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.groups.named().map(|rates| (rates.name.as_str(), rates.learning_rate))
     }
 
     /// Changes ξ of the loss from the next step on, as a schedule does; for a rule of several losses see [`set_xi_of`](Self::set_xi_of).
@@ -484,7 +474,101 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     }
 }
 
+impl<R: Rule, T: Separable> Optimiser<R, T> {
+    /// As [`step`](Self::step), where the parts `absent` have no gradient: the step is that of an optimiser that was made without them, and leaves
+    /// their values and their state as they are, bit for bit. What `gradient` holds for them is not looked at. A group with its own metric all of
+    /// whose parts are absent keeps its memory, too.
+    ///
+    /// What is kept once for all parts goes on, such as the powers of bias corrections: a part that missed steps is corrected as if it had taken
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step); [`Error::NoSuchPart`]; [`Error::NoGradient`] where no part is left. Parameters and state are then as they were.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Covector};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let parts = |a: f64, b: f64| Parameters::new([("a", array![a].into_dyn()), ("b", array![b].into_dyn())]);
+    /// let mut theta = parts(1.0, 2.0)?;
+    /// let mut optimiser = Configuration::new(rules::euclidean(1.0, 0.9, 0.0), 0.1).weight_decay(0.1).build(&theta)?;
+    /// let report = optimiser.step_without(&mut theta, &Covector(parts(3.0, f64::NAN)?), 1.0, &[1])?;
+    /// assert_eq!((report.squared_length, theta.view("b")?[0]), (9.0, 2.0));
+    /// assert_eq!(optimiser.state()[0].view("b")?[0], 0.0);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn step_without(
+        &mut self,
+        parameters: &mut T,
+        gradient: &Covector<T>,
+        loss: Wide<T>,
+        absent: &[usize],
+    ) -> Result<Report<Wide<T>>, Error> {
+        self.step_losses_without(parameters, &[gradient], &[loss], absent)
+    }
+
+    /// As [`step_losses`](Self::step_losses), where the parts `absent` have no gradient of any loss; see [`step_without`](Self::step_without).
+    ///
+    /// # Errors
+    ///
+    /// As [`step_without`](Self::step_without).
+    pub fn step_losses_without(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+        absent: &[usize],
+    ) -> Result<Report<Wide<T>>, Error> {
+        if absent.is_empty() {
+            return self.step_losses(parameters, gradients, losses);
+        }
+        let gradients: Vec<&T> = gradients.iter().map(|gradient| &gradient.0).collect();
+        self.check(parameters, &gradients, losses)?;
+        let Present { parts, groups, memories } = Present::without(&self.layout, &self.groups, absent)?;
+
+        let (mut selection, mut state) = (parameters.select(&parts)?, select_all(&self.state, &parts)?);
+        let gradients = select_all(gradients, &parts)?;
+        let mut memory: Vec<R::Memory<Wide<T>>> = memories.iter().map(|&number| self.memory[number]).collect();
+        let mut acts = Acts::new(&groups, &memory);
+        let constants = (&self.configuration.rule, &groups, losses);
+        let reads: Vec<&T> = gradients.iter().collect();
+        acts.run(constants, &mut memory, self.is_fragile, &mut selection, &mut state, &reads)?;
+
+        let stepped = placed(parameters, &parts, &selection)?;
+        self.state = placed_all(&self.state, &parts, &state)?;
+        *parameters = stepped;
+        for (&number, memory) in memories.iter().zip(memory) {
+            self.memory[number] = memory;
+        }
+        for (report, rates) in self.acts.reports.iter_mut().zip(&self.groups.rates) {
+            // By name, since the tensors of a group that learn by themselves share a report.
+            if let Some(group) = groups.rates.iter().position(|present| present.name == rates.name) {
+                *report = acts.reports[group];
+            }
+        }
+        self.steps = self.steps.saturating_add(1);
+        Ok(acts.reports.first().copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
+    }
+}
+
 impl<R: Rule, S: Element> Acts<R, S> {
+    /// Before any step, for groups and their memories.
+    fn new(groups: &Groups, memory: &[R::Memory<S>]) -> Self {
+        let count = groups.rates.len();
+        Self {
+            corrections: vec![Bundle::<S>::zero(); count],
+            measured: vec![Bundle::<S>::zero(); count],
+            pooled: vec![Bundle::<S>::zero(); groups.pools],
+            memory: memory.to_vec(),
+            passes: vec![Bundle::<S>::zero(); count],
+            reports: vec![Bundle::<S>::zero(); count],
+        }
+    }
+
     /// Act 2 of every group, from the sums of act 1. Returns whether what came of it is sound: finite, multipliers also in the type that act 3
     /// computes with, and of a positive definite metric, as far as the step can tell. Not so plainly where the sum of finite numbers
     /// overflows; such acts are to be [examined](Self::examine).
@@ -509,6 +593,35 @@ impl<R: Rule, S: Element> Acts<R, S> {
             self.reports[group] = act.report;
         }
         are_sound
+    }
+
+    /// All acts of a step in passes over all numbers. An error leaves tensors and memory as they were.
+    fn run<T: Tensor<Element: Element<Wide = S>>>(
+        &mut self,
+        (rule, groups, losses): (&R, &Groups, &[S]),
+        memory: &mut Vec<R::Memory<S>>,
+        is_fragile: bool,
+        parameters: &mut T,
+        state: &mut [T],
+        gradients: &[&T],
+    ) -> Result<(), Error> {
+        for (corrections, rates) in self.corrections.iter_mut().zip(&groups.rates) {
+            *corrections = rule.correct(memory[rates.memory]);
+        }
+        let operands = Operands { target: &*parameters, companions: &*state, reads: gradients };
+        let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
+        T::sum(&Measure(rule), uniforms, operands, &mut self.measured)?;
+
+        let is_sound = self.damp::<T::Element>(rule, groups, memory, losses);
+        let is_extreme = !is_sound && self.examine(rule, gradients)?;
+
+        let uniforms = Uniforms { groups: &self.passes, group_of_part: &groups.group_of_part };
+        if is_extreme || is_fragile {
+            rehearse(rule, uniforms, operands)?;
+        }
+        T::update(&Advance(rule), uniforms, parameters, state, gradients)?;
+        core::mem::swap(memory, &mut self.memory);
+        Ok(())
     }
 
     /// What is wrong with acts that are not plainly sound; where nothing is, whether the squares of a finite gradient overflow.

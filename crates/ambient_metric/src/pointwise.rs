@@ -8,8 +8,10 @@ use crate::embedding::short_name;
 use crate::error::{Error, require_decay};
 use crate::kernel::{Kernel, Uniforms};
 use crate::layout::Layout;
+use crate::matrix::Separable;
 use crate::metric::{BaseMetric, DiagonalMetric, check_diagonal};
 use crate::preconditioner::Totals;
+use crate::present::{placed_all, select_all};
 use crate::record::{Entries, Recorded};
 use crate::scalar::{Element, Field, Real};
 use crate::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite, first_non_finite};
@@ -293,6 +295,23 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         let uniforms = Uniforms { groups: &corrections, group_of_part: &group_of_part };
         state.slots = state.written(&Settle(self), uniforms, &gradient.0, "step")?;
         state.memory = memory.flushed();
+        Ok(())
+    }
+
+    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        let slots = Arc::new(select_all(state.slots.iter(), parts)?);
+        Ok(PointwiseState { layout: state.layout.select(parts)?, slots, power: state.power, memory: state.memory })
+    }
+
+    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        state.slots = Arc::new(placed_all(&state.slots, parts, &selection.slots)?);
+        (state.power, state.memory) = (selection.power, selection.memory);
         Ok(())
     }
 

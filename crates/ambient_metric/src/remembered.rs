@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crate::bundle::{Bundle, nested_names};
 use crate::error::Error;
 use crate::kernel::{Kernel, Uniforms};
+use crate::matrix::Separable;
 use crate::metric::BaseMetric;
 use crate::momentum::Momentum;
 use crate::pointwise::{Seeing, WithState};
+use crate::present::{placed, placed_all, select_all};
 use crate::record::{Entries, Recorded};
 use crate::scalar::{Field, Real};
 use crate::tensor::{Covector, Tensor, Vector, Wide};
@@ -73,6 +75,34 @@ impl<T: Tensor> Remembered<T> {
         let reads: Vec<&T> = slots.iter().collect();
         T::update(&Follow(momentum), Uniforms::same(&momentum.correct(power)), &mut covector, &mut [], &reads)?;
         *self = Self { slots: Arc::new(slots), covector: Arc::new(Covector(covector)), power };
+        Ok(())
+    }
+
+    /// What is remembered of these parts alone, with the same power.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPart`], and where the backend fails.
+    pub fn select(&self, parts: &[usize]) -> Result<Self, Error>
+    where
+        T: Separable,
+    {
+        let slots = Arc::new(select_all(self.slots.iter(), parts)?);
+        Ok(Self { slots, covector: Arc::new(Covector(self.covector.0.select(parts)?)), power: self.power })
+    }
+
+    /// Replaces what is remembered of these parts by a [selection](Self::select), and the power, which is one for all parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`select`](Self::select); the memory is then unchanged.
+    pub fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        let slots = Arc::new(placed_all(&self.slots, parts, &selection.slots)?);
+        let covector = Arc::new(Covector(placed(&self.covector.0, parts, &selection.covector.0)?));
+        *self = Self { slots, covector, power: selection.power };
         Ok(())
     }
 
@@ -190,6 +220,24 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
 
     fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
         Some(state.0.covector())
+    }
+
+    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        Ok((state.0.select(parts)?, self.metric.select(&state.1, parts)?))
+    }
+
+    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        let mut momentum = state.0.clone();
+        momentum.place(parts, &selection.0)?;
+        self.metric.place(&mut state.1, parts, &selection.1)?;
+        state.0 = momentum;
+        Ok(())
     }
 
     fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {

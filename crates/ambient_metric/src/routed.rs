@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::layout::{Layout, Part};
 use crate::matrix::Separable;
 use crate::metric::BaseMetric;
+use crate::present::placed;
 use crate::record::{Entries, Recorded};
 use crate::tensor::{Covector, Vector, Wide};
 
@@ -287,6 +288,52 @@ impl<S> Branch<S> {
     }
 }
 
+impl<S> Branch<S> {
+    /// The branch of a selection of parts, which may be all or none of its own; a metric that measures parts together is asked for neither.
+    fn select<T: Separable, M: BaseMetric<T, State = S>>(
+        &self,
+        metric: &M,
+        parts: &[usize],
+    ) -> Result<Option<Self>, Error>
+    where
+        S: Clone,
+    {
+        let (inside, local) = self.meet(parts);
+        if local.is_empty() {
+            return Ok(None);
+        }
+        let is_whole = local.len() == self.parts.len();
+        let state = if is_whole { self.state.clone() } else { metric.select(&self.state, &local)? };
+        Ok(Some(Self { parts: inside, state }))
+    }
+
+    /// The branch with what became of a selection of parts.
+    fn placed<T: Separable, M: BaseMetric<T, State = S>>(
+        &self,
+        metric: &M,
+        parts: &[usize],
+        selection: Option<&Self>,
+    ) -> Result<Self, Error>
+    where
+        S: Clone,
+    {
+        let (_, local) = self.meet(parts);
+        let mut placed = self.clone();
+        match selection {
+            None => {}
+            Some(selection) if local.len() == self.parts.len() => placed.state = selection.state.clone(),
+            Some(selection) => metric.place(&mut placed.state, &local, &selection.state)?,
+        }
+        Ok(placed)
+    }
+
+    /// Which of these parts, and which of its own, belong to both.
+    fn meet(&self, parts: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let own = |(index, part): (usize, &usize)| Some((index, self.parts.binary_search(part).ok()?));
+        parts.iter().enumerate().filter_map(own).unzip()
+    }
+}
+
 impl<R, A, B> Routed<R, A, B> {
     /// A tensor like `source` whose parts went through one function of their metric.
     fn map<T, X, Y>(
@@ -375,6 +422,32 @@ where
 
     fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
         state.measured.as_deref()
+    }
+
+    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error> {
+        let taken = state.taken.as_ref().map(|branch| branch.select(&self.taken, parts)).transpose()?;
+        let rest = state.rest.as_ref().map(|branch| branch.select(&self.rest, parts)).transpose()?;
+        let measured = state.measured.as_ref().map(|measured| measured.0.select(parts)).transpose()?;
+        Ok(RoutedState {
+            layout: state.layout.select(parts)?,
+            taken: taken.flatten(),
+            rest: rest.flatten(),
+            measured: measured.map(|measured| Arc::new(Covector(measured))),
+        })
+    }
+
+    /// A metric none of whose parts were selected stays as it is. What both measure together is made again from the next gradient, where it
+    /// has not been made of all parts yet.
+    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error> {
+        let taken = state.taken.as_ref().map(|branch| branch.placed(&self.taken, parts, selection.taken.as_ref()));
+        let rest = state.rest.as_ref().map(|branch| branch.placed(&self.rest, parts, selection.rest.as_ref()));
+        let (taken, rest) = (taken.transpose()?, rest.transpose()?);
+        let measured = match (&state.measured, &selection.measured) {
+            (Some(all), Some(selection)) => Some(Arc::new(Covector(placed(&all.0, parts, &selection.0)?))),
+            _ => None,
+        };
+        *state = RoutedState { layout: state.layout.clone(), taken, rest, measured };
+        Ok(())
     }
 
     fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use ambient_metric::{
-    Bundle, Coupling, Covector, Error, Heights, MetricDescent, MetricOptimiser, Momentum, Optimiser, Placement,
-    Recorded, Report, Rule,
+    Coupling, Covector, Error, Heights, MetricDescent, MetricOptimiser, Momentum, Optimiser, Placement, Recorded,
+    Report, Rule,
 };
 use burn_pack::{Reader, Writer};
 
@@ -42,11 +42,12 @@ pub trait Engine {
     /// The numbers that it steps.
     type Element: BurnElement;
 
-    /// One step; the parts in `without_gradient` have a gradient of zero in place of none.
+    /// One step over the parts that have a gradient. Those in `without_gradient` have none: whatever stands in its place is not looked at, and their
+    /// values and their state stay as they are.
     ///
     /// # Errors
     ///
-    /// Those of the optimiser; parameters and state are then as they were.
+    /// Those of the optimiser's `step_without`; parameters and state are then as they were.
     fn step(
         &mut self,
         parameters: &mut Parameters<Self::Element>,
@@ -54,6 +55,9 @@ pub trait Engine {
         loss: f64,
         without_gradient: &[usize],
     ) -> Result<Report<f64>, Error>;
+
+    /// η of every group, by name.
+    fn learning_rates(&self) -> Vec<(String, f64)>;
 
     /// Changes η of a group.
     ///
@@ -104,6 +108,10 @@ impl<O: Engine + ?Sized> Engine for Box<O> {
         (**self).step(parameters, gradient, loss, without_gradient)
     }
 
+    fn learning_rates(&self) -> Vec<(String, f64)> {
+        (**self).learning_rates()
+    }
+
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         (**self).set_learning_rate(group, learning_rate)
     }
@@ -131,7 +139,6 @@ impl<E> fmt::Debug for dyn Engine<Element = E> {
     }
 }
 
-/// The state of parts without a gradient is kept.
 impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
     type Element = E;
 
@@ -142,16 +149,11 @@ impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
         loss: f64,
         without_gradient: &[usize],
     ) -> Result<Report<f64>, Error> {
-        let before = if without_gradient.is_empty() { Vec::new() } else { self.state().to_vec() };
-        let report = Optimiser::step(self, parameters, gradient, loss)?;
-        let slots = <R::State<E> as Bundle<E>>::names();
-        for (index, (slot, before)) in slots.iter().zip(&before).enumerate() {
-            if let Some(after) = self.state().get(index) {
-                let kept = after.with_parts_of(before, without_gradient)?;
-                self.write_state(slot, &kept)?;
-            }
-        }
-        Ok(report)
+        self.step_without(parameters, gradient, loss, without_gradient)
+    }
+
+    fn learning_rates(&self) -> Vec<(String, f64)> {
+        Optimiser::learning_rates(self).map(|(group, learning_rate)| (group.to_owned(), learning_rate)).collect()
     }
 
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
@@ -176,7 +178,6 @@ impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
     }
 }
 
-/// The state of parts without a gradient takes a gradient of zero into account, as a metric over several tensors cannot leave one out.
 impl<M, H, Q, P, C, E> Engine for MetricOptimiser<M, H, Q, P, C, Parameters<E>>
 where
     M: Recorded<Parameters<E>, State: Clone>,
@@ -194,9 +195,13 @@ where
         parameters: &mut Parameters<E>,
         gradient: &Covector<Parameters<E>>,
         loss: f64,
-        _without_gradient: &[usize],
+        without_gradient: &[usize],
     ) -> Result<Report<f64>, Error> {
-        MetricOptimiser::step(self, parameters, gradient, loss).map(Report::from)
+        self.step_without(parameters, gradient, loss, without_gradient).map(Report::from)
+    }
+
+    fn learning_rates(&self) -> Vec<(String, f64)> {
+        MetricOptimiser::learning_rates(self).map(|(group, learning_rate)| (group.to_owned(), learning_rate)).collect()
     }
 
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! Matrices on a Burn device: what metrics that are not pointwise ask for.
 
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use ambient_metric::{Error, MatrixPart, MatrixTensor, Part, Separable, Tensor as _, Transpose};
 use burn::tensor::{Tensor, TensorData};
@@ -145,31 +146,61 @@ impl<E: BurnElement> MatrixTensor for Parameters<E> {
     }
 }
 
+/// Ranges of tensors, to be joined one after the other.
+type Pieces<'a> = Vec<(&'a Tensor<1>, Range<usize>)>;
+
+/// One more range, as part of the last where it goes on there.
+fn push<'a>(pieces: &mut Pieces<'a>, tensor: &'a Tensor<1>, range: Range<usize>) {
+    match pieces.last_mut() {
+        _ if range.is_empty() => {}
+        Some((last, of_last)) if core::ptr::eq(*last, tensor) && of_last.end == range.start => of_last.end = range.end,
+        _ => pieces.push((tensor, range)),
+    }
+}
+
+/// The joined pieces; nothing where there are none.
+fn cut(pieces: &Pieces<'_>) -> Option<Tensor<1>> {
+    join(pieces.iter().map(|(tensor, range)| slice(tensor, range)).collect())
+}
+
 impl<E: BurnElement> Separable for Parameters<E> {
     fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        let (mut selected, mut pieces): (Vec<Part>, _) = (Vec::new(), Vec::new());
+        let ranges = self.ranges();
+        let (mut selected, mut pieces): (Vec<Part>, Pieces<'_>) = (Vec::new(), Vec::new());
         for &part in parts {
-            let range = self.range(part)?;
-            selected.extend(self.layout().parts().get(part).cloned());
-            if !range.is_empty() {
-                pieces.push(slice(self.flat(), &range));
-            }
+            let missing = || Error::NoSuchPart { part, parts: ranges.len() };
+            selected.push(self.layout().parts().get(part).cloned().ok_or_else(missing)?);
+            push(&mut pieces, self.flat(), ranges.get(part).cloned().ok_or_else(missing)?);
         }
-        let flat = join(pieces).unwrap_or_else(|| slice(self.flat(), &(0..0)));
+        let flat = cut(&pieces).unwrap_or_else(|| slice(self.flat(), &(0..0)));
         Self::from_flat(ambient_metric::Layout::new(selected)?, flat)
     }
 
+    /// Everything is joined at once: a part at a time would copy all of them for each.
     fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
+        let (ranges, sources) = (self.ranges(), selection.ranges());
+        let mut source_of_part = vec![None; ranges.len()];
         for (index, &part) in parts.iter().enumerate() {
-            let (to, from) = (self.range(part)?, selection.range(index)?);
+            let missing = |part, parts| Error::NoSuchPart { part, parts };
+            let to = ranges.get(part).ok_or(missing(part, ranges.len()))?;
+            let from = sources.get(index).ok_or(missing(index, sources.len()))?;
             if to.len() != from.len() {
                 let name = self.layout().parts().get(part).map(|part| part.name.clone()).unwrap_or_default();
                 return Err(Error::Shape { name, expected: vec![to.len()], found: vec![from.len()] });
             }
-            if !to.is_empty() {
-                let values = slice(selection.flat(), &from);
-                *self = Self::from_flat(self.layout().clone(), self.flat().clone().slice_assign([to], values))?;
+            if let Some(source) = source_of_part.get_mut(part) {
+                *source = Some(from);
             }
+        }
+        let mut pieces = Vec::new();
+        for (own, source) in ranges.iter().zip(source_of_part) {
+            match source {
+                Some(source) => push(&mut pieces, selection.flat(), source.clone()),
+                None => push(&mut pieces, self.flat(), own.clone()),
+            }
+        }
+        if let Some(flat) = cut(&pieces) {
+            *self = Self::from_flat(self.layout().clone(), flat)?;
         }
         Ok(())
     }

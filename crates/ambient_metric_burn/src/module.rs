@@ -75,7 +75,7 @@ pub(crate) struct Gathered<E> {
     pub(crate) places: HashMap<ParamId, Range<usize>>,
 }
 
-/// Orders what was found in a module as the layout has it. A part without a gradient gets zeros.
+/// Orders what was found in a module as the layout has it. A part without a gradient gets zeros, which hold its place.
 pub(crate) fn gather<E: BurnElement>(layout: &Layout, found: Vec<Found>) -> Result<Gathered<E>, Error> {
     let mut by_name: HashMap<String, Found> = found.into_iter().map(|found| (found.part.name.clone(), found)).collect();
     let (mut values, mut gradients) = (Vec::new(), Vec::new());

@@ -18,8 +18,9 @@ use crate::parameters::Parameters;
 /// All parameters on one device, in the precision of the engine. The layout is fixed when the optimiser is made: it holds the parameters that want
 /// gradients then, under the paths of their fields (`layers.0.weight`), which is what the patterns of a [`Group`](ambient_metric::Group) match.
 ///
-/// A parameter that is frozen, then or later, is left alone. One without a gradient in a step adds nothing to ⟨l, l⟩ (in a sum over momenta it counts
-/// with what it remembers) and keeps its value and its state.
+/// A parameter that is frozen, then or later, is left alone. One without a gradient in a step keeps its value and its state, bit for bit, and is left
+/// out of all sums: the others step as those of an optimiser that was made without it. What is kept once for all parameters goes on, such as the
+/// powers of bias corrections, so that one which missed steps is corrected as if it had taken them.
 ///
 /// # Example
 ///
@@ -110,7 +111,9 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// # Errors
     ///
     /// What [`Optimiser::step`] finds; [`Error::UnknownParameter`] for a gradient of a parameter that the optimiser was not made for;
-    /// [`BurnError`](crate::BurnError) for parameters on several devices, or of another precision. Module and state are then as they were.
+    /// [`Error::NoGradient`] where there is none at all; [`Error::Inseparable`] where one is missing and the metric measures parameters together, as
+    /// [`Dense`](ambient_metric::Dense) does; [`BurnError`](crate::BurnError) for parameters on several devices, or of another precision. Module,
+    /// state and learning rates are then as they were.
     pub fn step<M: Module>(
         &mut self,
         learning_rate: f64,
@@ -119,9 +122,15 @@ impl<O: Engine> ModuleOptimiser<O> {
         loss: f64,
     ) -> Result<Report<f64>, Error> {
         let mut gathered = gather(&self.layout, find(module, &mut gradients))?;
+        let before = self.engine.learning_rates();
         self.engine.set_learning_rate("default", learning_rate)?;
         let gradient = Covector(gathered.gradient);
-        let report = self.engine.step(&mut gathered.parameters, &gradient, loss, &gathered.without_gradient)?;
+        let stepped = self.engine.step(&mut gathered.parameters, &gradient, loss, &gathered.without_gradient);
+        if stepped.is_err() {
+            // The default first, because others may follow it.
+            before.iter().try_for_each(|(group, rate)| self.engine.set_learning_rate(group, *rate))?;
+        }
+        let report = stepped?;
         *module = scatter(module.clone(), &gathered.parameters, &gathered.places);
         Ok(report)
     }

@@ -98,16 +98,15 @@ impl<E: BurnElement> Parameters<E> {
         Ok(start..start + found.elements())
     }
 
-    /// These parameters with some parts taken from others of the same layout.
-    pub(crate) fn with_parts_of(&self, others: &Self, parts: &[usize]) -> Result<Self, Error> {
-        let mut pieces = Vec::new();
-        for part in 0..self.layout.parts().len() {
-            let (range, source) = (self.range(part)?, if parts.contains(&part) { others } else { self });
-            if !range.is_empty() {
-                pieces.push(slice(&source.flat, &range));
-            }
-        }
-        Ok(Self { flat: join(pieces).unwrap_or_else(|| self.flat.clone()), ..self.clone() })
+    /// Where the elements of every part lie.
+    pub(crate) fn ranges(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        let range = |part: &Part| {
+            let start = end;
+            end += part.elements();
+            start..end
+        };
+        self.layout.parts().iter().map(range).collect()
     }
 
     /// Other elements in the same layout.

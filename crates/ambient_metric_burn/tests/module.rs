@@ -1,7 +1,10 @@
 //! The optimiser of modules: what it reads, what it writes, and what it leaves alone.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
-use ambient_metric::{Configuration, Covector, Error, Group, Optimiser, Part, RmsProp, Rule, Tensor as _, rules};
+use ambient_metric::{
+    Configuration, Coupling, Covector, Error, Group, Heights, MetricDescent, MetricOptimiser, Momentum, Optimiser,
+    Part, Placement, Recorded, RmsProp, Rule, Tensor as _, rules,
+};
 use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn, checksum};
 use ambient_metric_ndarray::Parameters;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -181,6 +184,213 @@ fn parameters_without_a_gradient_keep_value_and_state_and_add_nothing() {
     assert_eq!(values(&model, "layers.0.weight"), kept);
     assert_eq!(state(&optimiser, part), kept_state);
     assert_ne!(state(&optimiser, 0), others);
+}
+
+/// All that an engine remembers, rates included, and what of it belongs to a parameter of this name.
+trait Remembers: Engine<Element = f32> {
+    fn remembered(&self, parameter: &str) -> (String, String);
+}
+
+impl<R: Rule + Clone + core::fmt::Debug> Remembers for Optimiser<R, Burn<f32>> {
+    fn remembered(&self, parameter: &str) -> (String, String) {
+        let checkpoint = self.checkpoint().unwrap();
+        (format!("{checkpoint:?}"), format!("{:?}", checkpoint.parameters.get(parameter)))
+    }
+}
+
+impl<M, H, Q, P, C> Remembers for MetricOptimiser<M, H, Q, P, C, Burn<f32>>
+where
+    M: Recorded<Burn<f32>, State: Clone>,
+    H: Heights<1>,
+    Q: Momentum,
+    P: Placement,
+    C: Coupling,
+    MetricDescent<M, H, Q, P, C>: Clone + core::fmt::Debug,
+{
+    fn remembered(&self, parameter: &str) -> (String, String) {
+        let checkpoint = self.checkpoint().unwrap();
+        (format!("{checkpoint:?}"), format!("{:?}", checkpoint.parameters.get(parameter)))
+    }
+}
+
+/// The gradients of a step without those of `layers.0`.
+fn partial(model: &Model, step: usize) -> (GradientsParams, f64) {
+    let (mut gradients, loss) = model.gradients(step);
+    gradients.remove::<2>(model.layers[0].weight.id).unwrap();
+    gradients.remove::<1>(model.layers[0].bias.as_ref().unwrap().id).unwrap();
+    (gradients, loss)
+}
+
+const WITHOUT: [&str; 2] = ["layers.0.weight", "layers.0.bias"];
+
+/// The promises of a step without some gradients, for one kind of engine.
+fn check_without<O: Remembers>(build: impl Fn(&Burn<f32>) -> Result<O, Error>) {
+    let made = |model: &Model| ModuleOptimiser::of(model, &build).unwrap();
+    let state = |optimiser: &ModuleOptimiser<O>| WITHOUT.map(|name| optimiser.engine().remembered(name).1);
+
+    // Beside a module in which they are frozen from the start.
+    let mut model = Model::new();
+    // Parameters that nobody has looked at yet share with their clones whether they are frozen.
+    let begun = trained(&model);
+    let mut frozen = model.clone();
+    frozen.layers[0] = frozen.layers[0].clone().no_grad();
+    let (mut optimiser, mut without) = (made(&model), made(&frozen));
+    assert_eq!(trained(&frozen), begun);
+    for step in 0..3 {
+        let ((gradients, loss), (same, _)) = (partial(&model, step), partial(&model, step));
+        let report = optimiser.step(0.01, &mut model, gradients, loss).unwrap();
+        assert_eq!(without.step(0.01, &mut frozen, same, loss).unwrap(), report);
+        assert_eq!(trained(&model), trained(&frozen));
+        for name in ["stem.weight", "layers.1.bias"] {
+            assert_eq!(optimiser.engine().remembered(name).1, without.engine().remembered(name).1);
+        }
+    }
+
+    // After steps with all gradients, values and state stay, and those of others do not.
+    train(&mut model, &mut optimiser, 3..5);
+    let (kept, kept_state) = (WITHOUT.map(|name| values(&model, name)), state(&optimiser));
+    let (stem, stem_state) = (values(&model, "stem.weight"), optimiser.engine().remembered("stem.weight").1);
+    for step in 5..7 {
+        let (gradients, loss) = partial(&model, step);
+        optimiser.step(0.01, &mut model, gradients, loss).unwrap();
+    }
+    assert_eq!((WITHOUT.map(|name| values(&model, name)), state(&optimiser)), (kept.clone(), kept_state.clone()));
+    assert_ne!(values(&model, "stem.weight"), stem);
+    assert_ne!(optimiser.engine().remembered("stem.weight").1, stem_state);
+
+    // What fails leaves all as it was, the learning rates too.
+    let before = (trained(&model), optimiser.engine().remembered("").0, optimiser.engine().learning_rates());
+    let bias = model.layers[1].bias.as_ref().unwrap().id;
+    let with = |factor: f32| {
+        let (mut gradients, loss) = partial(&model, 7);
+        let gradient = gradients.remove::<1>(bias).unwrap();
+        gradients.register(bias, gradient.zeros_like().add_scalar(factor));
+        (gradients, loss)
+    };
+    let ((nan, loss), (large, _), (fine, _)) = (with(f32::NAN), with(3e38), partial(&model, 7));
+    let mut stepped = model.clone();
+    let found = optimiser.step(0.5, &mut stepped, nan, loss);
+    assert!(matches!(&found, Err(Error::NonFiniteGradient { parameter }) if parameter == "layers.1.bias"), "{found:?}");
+    let found = optimiser.step(0.5, &mut stepped, large, loss);
+    assert!(matches!(&found, Err(Error::Overflow { .. })), "{found:?}");
+    let found = optimiser.step(0.5, &mut stepped, fine, f64::NAN);
+    assert!(matches!(&found, Err(Error::LossOutsideDomain { .. })), "{found:?}");
+    let found = optimiser.step(0.5, &mut stepped, GradientsParams::new(), loss);
+    assert!(matches!(&found, Err(Error::NoGradient)), "{found:?}");
+    let found = optimiser.step(-1.0, &mut stepped, partial(&model, 7).0, loss);
+    assert!(matches!(&found, Err(Error::Hyperparameter { .. })), "{found:?}");
+    let after = (trained(&stepped), optimiser.engine().remembered("").0, optimiser.engine().learning_rates());
+    assert_eq!(after, before);
+
+    train(&mut model, &mut optimiser, 7..8);
+    assert_ne!((WITHOUT.map(|name| values(&model, name)), state(&optimiser)), (kept, kept_state));
+}
+
+#[test]
+fn pointwise_rules_leave_parameters_without_a_gradient_alone() {
+    use ambient_metric::{Coupled, Descent, Ema, Euclidean, Given, Identity, Induced, LearnedDiagonal, Log};
+    check_without(|theta| Configuration::new(rmsprop(), 0.01).weight_decay(0.1).build(theta));
+    let learned = LearnedDiagonal { kappa: 0.3, ..LearnedDiagonal::default() };
+    let learned = Descent::new(Induced::new(learned, Log, 0.5), Ema(0.9));
+    check_without(|theta| Configuration::new(learned, 0.01).build(theta));
+    let coupled = Descent::new(Coupled::new(Euclidean, Identity, Given, 0.1).beta(0.8), Ema(0.9));
+    check_without(|theta| {
+        let mut optimiser = Configuration::new(coupled, 0.01).build(theta)?;
+        let c = theta.flat().full_like(1e-3);
+        optimiser.write_state("metric.coupling", &Burn::from_flat(theta.layout().clone(), c)?)?;
+        Ok(optimiser)
+    });
+}
+
+#[test]
+fn whole_tensor_rules_leave_parameters_without_a_gradient_alone() {
+    use ambient_metric::{
+        Ema, EveryMatrix, Given, LearnedDiagonal, Log, Muon, Nesterov, NoMomentum, Remembering, Routed,
+    };
+    let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
+    let muon = Routed { route: EveryMatrix, taken: Muon::default(), rest };
+    let muon = MetricDescent::new(muon, Log, 0.01, NoMomentum).beta(0.8);
+    check_without(|theta| Configuration::new(muon, 0.01).weight_decay(0.1).build(theta));
+    let averaged = MetricDescent::new(RmsProp::default(), Log, 0.1, Ema(0.9)).beta(0.8);
+    check_without(|theta| Configuration::new(averaged, 0.01).weight_decay(0.1).build(theta));
+    let learned = LearnedDiagonal { kappa: 0.3, ..LearnedDiagonal::default() };
+    let learned = MetricDescent::new(learned, Log, 0.1, Ema(0.9)).coupled(Given);
+    check_without(|theta| {
+        let mut optimiser = Configuration::new(learned, 0.01).build(theta)?;
+        let c = theta.flat().full_like(1e-3);
+        optimiser.write_coupling(&[&Burn::from_flat(theta.layout().clone(), c)?])?;
+        Ok(optimiser)
+    });
+}
+
+/// A group may follow the default rate and have been set to another since: a failed step gives it that back.
+#[test]
+fn a_failed_step_leaves_the_rates_of_groups_as_they_were() {
+    let mut model = Model::new();
+    let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
+    optimiser.set_learning_rate("biases", 0.3).unwrap();
+    let (gradients, _) = model.gradients(0);
+    let before = optimiser.engine().learning_rates().map(|(name, rate)| (name.to_owned(), rate)).collect::<Vec<_>>();
+    assert_eq!(before.iter().map(|(_, rate)| *rate).collect::<Vec<_>>(), [0.01, 0.02, 0.3]);
+    assert!(optimiser.step(0.5, &mut model, gradients, f64::NAN).is_err());
+    assert!(optimiser.engine().learning_rates().eq(before.iter().map(|(name, rate)| (name.as_str(), *rate))));
+}
+
+#[test]
+fn a_metric_over_all_parameters_says_that_it_needs_every_gradient() {
+    use ambient_metric::{Dense, Identity, NoMomentum};
+    let mut model = Model::new();
+    let count = ModuleOptimiser::new(configuration(), &model).unwrap().parameters();
+    let rule = MetricDescent::new(Dense::diagonal(&vec![2.0; count]).unwrap(), Identity, 0.1, NoMomentum);
+    let mut optimiser =
+        ModuleOptimiser::of(&model, |theta: &Burn<f32>| Configuration::new(rule, 0.01).build(theta)).unwrap();
+    let (gradients, loss) = partial(&model, 0);
+    let before = trained(&model);
+    let refused = optimiser.step(0.5, &mut model, gradients, loss);
+    assert!(matches!(&refused, Err(Error::Inseparable { metric }) if metric == "Dense"), "{refused:?}");
+    assert_eq!((trained(&model), optimiser.engine().steps()), (before.clone(), 0));
+    train(&mut model, &mut optimiser, 0..1);
+    assert_ne!(trained(&model), before);
+}
+
+#[test]
+fn parts_are_selected_and_placed_on_the_device() {
+    use ambient_metric::Separable;
+    let part = |name: &str, shape: &[usize]| Part { name: name.to_owned(), shape: shape.to_vec() };
+    let parts = [("a", vec![2]), ("b", vec![0]), ("c", vec![]), ("d", vec![1, 2])];
+    let parts = parts.map(|(name, shape)| (part(name, &shape), shape.iter().product()));
+    let mut next = 0.0_f32;
+    let parts = parts.map(|(part, count): (Part, usize)| {
+        let numbers = (0..count).map(|_| {
+            next += 1.0;
+            next
+        });
+        (part, numbers.collect())
+    });
+    let theta = Burn::new(&Device::flex(), parts).unwrap();
+    let all = |theta: &Burn<f32>| theta.flat().try_to_vec_as::<f32>().unwrap();
+    for (parts, expected) in [
+        (vec![0, 1, 2, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0]),
+        (vec![0, 3], vec![1.0, 2.0, 4.0, 5.0]),
+        (vec![1, 2], vec![3.0]),
+        (vec![1], vec![]),
+    ] {
+        let selection = theta.select(&parts).unwrap();
+        assert_eq!(all(&selection), expected);
+        let mut placed = theta.zeros_like().unwrap();
+        placed.place(&parts, &selection).unwrap();
+        for part in 0..4 {
+            let expected =
+                if parts.contains(&part) { theta.read(part) } else { theta.zeros_like().unwrap().read(part) };
+            assert_eq!(placed.read(part).unwrap(), expected.unwrap());
+        }
+    }
+    let mut other = theta.clone();
+    let selection = theta.select(&[0]).unwrap();
+    assert!(matches!(other.place(&[0, 3], &selection), Err(Error::NoSuchPart { part: 1, parts: 1 })));
+    assert!(matches!(other.place(&[2], &selection), Err(Error::Shape { name, .. }) if name == "c"));
+    assert!(matches!(theta.select(&[4]), Err(Error::NoSuchPart { part: 4, parts: 4 })));
+    assert_eq!(all(&other), all(&theta));
 }
 
 #[test]

@@ -32,6 +32,26 @@ pub(crate) fn zeros<N: Clone>(zero: N, len: usize) -> Result<Vec<N>, Error> {
     Ok(zeros)
 }
 
+/// The numbers in some ranges, one range after the other.
+///
+/// # Errors
+///
+/// [`Error::Backend`] where there is no memory for them.
+pub(crate) fn gather<N: Copy>(
+    zero: N,
+    numbers: &[N],
+    ranges: impl Iterator<Item = Range<usize>> + Clone,
+) -> Result<Vec<N>, Error> {
+    let mut gathered = zeros(zero, ranges.clone().map(|range| range.len()).sum())?;
+    let mut rest = gathered.as_mut_slice();
+    for range in ranges {
+        let Some((to, further)) = core::mem::take(&mut rest).split_at_mut_checked(range.len()) else { break };
+        to.copy_from_slice(numbers.get(range).unwrap_or_default());
+        rest = further;
+    }
+    Ok(gathered)
+}
+
 /// The elements of a tensor, as they are stored.
 #[derive(Clone)]
 pub(crate) enum Elements<E> {
@@ -106,6 +126,49 @@ impl<E: Element> Elements<E> {
         match self {
             Self::Full(elements) => elements.get(range).unwrap_or_default().to_vec(),
             Self::Narrow(narrow) => range.filter_map(|index| narrow.get(index)).collect(),
+        }
+    }
+
+    /// A copy that can grow as apart from others as what was copied.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] where there is no memory for it.
+    pub(crate) fn duplicate(&self) -> Result<Self, Error> {
+        match self {
+            Self::Full(elements) => {
+                let mut copy = zeros(E::zero(), elements.len())?;
+                copy.copy_from_slice(elements);
+                Ok(Self::Full(copy))
+            }
+            Self::Narrow(narrow) => {
+                Ok(Self::Narrow(Box::new(narrow.select(core::iter::once(0..narrow.bits().len()))?)))
+            }
+        }
+    }
+
+    /// Those in some ranges, one range after the other, stored as they are here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Backend`] where there is no memory for them.
+    pub(crate) fn select(&self, ranges: impl Iterator<Item = Range<usize>> + Clone) -> Result<Self, Error> {
+        match self {
+            Self::Full(elements) => gather(E::zero(), elements, ranges).map(Self::Full),
+            Self::Narrow(narrow) => narrow.select(ranges).map(|narrow| Self::Narrow(Box::new(narrow))),
+        }
+    }
+
+    /// Replaces a range by one of a selection, of the same length: bit for bit where both are stored alike.
+    pub(crate) fn place(&mut self, to: Range<usize>, selection: &Self, from: Range<usize>) {
+        match (&mut *self, selection) {
+            (Self::Full(elements), Self::Full(selected)) => {
+                elements.get_mut(to).unwrap_or_default().copy_from_slice(selected.get(from).unwrap_or_default());
+            }
+            (Self::Narrow(narrow), Self::Narrow(selected)) if narrow.is_stored_like(selected) => {
+                narrow.place(to, selected, from);
+            }
+            _ => self.write(to, &selection.read(from)),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Numbers in 16 bits: how they are rounded, and the elements of a tensor that is stored so.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use ambient_metric::{Element, Error, Field, StateStorage};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::elements::zeros;
+use crate::elements::{gather, zeros};
 use crate::lanes::WIDTH;
 
 /// A format of 16 bits, with what its rounding needs.
@@ -297,6 +298,26 @@ impl<E: Element> Narrow<E> {
     /// All elements in full width.
     pub(crate) fn widened(&self) -> &Vec<E> {
         self.widened.get_or_init(|| self.bits.iter().map(|&bits| element(self.format.widen(bits))).collect())
+    }
+
+    /// Those in some ranges, one range after the other, which draw as many numbers next as these would.
+    pub(crate) fn select(&self, ranges: impl Iterator<Item = Range<usize>> + Clone) -> Result<Self, Error> {
+        Ok(Self { bits: gather(0, &self.bits, ranges)?, format: self.format, widened: OnceLock::new() })
+    }
+
+    /// Whether others have the same format, and draw from the same numbers where they draw any.
+    pub(crate) fn is_stored_like(&self, other: &Self) -> bool {
+        match (self.format, other.format) {
+            (Format::Bf16 { stream, .. }, Format::Bf16 { stream: other, .. }) => stream == other,
+            (own, other) => own == other,
+        }
+    }
+
+    /// Replaces a range by one of a selection, which counted its updates.
+    pub(crate) fn place(&mut self, to: Range<usize>, selection: &Self, from: Range<usize>) {
+        let bits = self.bits_mut().get_mut(to).unwrap_or_default();
+        bits.copy_from_slice(selection.bits.get(from).unwrap_or_default());
+        self.format = selection.format;
     }
 
     /// Numbers rounded to nearest.

@@ -281,7 +281,7 @@ impl<E: Element> Tensor for Parameters<E> {
     }
 
     fn duplicate(&self) -> Result<Self, Error> {
-        Ok(self.clone())
+        Ok(Self { space: Arc::clone(&self.space), elements: self.elements.duplicate()? })
     }
 
     fn read(&self, part: usize) -> Result<Vec<E>, Error> {
@@ -457,7 +457,6 @@ fn targets<'a, E: Element, M: Memory<E>>(
 impl<E: Element> Separable for Parameters<E> {
     fn select(&self, parts: &[usize]) -> Result<Self, Error> {
         let mut selected: Vec<Part> = Vec::with_capacity(parts.len());
-        let mut elements = Vec::new();
         for &part in parts {
             let found = self.space.part(part)?;
             // Parts lie in the order of their names, here as everywhere.
@@ -465,9 +464,23 @@ impl<E: Element> Separable for Parameters<E> {
                 return Err(Error::DuplicateParameter { name: found.name.clone() });
             }
             selected.push(found.clone());
-            elements.extend(self.elements.read(self.space.range(part)));
         }
-        Ok(Self::of(Space::new(Layout::new(selected)?), elements))
+        let elements = self.elements.select(parts.iter().map(|&part| self.space.range(part)))?;
+        Ok(Self { space: Arc::new(Space::new(Layout::new(selected)?)), elements })
+    }
+
+    fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
+        for (index, &part) in parts.iter().enumerate() {
+            let (target, source) = (self.space.part(part)?, selection.space.part(index)?);
+            if target.elements() != source.elements() {
+                let (name, expected, found) = (target.name.clone(), target.shape.clone(), source.shape.clone());
+                return Err(Error::Shape { name, expected, found });
+            }
+        }
+        for (index, &part) in parts.iter().enumerate() {
+            self.elements.place(self.space.range(part), &selection.elements, selection.space.range(index));
+        }
+        Ok(())
     }
 }
 
