@@ -1,0 +1,124 @@
+//! Heights: one embedding and one ξ for every loss.
+
+use crate::ambient::embedding::Embedding;
+use crate::error::{Error, require_non_negative};
+use crate::number::scalar::Real;
+
+/// One dimension of the surface: an embedding f_A and its ξ_A.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Height, Heights, Log};
+/// let two = [Height { embedding: Log, xi: 0.1 }; 2];
+/// assert_eq!(two.slopes([2.0, 4.0]), [0.5, 0.25]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Height<E> {
+    /// The embedding f.
+    pub embedding: E,
+    /// The metric coefficient ξ.
+    pub xi: f64,
+}
+
+known_keys! { Height<E> { embedding, xi } }
+
+impl<E: Embedding> Height<E> {
+    fn validate(&self) -> Result<(), Error> {
+        self.embedding.validate()?;
+        require_non_negative("xi", self.xi)
+    }
+}
+
+/// The heights h_A = √ξ_A f_A(L_A) of a surface over K losses: an array of [`Height`]s, or a tuple of up to four whose embeddings differ.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Height, Heights, Identity, Log};
+///
+/// let heights = (Height { embedding: Identity, xi: 1.0 }, Height { embedding: Log, xi: 0.1 });
+/// assert_eq!(heights.slopes([3.0, 4.0]), [1.0, 0.25]);
+/// assert_eq!(heights.xi(), [1.0, 0.1]);
+/// assert!(heights.check([3.0, -4.0]).is_err());
+/// ```
+pub trait Heights<const K: usize>: Sync {
+    /// f′_A(L_A) of every loss.
+    fn slopes<S: Real>(&self, losses: [S; K]) -> [S; K];
+
+    /// ξ_A of every loss.
+    fn xi(&self) -> [f64; K];
+
+    /// Accepts losses inside the domains of their embeddings.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LossOutsideDomain`].
+    fn check(&self, losses: [f64; K]) -> Result<(), Error>;
+
+    /// Accepts the constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error>;
+
+    /// The names of the embeddings.
+    fn name(&self) -> String;
+}
+
+impl<E: Embedding, const K: usize> Heights<K> for [Height<E>; K] {
+    fn slopes<S: Real>(&self, losses: [S; K]) -> [S; K] {
+        core::array::from_fn(|loss| self[loss].embedding.slope(losses[loss]))
+    }
+
+    fn xi(&self) -> [f64; K] {
+        core::array::from_fn(|loss| self[loss].xi)
+    }
+
+    fn check(&self, losses: [f64; K]) -> Result<(), Error> {
+        self.iter().zip(losses).try_for_each(|(height, loss)| height.embedding.check(loss))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.iter().try_for_each(Height::validate)
+    }
+
+    fn name(&self) -> String {
+        self.iter().map(|height| height.embedding.name()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+macro_rules! heights {
+    ($count:literal: $($embedding:ident $place:tt),+) => {
+        impl<$($embedding: Embedding),+> Heights<$count> for ($(Height<$embedding>,)+) {
+            fn slopes<S: Real>(&self, losses: [S; $count]) -> [S; $count] {
+                [$(self.$place.embedding.slope(losses[$place])),+]
+            }
+
+            fn xi(&self) -> [f64; $count] {
+                [$(self.$place.xi),+]
+            }
+
+            fn check(&self, losses: [f64; $count]) -> Result<(), Error> {
+                $(self.$place.embedding.check(losses[$place])?;)+
+                Ok(())
+            }
+
+            fn validate(&self) -> Result<(), Error> {
+                $(self.$place.validate()?;)+
+                Ok(())
+            }
+
+            fn name(&self) -> String {
+                [$(self.$place.embedding.name()),+].join(", ")
+            }
+        }
+    };
+}
+
+heights!(1: A 0);
+heights!(2: A 0, B 1);
+heights!(3: A 0, B 1, C 2);
+heights!(4: A 0, B 1, C 2, D 3);

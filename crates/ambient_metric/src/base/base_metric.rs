@@ -1,0 +1,324 @@
+//! Base metrics: γ, in any form and pointwise.
+
+use crate::error::{Error, require_decay};
+use crate::named::short_name;
+use crate::number::bundle::Bundle;
+use crate::number::scalar::Real;
+use crate::space::matrix::Separable;
+use crate::space::metric::Metric;
+use crate::space::tensor::{Covector, Tensor, Vector, Wide};
+
+/// The metric γ on the parameters: how it sees gradients, and what its inverse does.
+///
+/// A base metric may depend on the gradients seen so far. What it remembers is a value of type [`State`](Self::State)
+/// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`PointwiseMetric`](crate::PointwiseMetric) is a base metric on every
+/// backend. A metric that is not pointwise implements this trait for the tensors that it knows.
+///
+/// # Mathematics
+///
+/// γ_t = γ(l₁, …, l_t) is the block of the ambient metric diag(γ, 1) that belongs to the parameters. It turns a covector x into the
+/// vector x♯ = γ⁻¹x and a vector v into the covector γv, and measures ⟨x, y⟩ = xᵀγ⁻¹y.
+///
+/// # Requirements
+///
+/// γ is symmetric and positive definite in every state that [`update`](Self::update) can reach, and in the one that
+/// [`begin`](Self::begin) returns. `raise` inverts `lower`.
+///
+/// # Example
+///
+/// One number for all parameters, γ = 1 + Σ l² over all gradients seen, is not pointwise:
+///
+/// ```
+/// use ambient_metric::{BaseMetric, Covector, Error, Layout, Tensor, Vector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// struct Total;
+///
+/// // For every backend, so that `conformance_base_metric!` can prove it over the reference one.
+/// impl<T: Tensor<Element = f64>> BaseMetric<T> for Total {
+///     /// γ, and the layout that it was begun for.
+///     type State = (f64, Layout);
+///
+///     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
+///         Ok((1.0, parameters.layout().clone()))
+///     }
+///
+///     fn update(&self, (gamma, layout): &mut Self::State, l: &Covector<T>) -> Result<(), Error> {
+///         layout.check(l.0.layout())?;
+///         l.require_finite()?;
+///         *gamma += l.contract(&Vector(l.0.duplicate()?))?;
+///         Ok(())
+///     }
+///
+///     fn raise(&self, (gamma, layout): &Self::State, x: &Covector<T>) -> Result<Vector<T>, Error> {
+///         layout.check(x.0.layout())?;
+///         let mut raised = Vector(x.0.duplicate()?);
+///         raised.scale(1.0 / gamma)?;
+///         Ok(raised)
+///     }
+///
+///     fn lower(&self, (gamma, layout): &Self::State, v: &Vector<T>) -> Result<Covector<T>, Error> {
+///         layout.check(v.0.layout())?;
+///         let mut lowered = Vector(v.0.duplicate()?);
+///         lowered.scale(*gamma)?;
+///         Ok(Covector(lowered.0))
+///     }
+///
+///     fn log_determinant(&self, (gamma, layout): &Self::State) -> Result<f64, Error> {
+///         Ok(layout.elements() as f64 * gamma.ln())
+///     }
+/// }
+///
+/// let gradient = Covector(Parameters::from(array![1.0, 1.0, 1.0]));
+/// let mut state = Total.begin(&gradient.0)?;
+/// Total.update(&mut state, &gradient)?;
+/// assert_eq!(Total.raise(&state, &gradient)?.0, Parameters::from(array![0.25, 0.25, 0.25]));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NonFiniteGradient`] for a gradient that the state must not see, [`Error::Hyperparameter`] for constants out of range, and
+/// what [`Layout::check`](crate::Layout::check) finds.
+///
+/// # References
+///
+/// arXiv 2509.03594, eq. 7 and 8: γ is the metric that the pull-back adds to, and γ⁻¹ the one that its inverse subtracts from.
+pub trait BaseMetric<T: Tensor> {
+    /// What it remembers.
+    type State;
+
+    /// The state before any gradient, for parameters like these.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for constants out of range, and where the metric does not take such a layout.
+    fn begin(&self, parameters: &T) -> Result<Self::State, Error>;
+
+    /// Takes a gradient into account.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NonFiniteGradient`], and where the layouts differ or the backend fails; the state is then unchanged.
+    fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+
+    /// Learns from a step that was taken in the metric as it was: from the gradient that [`update`](Self::update) saw last, from ξ, and from
+    /// s = ξ⟨l, l⟩ over all parameters (for several losses the sums of their ξ and of their s). The default learns nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overflow`] where what was learned is no number, and where the layouts differ or the backend fails; the state is then unchanged.
+    fn learn_from(
+        &self,
+        _state: &mut Self::State,
+        _gradient: &Covector<T>,
+        _xi: Wide<T>,
+        _squared_length: Wide<T>,
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The covector whose length the pull-back measures and that a step follows, where it is not the gradient but one that the metric
+    /// keeps: Muon's is its momentum. `None`, the default, means the gradient.
+    fn measured<'a>(&self, _state: &'a Self::State) -> Option<&'a Covector<T>> {
+        None
+    }
+
+    /// The state of these parts alone, as if the metric had been begun for them: for a step in which the others have no gradient. What is kept
+    /// once for all parts is part of it.
+    ///
+    /// The default refuses: a metric that measures parts together has no such state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inseparable`], [`Error::NoSuchPart`], and where the backend fails.
+    fn select(&self, _state: &Self::State, _parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        Err(Error::Inseparable { metric: short_name::<Self>() })
+    }
+
+    /// Replaces the state of these parts by that of a [selection](Self::select), and what is kept once for all parts. The state of every other
+    /// part stays as it is, bit for bit.
+    ///
+    /// # Errors
+    ///
+    /// As [`select`](Self::select); the state is then unchanged.
+    fn place(&self, _state: &mut Self::State, _parts: &[usize], _selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        Err(Error::Inseparable { metric: short_name::<Self>() })
+    }
+
+    /// The metric in this state.
+    fn at<'a>(&'a self, state: &'a Self::State) -> At<'a, Self, Self::State>
+    where
+        Self: Sized,
+    {
+        At { metric: self, state }
+    }
+
+    /// γ⁻¹x.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ or the backend fails.
+    fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error>;
+
+    /// γ v.
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error>;
+
+    /// ln det γ.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error>;
+}
+
+/// A base metric in one of its states: a [`Metric`]. Made by [`BaseMetric::at`].
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Adagrad, BaseMetric, Covector, Metric};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
+/// let metric = Adagrad { epsilon: 1.0 };
+/// let mut state = metric.begin(&gradient.0)?;
+/// metric.update(&mut state, &gradient)?;
+///
+/// // γ = √(l²) + 1 = (4, 5).
+/// let gamma = metric.at(&state);
+/// assert_eq!(gamma.inner_covectors(&gradient, &gradient)?, 9.0 * 0.25 + 4.0 * (1.0 / 5.0 * 4.0));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct At<'a, M, St> {
+    /// The base metric.
+    pub metric: &'a M,
+    /// What it remembers.
+    pub state: &'a St,
+}
+
+impl<M, St> Clone for At<'_, M, St> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M, St> Copy for At<'_, M, St> {}
+
+impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
+    fn raise(&self, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        self.metric.raise(self.state, covector)
+    }
+
+    fn lower(&self, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        self.metric.lower(self.state, vector)
+    }
+
+    fn log_determinant(&self) -> Result<Wide<T>, Error> {
+        self.metric.log_determinant(self.state)
+    }
+}
+
+/// A base metric that is diagonal: γ⁻¹ at a coordinate depends on what was seen at that coordinate alone.
+///
+/// A new one is two functions: how its state sees a gradient, and what γ⁻¹ is. Both are generic over the scalar, so the
+/// metric runs fused into the step on every backend. Mark them `#[inline(always)]`, as [`Kernel`](crate::Kernel) says why.
+///
+/// # Mathematics
+///
+/// At coordinate i, with ρ₀ = 0 and β the [`decay`](Self::decay):
+///
+/// ρ ← observe(ρ, lᵢ), γ⁻¹ᵢᵢ = inverse(ρ / (1 − βᵗ)), x♯ᵢ = γ⁻¹ᵢᵢ xᵢ, ⟨x, y⟩ = Σᵢ xᵢ γ⁻¹ᵢᵢ yᵢ, ln det γ = −Σᵢ ln γ⁻¹ᵢᵢ.
+///
+/// # Requirements
+///
+/// `inverse` is above zero in every state that `observe` can reach; the state starts at zero. `decay` lies in [0, 1). Where `inverse` is
+/// infinite after a gradient of zero the step is an error, and every step of the metric costs a further pass that looks for it.
+///
+/// # Example
+///
+/// The metric of RMSprop with a fourth root in place of the square root:
+///
+/// ```
+/// use ambient_metric::{DiagonalMetric, Field, Real};
+///
+/// struct Gentle { beta: f64 }
+///
+/// impl DiagonalMetric for Gentle {
+///     type State<S: Real> = S;
+///
+///     #[inline(always)]
+///     fn observe<S: Real>(&self, seen: S, gradient: S) -> S {
+///         S::constant(self.beta) * seen + S::constant(1.0 - self.beta) * gradient * gradient
+///     }
+///
+///     #[inline(always)]
+///     fn inverse<S: Real>(&self, seen: S) -> S {
+///         S::one() / (seen.sqrt().sqrt() + S::constant(1e-8))
+///     }
+///
+///     fn decay(&self) -> f64 {
+///         self.beta
+///     }
+/// }
+///
+/// assert!((Gentle { beta: 0.9 }.inverse(16.0_f64) - 0.5).abs() < 1e-8);
+/// ```
+///
+/// # Errors
+///
+/// Optimisers and [`BaseMetric::begin`] answer with [`Error::Hyperparameter`] where [`validate`](Self::validate) does, or where `decay`
+/// lies outside [0, 1).
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 (γ = 1) and the RMSprop variant, whose γ is diagonal.
+pub trait DiagonalMetric: Sync {
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+
+    /// The state after a gradient has been seen.
+    fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// The diagonal element of γ⁻¹, from the state after [`observe`](Self::observe) and after bias correction.
+    fn inverse<S: Real>(&self, state: Self::State<S>) -> S;
+
+    /// The decay β of a moving average in the state, which starts at zero and is therefore too small by 1 − βᵗ:
+    /// [`inverse`](Self::inverse) receives the state divided by that. Zero, the default, means that there is nothing to correct.
+    fn decay(&self) -> f64 {
+        0.0
+    }
+
+    /// Accepts the metric's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+/// Accepts a diagonal metric whose constants are in range.
+pub(crate) fn check_diagonal<M: DiagonalMetric>(metric: &M) -> Result<(), Error> {
+    metric.validate()?;
+    require_decay("decay", metric.decay())
+}

@@ -1,0 +1,450 @@
+//! Pointwise base metrics: diagonal, and able to learn from the steps taken on them.
+
+use std::sync::Arc;
+
+use crate::base::base_metric::{BaseMetric, DiagonalMetric, check_diagonal};
+use crate::base::recorded::Recorded;
+use crate::bundle;
+use crate::error::{Error, require_decay};
+use crate::named::short_name;
+use crate::number::bundle::{Bundle, nested_names};
+use crate::number::scalar::{Element, Field, Real};
+use crate::space::acts::Totals;
+use crate::space::kernel::{Kernel, Uniforms};
+use crate::space::layout::Layout;
+use crate::space::matrix::Separable;
+use crate::space::record::Entries;
+use crate::space::selection::{placed_all, select_all};
+use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite, first_non_finite};
+
+/// A diagonal base metric that may learn from the steps taken on it: [`LearnedScalar`](crate::LearnedScalar) and
+/// [`LearnedDiagonal`](crate::LearnedDiagonal) do. Every [`DiagonalMetric`] is one that learns nothing; implement that trait where it suffices.
+///
+/// # Mathematics
+///
+/// At coordinate i, with z the memory of the metric as a whole and ρᵢ the state of the coordinate, corrected as that of a [`DiagonalMetric`]:
+///
+/// γ⁻¹ᵢᵢ = inverse(share(z), ρᵢ). After the step, with the sums Λ = Σᵢ lesson(share(z), ρᵢ, lᵢ) over all parameters and Λ_p over one tensor,
+/// z ← learn(z, ξ, s, Λ) and ρᵢ ← settle(correction(ξ, Λ, Λ_p), ρᵢ, lᵢ), with ρᵢ as it is kept.
+///
+/// # Requirements
+///
+/// `inverse` is above zero. State begins at zero. A metric whose memory, lesson and correction are all `()` learns nothing: its `settle` returns the
+/// state as it is.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{LearnedScalar, PointwiseMetric};
+///
+/// let metric = LearnedScalar { kappa: 0.5, ..LearnedScalar::default() };
+/// let memory = metric.learn(metric.begin(), 1.0, 0.25, 0.0);
+/// assert_eq!(metric.inverse(metric.share(memory), ()), 0.125_f64.exp());
+/// ```
+pub trait PointwiseMetric: Sync {
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+    /// What is kept once.
+    type Memory<S: Real>: Bundle<S>;
+    /// What γ⁻¹ needs of the memory, the same for every element.
+    type Shared<S: Real>: Bundle<S>;
+    /// What is summed to learn from.
+    type Lesson<S: Real>: Bundle<S>;
+    /// What the state of every element learns by, the same for all of a group or tensor.
+    type Correction<S: Real>: Bundle<S>;
+
+    /// The decay of a moving average in the state; as [`DiagonalMetric::decay`].
+    fn decay(&self) -> f64 {
+        0.0
+    }
+
+    /// The memory before the first step.
+    fn begin<S: Real>(&self) -> Self::Memory<S>;
+
+    /// What γ⁻¹ needs of the memory.
+    fn share<S: Real>(&self, memory: Self::Memory<S>) -> Self::Shared<S>;
+
+    /// The state after a gradient has been seen, before the step.
+    fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// The diagonal element of γ⁻¹.
+    fn inverse<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>) -> S;
+
+    /// What one coordinate adds to the sums that the metric learns from.
+    fn lesson<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>, gradient: S) -> Self::Lesson<S>;
+
+    /// The memory after the step, from ξ, s = ξ⟨l, l⟩ and the sums over all parameters.
+    fn learn<S: Real>(
+        &self,
+        memory: Self::Memory<S>,
+        xi: S,
+        squared_length: S,
+        lesson: Self::Lesson<S>,
+    ) -> Self::Memory<S>;
+
+    /// What the states learn by, from ξ and the sums.
+    fn correction<S: Real>(&self, xi: S, lessons: Totals<Self::Lesson<S>>) -> Self::Correction<S>;
+
+    /// The state after the step.
+    fn settle<S: Real>(&self, correction: Self::Correction<S>, state: Self::State<S>, gradient: S) -> Self::State<S>;
+
+    /// Whether [`correction`](Self::correction) needs the sums of every tensor by itself.
+    fn learns_per_tensor(&self) -> bool {
+        false
+    }
+
+    /// Accepts the metric's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+impl<M: DiagonalMetric> PointwiseMetric for M {
+    type State<S: Real> = M::State<S>;
+    type Memory<S: Real> = ();
+    type Shared<S: Real> = ();
+    type Lesson<S: Real> = ();
+    type Correction<S: Real> = ();
+
+    fn decay(&self) -> f64 {
+        DiagonalMetric::decay(self)
+    }
+
+    fn begin<S: Real>(&self) {}
+
+    fn share<S: Real>(&self, (): ()) {}
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
+        DiagonalMetric::observe(self, state, gradient)
+    }
+
+    #[inline(always)]
+    fn inverse<S: Real>(&self, (): (), state: M::State<S>) -> S {
+        DiagonalMetric::inverse(self, state)
+    }
+
+    #[inline(always)]
+    fn lesson<S: Real>(&self, (): (), _state: M::State<S>, _gradient: S) {}
+
+    fn learn<S: Real>(&self, (): (), _xi: S, _squared_length: S, (): ()) {}
+
+    fn correction<S: Real>(&self, _xi: S, _lessons: Totals<()>) {}
+
+    #[inline(always)]
+    fn settle<S: Real>(&self, (): (), state: M::State<S>, _gradient: S) -> M::State<S> {
+        state
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        check_diagonal(self)
+    }
+
+    fn name(&self) -> String {
+        DiagonalMetric::name(self)
+    }
+}
+
+/// What a [`PointwiseMetric`] remembers on a backend: its state as tensors, the power βᵗ of its bias correction, and its memory of type `Z`.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Adagrad, BaseMetric, Covector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let gradient = Covector(Parameters::from(array![3.0_f64, 4.0]));
+/// let mut state = Adagrad::default().begin(&gradient.0)?;
+/// Adagrad::default().update(&mut state, &gradient)?;
+/// assert_eq!(state.slots(), [Parameters::from(array![9.0, 16.0])]);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct PointwiseState<T: Tensor, Z> {
+    layout: Layout,
+    /// Shared by clones until one of them is updated.
+    slots: Arc<Vec<T>>,
+    power: Wide<T>,
+    memory: Z,
+}
+
+impl<T: Tensor, Z: Clone> Clone for PointwiseState<T, Z> {
+    fn clone(&self) -> Self {
+        let Self { layout, slots, power, memory } = self;
+        Self { layout: layout.clone(), slots: Arc::clone(slots), power: *power, memory: memory.clone() }
+    }
+}
+
+impl<T: Tensor, Z> PointwiseState<T, Z> {
+    /// The state as tensors, one per slot.
+    #[must_use]
+    pub fn slots(&self) -> &[T] {
+        &self.slots
+    }
+
+    /// What is kept once: for a [`LearnedScalar`](crate::LearnedScalar) its z.
+    #[must_use]
+    pub fn memory(&self) -> &Z {
+        &self.memory
+    }
+
+    fn correction(&self) -> Wide<T> {
+        let one = <Wide<T> as Field>::one();
+        // Before the first gradient every moving average is zero, and zero needs no correction.
+        if self.power == one { one } else { one / (one - self.power) }
+    }
+
+    /// The slots with an update written to them, if that is finite everywhere.
+    fn written<K: Kernel>(
+        &self,
+        kernel: &K,
+        uniforms: Uniforms<'_, K::Uniform<Wide<T>>>,
+        gradient: &T,
+        when: &str,
+    ) -> Result<Arc<Vec<T>>, Error> {
+        let mut slots = self.slots.iter().map(Tensor::duplicate).collect::<Result<Vec<T>, Error>>()?;
+        if let Some((first, rest)) = slots.split_first_mut() {
+            T::update(kernel, uniforms, first, rest, &[gradient])?;
+        }
+        for slot in &slots {
+            if let Some(parameter) = first_non_finite(slot)? {
+                let quantity = format!("the state of the metric for parameter `{parameter}` after the {when}");
+                return Err(Error::Overflow { quantity });
+            }
+        }
+        Ok(Arc::new(slots))
+    }
+}
+
+/// What γ⁻¹ needs beside the state of a coordinate, in a metric's memory and correction.
+type Seen<M, S> = (<M as PointwiseMetric>::Shared<S>, S);
+
+/// The uniforms of the kernels that need γ⁻¹.
+fn seen<T: Tensor, M: PointwiseMetric>(metric: &M, state: &PointwiseState<T, M::Memory<Wide<T>>>) -> Seen<M, Wide<T>> {
+    (metric.share(state.memory), state.correction())
+}
+
+impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
+    type State = PointwiseState<T, M::Memory<Wide<T>>>;
+
+    fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
+        self.validate()?;
+        require_decay("decay", self.decay())?;
+        let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
+        Ok(PointwiseState {
+            layout: parameters.layout().clone(),
+            slots: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
+            power: <Wide<T> as Field>::one(),
+            memory: PointwiseMetric::begin(self),
+        })
+    }
+
+    fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
+        state.layout.check(gradient.0.layout())?;
+        find_non_finite(&gradient.0)?;
+        state.slots = state.written(&Observe(self), Uniforms::same(&()), &gradient.0, "gradient")?;
+        state.power = Field::flushed(state.power * <Wide<T> as Field>::constant(self.decay()));
+        Ok(())
+    }
+
+    fn learn_from(
+        &self,
+        state: &mut Self::State,
+        gradient: &Covector<T>,
+        xi: Wide<T>,
+        squared_length: Wide<T>,
+    ) -> Result<(), Error> {
+        state.layout.check(gradient.0.layout())?;
+        let slots = [
+            <M::Memory<Wide<T>> as Bundle<Wide<T>>>::LEN,
+            <M::Lesson<Wide<T>> as Bundle<Wide<T>>>::LEN,
+            <M::Correction<Wide<T>> as Bundle<Wide<T>>>::LEN,
+        ];
+        if slots == [0; 3] {
+            return Ok(());
+        }
+        let parts = state.layout.parts().len();
+        let per_tensor = self.learns_per_tensor();
+        let group_of_part: Vec<usize> = (0..parts).map(|part| if per_tensor { part } else { 0 }).collect();
+        let groups = vec![seen(self, state); if per_tensor { parts } else { 1 }];
+        let mut lessons = vec![<M::Lesson<Wide<T>> as Bundle<Wide<T>>>::zero(); groups.len()];
+        let uniforms = Uniforms { groups: &groups, group_of_part: &group_of_part };
+        let operands = match state.slots.split_first() {
+            Some((target, companions)) => Operands { target, companions, reads: &[&gradient.0] },
+            None => Operands { target: &gradient.0, companions: &[], reads: &[] },
+        };
+        T::sum(&Learn(self), uniforms, operands, &mut lessons)?;
+        let zero = <M::Lesson<Wide<T>> as Bundle<Wide<T>>>::zero();
+        let pool = lessons.iter().fold(zero, |sum, lesson| sum.plus(*lesson));
+        let memory = PointwiseMetric::learn(self, state.memory, xi, squared_length, pool);
+        let corrections: Vec<M::Correction<Wide<T>>> =
+            lessons.iter().map(|&group| self.correction(xi, Totals { pool, group })).collect();
+        let fits = |value: Wide<T>| T::Element::narrow(value).is_finite();
+        if !corrections.iter().flat_map(Bundle::scalars).chain(memory.scalars()).all(fits) {
+            return Err(Error::Overflow { quantity: "what the metric learns by".to_owned() });
+        }
+        let uniforms = Uniforms { groups: &corrections, group_of_part: &group_of_part };
+        state.slots = state.written(&Settle(self), uniforms, &gradient.0, "step")?;
+        state.memory = memory.flushed();
+        Ok(())
+    }
+
+    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        let slots = Arc::new(select_all(state.slots.iter(), parts)?);
+        Ok(PointwiseState { layout: state.layout.select(parts)?, slots, power: state.power, memory: state.memory })
+    }
+
+    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        state.slots = Arc::new(placed_all(&state.slots, parts, &selection.slots)?);
+        (state.power, state.memory) = (selection.power, selection.memory);
+        Ok(())
+    }
+
+    fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        state.layout.check(covector.0.layout())?;
+        let mut raised = covector.0.duplicate()?;
+        let reads: Vec<&T> = state.slots.iter().collect();
+        T::update(&Raise(self), Uniforms::same(&seen(self, state)), &mut raised, &mut [], &reads)?;
+        Ok(Vector(raised))
+    }
+
+    fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        state.layout.check(vector.0.layout())?;
+        let mut lowered = vector.0.duplicate()?;
+        let reads: Vec<&T> = state.slots.iter().collect();
+        T::update(&Lower(self), Uniforms::same(&seen(self, state)), &mut lowered, &mut [], &reads)?;
+        Ok(Covector(lowered))
+    }
+
+    fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
+        let Some((target, companions)) = state.slots.split_first() else {
+            // Without state every coordinate has the same γ⁻¹.
+            let count = <Wide<T> as Field>::constant(state.layout.elements() as f64);
+            let inverse = self.inverse(self.share(state.memory), <M::State<Wide<T>> as Bundle<Wide<T>>>::zero());
+            return Ok(-(count * inverse.ln()));
+        };
+        let mut total = [<Wide<T> as Field>::zero()];
+        let operands = Operands { target, companions, reads: &[] };
+        T::sum(&LogDeterminant(self), Uniforms::same(&seen(self, state)), operands, &mut total)?;
+        let [total] = total;
+        Ok(total)
+    }
+}
+
+impl<T: Tensor, M: PointwiseMetric> Recorded<T> for M {
+    fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+        entries.tensors(&nested_names::<T::Element, M::State<T::Element>>("metric"), &mut state.slots)?;
+        entries.number("power", &mut state.power)?;
+        entries.bundle("memory", &mut state.memory)
+    }
+}
+
+bundle! {
+    /// A component beside the state of a metric.
+    pub nested struct WithState<X, St> { component: X, state: St }
+}
+
+bundle! {
+    /// The state of a metric beside the gradient it is about to see.
+    pub nested struct Seeing<St, X> { state: St, gradient: X }
+}
+
+/// state ← observe(state, l).
+struct Observe<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for Observe<'_, M> {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = Seeing<M::State<S>, S>;
+    type Output<S: Real> = M::State<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
+        Bundle::<S>::flushed(self.0.observe(input.state, input.gradient))
+    }
+}
+
+/// What a coordinate teaches, to be summed.
+struct Learn<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for Learn<'_, M> {
+    type Uniform<S: Real> = Seen<M, S>;
+    type Input<S: Real> = Seeing<M::State<S>, S>;
+    type Output<S: Real> = M::Lesson<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (shared, correction): Seen<M, S>, input: Self::Input<S>) -> M::Lesson<S> {
+        self.0.lesson(shared, input.state.times(correction), input.gradient)
+    }
+}
+
+/// state ← settle(state, l).
+struct Settle<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for Settle<'_, M> {
+    type Uniform<S: Real> = M::Correction<S>;
+    type Input<S: Real> = Seeing<M::State<S>, S>;
+    type Output<S: Real> = M::State<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, correction: M::Correction<S>, input: Self::Input<S>) -> M::State<S> {
+        Bundle::<S>::flushed(self.0.settle(correction, input.state, input.gradient))
+    }
+}
+
+/// x ← γ⁻¹x.
+struct Raise<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for Raise<'_, M> {
+    type Uniform<S: Real> = Seen<M, S>;
+    type Input<S: Real> = WithState<S, M::State<S>>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (shared, correction): Seen<M, S>, input: Self::Input<S>) -> S {
+        self.0.inverse(shared, input.state.times(correction)) * input.component
+    }
+}
+
+/// v ← γv.
+struct Lower<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for Lower<'_, M> {
+    type Uniform<S: Real> = Seen<M, S>;
+    type Input<S: Real> = WithState<S, M::State<S>>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (shared, correction): Seen<M, S>, input: Self::Input<S>) -> S {
+        input.component / self.0.inverse(shared, input.state.times(correction))
+    }
+}
+
+/// −ln γ⁻¹, to be summed.
+struct LogDeterminant<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for LogDeterminant<'_, M> {
+    type Uniform<S: Real> = Seen<M, S>;
+    type Input<S: Real> = M::State<S>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (shared, correction): Seen<M, S>, state: M::State<S>) -> S {
+        -self.0.inverse(shared, state.times(correction)).ln()
+    }
+}

@@ -1,0 +1,262 @@
+//! Momentum that a metric or an optimiser keeps as tensors, outside of a fused rule.
+
+use std::sync::Arc;
+
+use crate::base::base_metric::BaseMetric;
+use crate::base::pointwise::{Seeing, WithState};
+use crate::base::recorded::Recorded;
+use crate::error::Error;
+use crate::number::bundle::{Bundle, nested_names};
+use crate::number::scalar::{Field, Real};
+use crate::space::kernel::{Kernel, Uniforms};
+use crate::space::matrix::Separable;
+use crate::space::momentum::Momentum;
+use crate::space::record::Entries;
+use crate::space::selection::{placed, placed_all, select_all};
+use crate::space::tensor::{Covector, Tensor, Vector, Wide};
+
+/// What a [`Momentum`] remembers on a backend: its state as tensors, its covector m̂, and the power μᵗ.
+///
+/// Clones share their tensors until one of them is updated.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Covector, Ema, Remembered};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let gradient = Covector(Parameters::from(array![2.0_f64, 4.0]));
+/// let mut memory = Remembered::begin(&Ema(0.5), &gradient.0)?;
+/// memory.update(&Ema(0.5), &gradient)?;
+/// assert_eq!(memory.slots(), [Parameters::from(array![1.0, 2.0])]);
+/// assert_eq!(memory.covector(), &gradient);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Remembered<T: Tensor> {
+    slots: Arc<Vec<T>>,
+    covector: Arc<Covector<T>>,
+    power: Wide<T>,
+}
+
+impl<T: Tensor> Clone for Remembered<T> {
+    fn clone(&self) -> Self {
+        Self { slots: Arc::clone(&self.slots), covector: Arc::clone(&self.covector), power: self.power }
+    }
+}
+
+impl<T: Tensor> Remembered<T> {
+    /// The memory before any gradient.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] for a decay outside its range, [`Error::Backend`] where there is no memory.
+    pub fn begin<Q: Momentum>(momentum: &Q, parameters: &T) -> Result<Self, Error> {
+        momentum.validate()?;
+        let slots = <Q::State<T::Element> as Bundle<T::Element>>::LEN;
+        let slots = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
+        let covector = Arc::new(Covector(parameters.zeros_like()?));
+        Ok(Self { slots: Arc::new(slots), covector, power: <Wide<T> as Field>::one() })
+    }
+
+    /// Takes a gradient into account.
+    ///
+    /// # Errors
+    ///
+    /// Where the layouts differ or the backend fails; the memory is then unchanged.
+    pub fn update<Q: Momentum>(&mut self, momentum: &Q, gradient: &Covector<T>) -> Result<(), Error> {
+        self.covector.0.layout().check(gradient.0.layout())?;
+        let mut slots = self.slots.iter().map(Tensor::duplicate).collect::<Result<Vec<T>, Error>>()?;
+        if let Some((first, rest)) = slots.split_first_mut() {
+            T::update(&Remember(momentum), Uniforms::same(&()), first, rest, &[&gradient.0])?;
+        }
+        let power = Field::flushed(self.power * <Wide<T> as Field>::constant(momentum.decay()));
+        let mut covector = gradient.0.duplicate()?;
+        let reads: Vec<&T> = slots.iter().collect();
+        T::update(&Follow(momentum), Uniforms::same(&momentum.correct(power)), &mut covector, &mut [], &reads)?;
+        *self = Self { slots: Arc::new(slots), covector: Arc::new(Covector(covector)), power };
+        Ok(())
+    }
+
+    /// What is remembered of these parts alone, with the same power.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPart`], and where the backend fails.
+    pub fn select(&self, parts: &[usize]) -> Result<Self, Error>
+    where
+        T: Separable,
+    {
+        let slots = Arc::new(select_all(self.slots.iter(), parts)?);
+        Ok(Self { slots, covector: Arc::new(Covector(self.covector.0.select(parts)?)), power: self.power })
+    }
+
+    /// Replaces what is remembered of these parts by a [selection](Self::select), and the power, which is one for all parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`select`](Self::select); the memory is then unchanged.
+    pub fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        let slots = Arc::new(placed_all(&self.slots, parts, &selection.slots)?);
+        let covector = Arc::new(Covector(placed(&self.covector.0, parts, &selection.covector.0)?));
+        *self = Self { slots, covector, power: selection.power };
+        Ok(())
+    }
+
+    /// The state as tensors, one per slot.
+    #[must_use]
+    pub fn slots(&self) -> &[T] {
+        &self.slots
+    }
+
+    /// Hands the tensors and the power to a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorded::record`].
+    pub fn record<Q: Momentum>(&mut self, entries: &mut Entries<'_>) -> Result<(), Error> {
+        entries.tensors(&nested_names::<T::Element, Q::State<T::Element>>("slot"), &mut self.slots)?;
+        if let Some(covector) = entries.exchange("covector", &self.covector.0)? {
+            self.covector = Arc::new(Covector(covector));
+        }
+        entries.number("power", &mut self.power)
+    }
+
+    /// m̂, the covector to follow; zero before the first gradient.
+    #[must_use]
+    pub fn covector(&self) -> &Covector<T> {
+        &self.covector
+    }
+}
+
+/// m ← remember(m, l).
+struct Remember<'q, Q>(&'q Q);
+
+impl<Q: Momentum> Kernel for Remember<'_, Q> {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = Seeing<Q::State<S>, S>;
+    type Output<S: Real> = Q::State<S>;
+
+    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> Q::State<S> {
+        Bundle::<S>::flushed(self.0.remember(input.state, input.gradient))
+    }
+}
+
+/// l ← m̂.
+struct Follow<'q, Q>(&'q Q);
+
+impl<Q: Momentum> Kernel for Follow<'_, Q> {
+    type Uniform<S: Real> = Q::Corrections<S>;
+    type Input<S: Real> = WithState<S, Q::State<S>>;
+    type Output<S: Real> = S;
+
+    fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, input: Self::Input<S>) -> S {
+        self.0.covector(corrections, input.state, input.component)
+    }
+}
+
+/// A base metric that measures a momentum in place of the gradient, as [`Muon`](crate::Muon) does.
+///
+/// It is what a part that is [routed](crate::Routed) away from Muon needs to have a momentum of its own.
+///
+/// # Mathematics
+///
+/// γ is that of `metric`, which sees the gradients themselves; s = ⟨m̂, m̂⟩, and the step follows m̂♯.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{BaseMetric, Covector, Ema, Euclidean, Metric, Remembering};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let metric = Remembering { momentum: Ema(0.5), metric: Euclidean };
+/// let gradient = |x: f64| Covector(Parameters::from(array![x]));
+/// let mut state = metric.begin(&gradient(0.0).0)?;
+/// metric.update(&mut state, &gradient(1.0))?;
+/// metric.update(&mut state, &gradient(4.0))?;
+/// // m̂ = (1/4 · 1 + 1/2 · 4) / (1 − 1/4).
+/// assert_eq!(metric.measured(&state), Some(&gradient(3.0)));
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Remembering<Q, M> {
+    /// How gradients are remembered.
+    pub momentum: Q,
+    /// γ.
+    pub metric: M,
+}
+
+known_keys! { Remembering<Q, M> { momentum, metric } }
+
+impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for Remembering<Q, M> {
+    type State = (Remembered<T>, M::State);
+
+    fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
+        Ok((Remembered::begin(&self.momentum, parameters)?, self.metric.begin(parameters)?))
+    }
+
+    fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
+        let mut next = state.clone();
+        self.metric.update(&mut next.1, gradient)?;
+        next.0.update(&self.momentum, gradient)?;
+        *state = next;
+        Ok(())
+    }
+
+    fn learn_from(
+        &self,
+        state: &mut Self::State,
+        gradient: &Covector<T>,
+        xi: Wide<T>,
+        squared_length: Wide<T>,
+    ) -> Result<(), Error> {
+        self.metric.learn_from(&mut state.1, gradient, xi, squared_length)
+    }
+
+    fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
+        Some(state.0.covector())
+    }
+
+    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    where
+        T: Separable,
+    {
+        Ok((state.0.select(parts)?, self.metric.select(&state.1, parts)?))
+    }
+
+    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        let mut momentum = state.0.clone();
+        momentum.place(parts, &selection.0)?;
+        self.metric.place(&mut state.1, parts, &selection.1)?;
+        state.0 = momentum;
+        Ok(())
+    }
+
+    fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        self.metric.raise(&state.1, covector)
+    }
+
+    fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        self.metric.lower(&state.1, vector)
+    }
+
+    fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
+        self.metric.log_determinant(&state.1)
+    }
+}
+
+impl<T: Tensor, Q: Momentum, M: Recorded<T, State: Clone>> Recorded<T> for Remembering<Q, M> {
+    fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+        state.0.record::<Q>(&mut entries.within("momentum"))?;
+        self.metric.record(&mut state.1, &mut entries.within("metric"))
+    }
+}

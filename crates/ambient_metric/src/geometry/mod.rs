@@ -1,0 +1,5 @@
+//! The geometry of the surface: lengths, volume, curvature.
+
+pub(crate) mod curvature;
+pub(crate) mod hessian;
+pub(crate) mod pull_back;

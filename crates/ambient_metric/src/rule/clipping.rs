@@ -1,0 +1,292 @@
+//! The relatives of the pull-back that clip: for comparison, and for those who want one of them.
+
+use crate::base::pointwise::PointwiseMetric;
+use crate::error::{Error, require, require_decay, require_non_negative, require_positive};
+use crate::named::short_name;
+use crate::number::scalar::Real;
+use crate::rule::induced::{Average, SurfaceFactors, SurfaceMemory};
+use crate::rule::preconditioner::{Damping, Preconditioner};
+use crate::space::acts::{Inputs, Local, Outcome, Totals};
+
+/// How much of a step is left, from the squared length of the gradient.
+///
+/// # Requirements
+///
+/// Between 0 and 1, and not increasing.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Clip, Hard, Induction, Root, Soft};
+///
+/// // ⟨l, l⟩ = 4
+/// assert_eq!(Hard { length: 1.0 }.factor(4.0), 0.5);
+/// assert_eq!(Soft { rate: 0.5 }.factor(4.0), 0.5);
+/// assert_eq!(Root { xi: 0.75 }.factor(4.0), 0.5);
+/// assert_eq!(Induction { xi: 0.25 }.factor(4.0), 0.5);
+/// ```
+pub trait Clip: Sync {
+    /// The factor from ⟨l, l⟩.
+    fn factor<S: Real>(&self, squared_length: S) -> S;
+
+    /// Accepts the constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String {
+        short_name::<Self>()
+    }
+}
+
+/// min(1, c/‖l‖): gradients longer than c are shortened to it.
+///
+/// ```
+/// use ambient_metric::{Clip, Hard};
+/// assert_eq!(Hard { length: 3.0 }.factor(4.0), 1.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Hard {
+    /// The length c above which a gradient is shortened.
+    pub length: f64,
+}
+
+known_keys! { Hard { length } }
+
+impl Clip for Hard {
+    fn factor<S: Real>(&self, squared_length: S) -> S {
+        let tiny = S::constant(f64::from(f32::MIN_POSITIVE));
+        (S::constant(self.length) / squared_length.sqrt().maximum(tiny)).minimum(S::one())
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        require_positive("length", self.length)
+    }
+}
+
+/// 1/(1 + c‖l‖).
+///
+/// ```
+/// use ambient_metric::{Clip, Soft};
+/// assert_eq!(Soft { rate: 1.5 }.factor(4.0), 0.25);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Soft {
+    /// The rate c.
+    pub rate: f64,
+}
+
+known_keys! { Soft { rate } }
+
+impl Clip for Soft {
+    fn factor<S: Real>(&self, squared_length: S) -> S {
+        S::one() / (S::one() + S::constant(self.rate) * squared_length.sqrt())
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        require_non_negative("rate", self.rate)
+    }
+}
+
+/// 1/√(1 + ξs): the step is a unit vector of the surface where the gradient is long.
+///
+/// ```
+/// use ambient_metric::{Clip, Root};
+/// assert_eq!(Root { xi: 2.0 }.factor(4.0), 1.0 / 3.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Root {
+    /// ξ.
+    pub xi: f64,
+}
+
+known_keys! { Root { xi } }
+
+impl Clip for Root {
+    fn factor<S: Real>(&self, squared_length: S) -> S {
+        S::one() / (S::one() + S::constant(self.xi) * squared_length).sqrt()
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        require_non_negative("xi", self.xi)
+    }
+}
+
+/// 1/(1 + ξs): the damping of the pull-back by the identity, here among its relatives; [`Induced`](crate::Induced) takes any embedding.
+///
+/// ```
+/// use ambient_metric::{Clip, Induction};
+/// assert_eq!(Induction { xi: 0.5 }.factor(2.0), 0.5);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Induction {
+    /// ξ.
+    pub xi: f64,
+}
+
+known_keys! { Induction { xi } }
+
+impl Clip for Induction {
+    fn factor<S: Real>(&self, squared_length: S) -> S {
+        S::one() / (S::one() + S::constant(self.xi) * squared_length)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        require_non_negative("xi", self.xi)
+    }
+}
+
+/// A base metric whose steps are clipped.
+///
+/// # Mathematics
+///
+/// With s = ⟨l, l⟩ in γ⁻¹, v ← βv + (1−β)s and v̂ = v / (1−βᵗ), the step vector is r m̂♯ with r = max(δ, clip(v̂)).
+///
+/// # Requirements
+///
+/// β in [0, 1) and the floor δ in [0, 1]; β = 0 and δ = 0 unless they are asked for.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{Clipped, Configuration, Covector, Descent, Euclidean, Hard, NoMomentum};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let rule = Descent::new(Clipped::new(Euclidean, Hard { length: 1.0 }).floor(0.05), NoMomentum);
+/// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+/// let gradient = Covector(theta.clone());
+/// let report = Configuration::new(rule, 0.5).build(&theta)?.step(&mut theta, &gradient, 12.5)?;
+/// assert_eq!(report.damping, 0.2);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # References
+///
+/// R. Pascanu, T. Mikolov and Y. Bengio, *On the difficulty of training recurrent neural networks*, ICML 2013 ([`Hard`]). arXiv 2509.03594,
+/// eq. 10 ([`Induction`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Clipped<M, C> {
+    /// The base metric γ.
+    pub metric: M,
+    /// How steps are clipped.
+    pub clip: C,
+    /// The decay β of the moving average of s.
+    pub beta: f64,
+    /// The floor δ of the factor.
+    pub floor: f64,
+}
+
+known_keys! { Clipped<M, C> { metric, clip, beta = 0.0, floor = 0.0 } }
+
+impl<M, C> Clipped<M, C> {
+    /// Steps of `metric`, clipped by `clip`, without averaging or floor.
+    pub fn new(metric: M, clip: C) -> Self {
+        Self { metric, clip, beta: 0.0, floor: 0.0 }
+    }
+
+    /// With the moving average of s decaying by β.
+    #[must_use]
+    pub fn beta(self, beta: f64) -> Self {
+        Self { beta, ..self }
+    }
+
+    /// With a factor of at least δ.
+    #[must_use]
+    pub fn floor(self, floor: f64) -> Self {
+        Self { floor, ..self }
+    }
+}
+
+impl<M: PointwiseMetric, C: Clip> Preconditioner for Clipped<M, C> {
+    type State<S: Real> = M::State<S>;
+    type Sums<S: Real> = (S, M::Lesson<S>);
+    type Memory<S: Real> = SurfaceMemory<Average<S>, M::Memory<S>>;
+    type Corrections<S: Real> = M::Shared<S>;
+    type Factors<S: Real> = SurfaceFactors<S, M::Correction<S>>;
+
+    fn decay(&self) -> f64 {
+        self.metric.decay()
+    }
+
+    fn begin<S: Real>(&self) -> Self::Memory<S> {
+        SurfaceMemory { surface: Average::begin(), metric: self.metric.begin() }
+    }
+
+    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> M::Shared<S> {
+        self.metric.share(memory.metric)
+    }
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
+        self.metric.observe(state, gradient)
+    }
+
+    #[inline(always)]
+    fn measure<S: Real>(&self, shared: M::Shared<S>, state: M::State<S>, at: Local<S>) -> Self::Sums<S> {
+        let raised = self.metric.inverse(shared, state) * at.gradient;
+        (at.gradient * raised, self.metric.lesson(shared, state, at.gradient))
+    }
+
+    fn damp<S: Real>(
+        &self,
+        _inputs: Inputs<S, S>,
+        memory: Self::Memory<S>,
+        sums: Totals<Self::Sums<S>>,
+    ) -> Outcome<Self::Factors<S>, Self::Memory<S>, Damping<S>> {
+        let (squared_length, lesson) = sums.pool;
+        let surface = memory.surface.with(self.beta, squared_length);
+        let averaged = surface.corrected();
+        let factor = self.clip.factor(averaged).maximum(S::constant(self.floor));
+        let (_, of_group) = sums.group;
+        // A clip has no ξ of its own that a metric could learn with.
+        let xi = S::one();
+        Outcome {
+            factors: SurfaceFactors {
+                step: factor,
+                metric: self.metric.correction(xi, Totals { pool: lesson, group: of_group }),
+            },
+            memory: SurfaceMemory { surface, metric: self.metric.learn(memory.metric, xi, squared_length, lesson) },
+            report: Damping::uncoupled(squared_length, averaged, S::one(), factor, S::one()),
+        }
+    }
+
+    #[inline(always)]
+    fn apply<S: Real>(&self, shared: M::Shared<S>, factors: Self::Factors<S>, state: M::State<S>, at: Local<S>) -> S {
+        factors.step * (self.metric.inverse(shared, state) * at.momentum)
+    }
+
+    #[inline(always)]
+    fn settle<S: Real>(&self, factors: Self::Factors<S>, state: M::State<S>, gradient: S) -> M::State<S> {
+        self.metric.settle(factors.metric, state, gradient)
+    }
+
+    fn learns_per_tensor(&self) -> bool {
+        self.metric.learns_per_tensor()
+    }
+
+    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.metric.validate()?;
+        self.clip.validate()?;
+        require_decay("beta", self.beta)?;
+        require((0.0..=1.0).contains(&self.floor), "floor", self.floor, "it must lie in [0, 1]")
+    }
+
+    fn name(&self) -> String {
+        format!("Clipped({}, {})", self.metric.name(), self.clip.name())
+    }
+}

@@ -1,0 +1,241 @@
+//! Rules: an update written once, in three acts, for every scalar and every backend.
+
+use crate::bundle;
+use crate::error::Error;
+use crate::number::bundle::Bundle;
+use crate::number::scalar::Real;
+use crate::rule::preconditioner::Damping;
+use crate::space::acts::{Inputs, Outcome, Totals};
+use crate::space::kernel::Kernel;
+
+bundle! {
+    /// What a rule sees at one coordinate, and in this order on a backend: parameter, state, gradient.
+    pub nested struct Coordinate<X, St, L> {
+        /// θ.
+        parameter: X,
+        /// What the rule keeps per element.
+        state: St,
+        /// l.
+        gradient: L,
+    }
+}
+
+bundle! {
+    /// A coordinate after a step.
+    pub nested struct Advanced<X, St> {
+        /// θ after the step.
+        parameter: X,
+        /// The state after the step.
+        state: St,
+    }
+}
+
+/// An update rule in three acts: measure → damp → advance.
+///
+/// 1. [`measure`](Self::measure) reads a coordinate and says what it adds to a few sums. Nothing is written.
+/// 2. [`damp`](Self::damp) is scalar arithmetic: sums and scalar memory in, multipliers and new memory out.
+/// 3. [`advance`](Self::advance) returns the parameter and state of a coordinate after the step.
+///
+/// A step is therefore atomic (what can fail is known before anything is written), costs one global sum more than Adam, and is the
+/// same code on every backend. Most rules are a [`Descent`](crate::Descent) with some
+/// [`Preconditioner`](crate::Preconditioner) and [`Momentum`](crate::Momentum); implement this trait for a rule that is not.
+///
+/// # Requirements
+///
+/// The functions are pure: they depend on their arguments and the rule's constants alone. Mark `measure` and `advance`
+/// `#[inline(always)]`, as [`Kernel`] says why.
+///
+/// # Example
+///
+/// Sign descent, θ ← θ − η sign(l), with l / |l| for the sign:
+///
+/// ```
+/// use ambient_metric::{Advanced, Coordinate, Damping, Error, Field, Inputs, Outcome, Real, Rule, Totals};
+///
+/// struct Sign;
+///
+/// impl Rule for Sign {
+///     type PerLoss<S: Real> = S;
+///     type State<S: Real> = ();
+///     type Memory<S: Real> = ();
+///     type Corrections<S: Real> = ();
+///     type Sums<S: Real> = ();
+///     type Multipliers<S: Real> = S;
+///
+///     fn begin<S: Real>(&self) {}
+///     fn correct<S: Real>(&self, (): ()) {}
+///     #[inline(always)]
+///     fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
+///     fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<S, (), Damping<S>> {
+///         Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
+///     }
+///     #[inline(always)]
+///     fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
+///         let sign = at.gradient / (at.gradient.abs() + S::constant(1e-300));
+///         Advanced { parameter: at.parameter - eta * sign, state: () }
+///     }
+///     fn xi(&self) -> Option<f64> { None }
+///     fn check_loss(&self, _loss: f64) -> Result<(), Error> { Ok(()) }
+///     fn validate(&self) -> Result<(), Error> { Ok(()) }
+///     fn name(&self) -> String { "Sign".into() }
+/// }
+///
+/// let at = Coordinate { parameter: 1.0, state: (), gradient: -3.0 };
+/// assert_eq!(Sign.advance((), 0.5, at).parameter, 1.5);
+/// ```
+pub trait Rule: Sync {
+    /// One number for every loss: a component of its gradient, its value, or its ξ. A rule for one loss has `S`.
+    type PerLoss<S: Real>: Bundle<S>;
+    /// What is kept per element.
+    type State<S: Real>: Bundle<S>;
+    /// What is kept once.
+    type Memory<S: Real>: Bundle<S>;
+    /// Bias corrections of a step, the same for every element.
+    type Corrections<S: Real>: Bundle<S>;
+    /// What is summed over all elements.
+    type Sums<S: Real>: Bundle<S>;
+    /// What `advance` multiplies by, the same for every element of a group.
+    type Multipliers<S: Real>: Bundle<S>;
+
+    /// The scalar memory before the first step. The state per element begins at zero.
+    fn begin<S: Real>(&self) -> Self::Memory<S>;
+
+    /// The bias corrections of the next step, from the memory after the last.
+    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S>;
+
+    /// The memory of elements that come now, beside others with this memory: what corrects their state for its start at zero is as before the
+    /// first step, and all else, such as averages of sums, as it is. By default nothing, where there is a memory: then no element can come later.
+    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        (<Self::Memory<S> as Bundle<S>>::LEN == 0).then_some(memory)
+    }
+
+    /// Act 1: what one coordinate adds to the sums.
+    fn measure<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        at: Coordinate<S, Self::State<S>, Self::PerLoss<S>>,
+    ) -> Self::Sums<S>;
+
+    /// Act 2: multipliers, new memory and damping from the sums. Called once per group; the new memory must not depend on the learning
+    /// rate, the weight decay or the sums of the group, which differ between groups that share a memory.
+    fn damp<S: Real>(
+        &self,
+        inputs: Inputs<S, Self::PerLoss<S>>,
+        memory: Self::Memory<S>,
+        sums: Totals<Self::Sums<S>>,
+    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>>;
+
+    /// Act 3: one coordinate after the step.
+    fn advance<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        multipliers: Self::Multipliers<S>,
+        at: Coordinate<S, Self::State<S>, Self::PerLoss<S>>,
+    ) -> Advanced<S, Self::State<S>>;
+
+    /// Whether [`damp`](Self::damp) needs the sums of every tensor by itself: a group's are then those of one tensor.
+    fn learns_per_tensor(&self) -> bool {
+        false
+    }
+
+    /// The metric coefficient ξ of every loss; none where there is no pull-back.
+    fn xi(&self) -> Option<Self::PerLoss<f64>>;
+
+    /// Accepts losses that `damp` can use.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LossOutsideDomain`].
+    fn check_loss(&self, loss: Self::PerLoss<f64>) -> Result<(), Error>;
+
+    /// Accepts the rule's own constants.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn validate(&self) -> Result<(), Error>;
+
+    /// The name under which reports and checkpoints know it.
+    fn name(&self) -> String;
+}
+
+bundle! {
+    /// The sums of act 1: Σ l² over all gradients, by which a gradient that is not finite is found, beside the rule's own.
+    pub nested struct Measured<S, R> { squared_gradient: S, rule: R }
+}
+
+/// Act 1 of a rule as a kernel, to be summed.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Carried, Coordinate, Kernel, Measure, Rule};
+///
+/// let rule = rules::euclidean(1.0, 0.0, 0.0);
+/// let corrections = rule.correct(rule.begin::<f64>());
+/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 3.0 };
+/// let measured = Measure(&rule).evaluate(corrections, at);
+/// assert_eq!((measured.squared_gradient, measured.rule.squared_length), (9.0, 9.0));
+/// ```
+#[derive(Debug)]
+pub struct Measure<'r, R>(pub &'r R);
+
+impl<R: Rule> Kernel for Measure<'_, R> {
+    type Uniform<S: Real> = R::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
+    type Output<S: Real> = Measured<S, R::Sums<S>>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> Self::Output<S> {
+        let squared_gradient = squared(at.gradient);
+        Measured { squared_gradient, rule: self.0.measure(corrections, at) }
+    }
+}
+
+/// The sum of the squares of the components of all gradients.
+#[inline(always)]
+fn squared<S: Real, B: Bundle<S>>(gradient: B) -> S {
+    // Without a closure, which would not be compiled for the vectors of the processor.
+    let Some(first) = gradient.get(0) else { return S::zero() };
+    let mut sum = first * first;
+    for slot in 1..B::LEN {
+        if let Some(component) = gradient.get(slot) {
+            sum = sum + component * component;
+        }
+    }
+    sum
+}
+
+bundle! {
+    /// The uniforms of act 3.
+    pub nested struct Pass<C, M> { corrections: C, multipliers: M }
+}
+
+/// Act 3 of a rule as a kernel, to be stored: the state [flushed](crate::Field::flushed), so that what decays for ever ends at zero.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Advance, Carried, Coordinate, Inputs, Kernel, Pass, Rule, Totals};
+///
+/// let rule = rules::sgd(0.0);
+/// let memory = rule.begin::<f64>();
+/// let inputs = Inputs { loss: 1.0, learning_rate: 0.25, weight_decay: 0.0, xi: 0.0 };
+/// let pass = Pass { corrections: rule.correct(memory), multipliers: rule.damp(inputs, memory, Totals { pool: (), group: () }).factors };
+/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 2.0 };
+/// assert_eq!(Advance(&rule).evaluate(pass, at).parameter, 0.5);
+/// ```
+#[derive(Debug)]
+pub struct Advance<'r, R>(pub &'r R);
+
+impl<R: Rule> Kernel for Advance<'_, R> {
+    type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
+    type Output<S: Real> = Advanced<S, R::State<S>>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
+        let advanced = self.0.advance(uniform.corrections, uniform.multipliers, at);
+        Advanced { state: Bundle::<S>::flushed(advanced.state), ..advanced }
+    }
+}

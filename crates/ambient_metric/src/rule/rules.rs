@@ -1,0 +1,198 @@
+//! The optimisers that have names, each a [`Descent`] in one line.
+
+use crate::ambient::embedding::{Identity, Log};
+use crate::base::diagonal::{Euclidean, RmsProp};
+use crate::rule::descent::Descent;
+use crate::rule::induced::Induced;
+use crate::space::momentum::{Ema, HeavyBall, Nesterov};
+
+/// SGD with the heavy ball: m ← l + μm, θ ← θ − ηm.
+pub type Sgd = Descent<Euclidean, HeavyBall>;
+/// SGD with a bias-corrected moving average: the Euclidean induced optimiser at ξ = 0.
+pub type SgdEma = Descent<Euclidean, Ema>;
+/// Adam with decoupled weight decay; without decay it is Adam.
+pub type AdamW = Descent<RmsProp, Ema>;
+/// Adam with Nesterov's look-ahead.
+pub type NAdam = Descent<RmsProp, Nesterov>;
+/// The paper's `SGD_METRIC`: flat base metric, identity embedding.
+pub type EuclideanInduced = Descent<Induced<Euclidean, Identity>, Ema>;
+/// The paper's `SGD_LOG_METRIC`: flat base metric, logarithmic embedding.
+pub type EuclideanLogInduced = Descent<Induced<Euclidean, Log>, Ema>;
+/// The paper's `SGD_RMS`: RMSprop base metric, identity embedding.
+pub type RmsPropInduced = Descent<Induced<RmsProp, Identity>, Ema>;
+
+/// SGD with the heavy ball.
+///
+/// # Mathematics
+///
+/// m ← l + μm, θ ← θ − ηm − ηλθ.
+///
+/// # Requirements
+///
+/// μ in [0, 1).
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::sgd(0.9).validate().is_ok());
+/// ```
+///
+/// # References
+///
+/// B. T. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
+#[must_use]
+pub fn sgd(momentum: f64) -> Sgd {
+    Descent::new(Euclidean, HeavyBall(momentum))
+}
+
+/// SGD with a bias-corrected moving average of the gradient.
+///
+/// # Mathematics
+///
+/// m ← μm + (1−μ)l, θ ← θ − η m / (1−μᵗ) − ηλθ.
+///
+/// # Requirements
+///
+/// μ in [0, 1).
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::sgd_ema(1.0).validate().is_err());
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithm 1 at ξ = 0.
+#[must_use]
+pub fn sgd_ema(momentum: f64) -> SgdEma {
+    Descent::new(Euclidean, Ema(momentum))
+}
+
+/// Adam, which is AdamW when the configuration has a weight decay. `epsilon` stands outside the root.
+///
+/// # Mathematics
+///
+/// m̂ and ρ̂ the corrected averages of l and l² with decays β₁ and β₂: θ ← θ − η m̂ / (√ρ̂ + ε) − ηλθ.
+///
+/// # Requirements
+///
+/// β₁ and β₂ in [0, 1), ε > 0.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::adam(0.9, 0.999, 1e-8).validate().is_ok());
+/// ```
+///
+/// # References
+///
+/// D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
+/// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
+#[must_use]
+pub fn adam(b1: f64, b2: f64, epsilon: f64) -> AdamW {
+    Descent::new(RmsProp { beta: b2, epsilon }, Ema(b1))
+}
+
+/// NAdam: Adam with Nesterov's look-ahead.
+///
+/// # Mathematics
+///
+/// As [`adam`] with m̂ = β₁ m / (1−β₁ᵗ⁺¹) + (1−β₁) l / (1−β₁ᵗ).
+///
+/// # Requirements
+///
+/// β₁ and β₂ in [0, 1), ε > 0.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::nadam(0.9, 0.999, 0.0).validate().is_err());
+/// ```
+///
+/// # References
+///
+/// T. Dozat, *Incorporating Nesterov Momentum into Adam*, ICLR workshop, 2016.
+#[must_use]
+pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
+    Descent::new(RmsProp { beta: b2, epsilon }, Nesterov(b1))
+}
+
+/// The paper's `SGD_METRIC`.
+///
+/// # Mathematics
+///
+/// θ ← θ − η m̂ / (1 + v̂) − ηλθ, with s = ξ Σ l² under v̂.
+///
+/// # Requirements
+///
+/// ξ ≥ 0; μ and β in [0, 1).
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), Some(0.1));
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 with f(L) = L; eq. 10 without averages.
+#[must_use]
+pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
+    Descent::new(Induced::new(Euclidean, Identity, xi).beta(beta), Ema(momentum))
+}
+
+/// The paper's `SGD_LOG_METRIC`.
+///
+/// # Mathematics
+///
+/// θ ← θ − η m̂ L / (L² + v̂) − ηλθ, with s = ξ Σ l² under v̂.
+///
+/// # Requirements
+///
+/// ξ ≥ 0; μ and β in [0, 1); L > 0.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, Rule};
+/// assert!(rules::euclidean_log(0.1, 0.9, 0.8).check_loss(0.0).is_err());
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, Algorithms 1 and 2 with f(L) = ln L.
+#[must_use]
+pub fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> EuclideanLogInduced {
+    Descent::new(Induced::new(Euclidean, Log, xi).beta(beta), Ema(momentum))
+}
+
+/// The paper's `SGD_RMS`.
+///
+/// # Mathematics
+///
+/// θ ← θ − η γ⁻¹m̂ / (1 + v̂) − ηλθ, with γ = √ρ̂ + ε and s = ξ Σ l γ⁻¹l under v̂.
+///
+/// # Requirements
+///
+/// ξ ≥ 0; μ, β and the β of `metric` in [0, 1).
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{rules, RmsProp, Rule};
+/// assert!(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()).validate().is_ok());
+/// ```
+///
+/// # References
+///
+/// arXiv 2509.03594, the RMSprop variant of Algorithm 1.
+#[must_use]
+pub fn rmsprop(xi: f64, momentum: f64, beta: f64, metric: RmsProp) -> RmsPropInduced {
+    Descent::new(Induced::new(metric, Identity, xi).beta(beta), Ema(momentum))
+}

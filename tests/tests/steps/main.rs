@@ -1,0 +1,18 @@
+//! What steps come to: the limits, the textbook's optimisers, other backends and scalars, every rule and metric, and the geometry beside them.
+
+mod agreement;
+mod curvature;
+mod full_inverse;
+mod groups;
+mod limits;
+mod memory_order;
+mod metric_optimiser;
+mod relatives;
+mod reports;
+mod rounded;
+mod scalars;
+mod schedules;
+mod slopes;
+mod splitting;
+mod textbook;
+mod variants;
