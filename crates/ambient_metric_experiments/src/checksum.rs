@@ -33,7 +33,7 @@ impl Object {
     /// use ambient_experiments::checksum::LINE;
     ///
     /// let sealed = LINE.seal("{\"a\":1}");
-    /// assert_eq!(sealed, "{\"a\":1,\"crc32\":\"feb3d93d\"}");
+    /// assert_eq!(sealed, "{\"a\":1,\"crc32\":\"a702fc6e\"}");
     /// assert_eq!(LINE.check(&sealed), Ok(()));
     /// ```
     #[must_use]

@@ -279,8 +279,8 @@ fn a_negative_number_is_refused_by_what_it_means() {
             assert!(said.contains(option) && said.contains(number) && said.contains(&expected), "{said}");
         }
     };
-    const ANY: &str = "from 0 to 18446744073709551615";
-    whole("--seed", ANY, &["lowdim"]);
+    let any = "from 0 to 18446744073709551615";
+    whole("--seed", any, &["lowdim"]);
     whole("--starts", "from 0 to 100000", &["lowdim"]);
     whole("--steps", "from 1 to 20000", &["surface", "beale"]);
     whole("--parameters", "from 1 to 1099511627776", &["bench", "step"]);
@@ -288,12 +288,12 @@ fn a_negative_number_is_refused_by_what_it_means() {
     whole("--threads", "from 1 to 1024", &["bench", "step"]);
     #[cfg(feature = "train")]
     {
-        whole("--seed", ANY, &["train", "regression", "--optimiser", "adam"]);
+        whole("--seed", any, &["train", "regression", "--optimiser", "adam"]);
         whole("--epochs", "from 1 to 1000000", &["train", "regression", "--optimiser", "adam"]);
         whole("--batch", "from 1 to 1000000", &["train", "regression", "--optimiser", "adam"]);
         whole("--validation", "from 0 to 4294967295", &["train", "regression", "--optimiser", "adam"]);
-        whole("--save-every", ANY, &["train", "regression", "--optimiser", "adam"]);
-        whole("--seed", ANY, &["sweep", "regression"]);
+        whole("--save-every", any, &["train", "regression", "--optimiser", "adam"]);
+        whole("--seed", any, &["sweep", "regression"]);
         whole("--runs", "from 1 to 100000", &["sweep", "regression"]);
         whole("--threads", "from 1 to 4", &["sweep", "regression"]);
         whole("--best", "from 1 to 100000", &["report", "."]);

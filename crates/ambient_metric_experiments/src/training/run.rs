@@ -229,14 +229,13 @@ impl WithStudy for Run<'_> {
         let mut trainer = Trainer::new(study, settings)?;
         // Not before everything else is in order, so that nothing is left of a run that could not begin.
         fs::create_dir_all(&request.out).map_err(|source| Error::Write { path: request.out.clone(), source })?;
-        let _lock = match lock {
-            Some(lock) => lock,
-            None => {
-                let lock = Lock::take(&request.out, Purpose::Work)?;
-                // One may have come to its end since this one was begun.
-                refuse_a_run(&request.out)?;
-                lock
-            }
+        let _lock = if let Some(lock) = lock {
+            lock
+        } else {
+            let lock = Lock::take(&request.out, Purpose::Work)?;
+            // One may have come to its end since this one was begun.
+            refuse_a_run(&request.out)?;
+            lock
         };
         files::sweep_up(&request.out)?;
         let path = request.out.join(LOG);
