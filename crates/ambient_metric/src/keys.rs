@@ -138,6 +138,7 @@ pub fn needed<T, E: Error>(field: Option<T>, name: &'static str) -> Result<T, E>
 }
 
 /// The error for a key that is none of those that are known.
+#[must_use]
 pub fn unknown<E: Error>(key: &str, known: &[&str]) -> E {
     // Its initials (`lr`) and a part of a name are nearest to it; then likeness by Jaro and Winkler, who weigh common beginnings.
     let likeness = |known: &str| {

@@ -400,6 +400,7 @@ fn a_record_resumes_bit_for_bit_in_a_module_made_anew() {
     let mut optimiser = ModuleOptimiser::new(configuration(), &model).unwrap();
     train(&mut model, &mut optimiser, 0..4);
     optimiser.set_xi(0.75).unwrap();
+    optimiser.set_weight_decay("default", 0.05).unwrap();
     optimiser.save(&path).unwrap();
     let bytes = optimiser.to_bytes().unwrap();
     let record = model.clone().into_record().into_bytes().unwrap();
@@ -417,6 +418,31 @@ fn a_record_resumes_bit_for_bit_in_a_module_made_anew() {
         assert_eq!(resumed.engine().steps(), 8);
         assert_eq!(trained(&again), trained(&model));
     }
+}
+
+#[test]
+fn a_record_keeps_what_corrects_parameters_that_came_later() {
+    let (mut model, name) = (Model::new(), "layers.1.bias");
+    let mut before = ModuleOptimiser::new(configuration(), &model).unwrap();
+    train(&mut model, &mut before, 0..2);
+    let mut checkpoint = before.engine().checkpoint().unwrap();
+    checkpoint.parameters.remove(name).unwrap();
+    let mut optimiser = ModuleOptimiser::of(&model, |theta: &Burn<f32>| {
+        let restored = Optimiser::restore_partial(&checkpoint, theta)?;
+        assert_eq!(restored.fresh, [name]);
+        Ok(restored.optimiser)
+    })
+    .unwrap();
+    train(&mut model, &mut optimiser, 2..4);
+
+    let mut resumed = ModuleOptimiser::new(configuration(), &model).unwrap();
+    resumed.load_bytes(optimiser.to_bytes().unwrap()).unwrap();
+    let [found, expected] = [&resumed, &optimiser].map(|optimiser| optimiser.engine().checkpoint().unwrap());
+    assert_eq!((found.memory, found.parameters), (expected.memory, expected.parameters));
+    let mut again = model.clone();
+    train(&mut model, &mut optimiser, 4..6);
+    train(&mut again, &mut resumed, 4..6);
+    assert_eq!(trained(&again), trained(&model));
 }
 
 #[test]

@@ -762,6 +762,40 @@ fn a_checkpoint_goes_on_with_the_same_bits_and_on_the_cpu() {
 }
 
 #[test]
+fn parameters_that_come_later_start_as_on_the_cpu_and_go_on_with_the_same_bits() {
+    let Some(context) = context() else { return };
+    let configuration = Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), 0.01);
+    let gradient = Covector(on_device(&context, &parts(2, &[300, 5])));
+    let mut theta = on_device(&context, &parts::<f32>(1, &[300, 5]));
+    let mut optimiser = DeviceOptimiser::new(configuration, &theta).unwrap();
+    for _ in 0..3 {
+        optimiser.step(&mut theta, &gradient, 1.0).unwrap();
+    }
+
+    let (now, gradient) = (parts::<f32>(1, &[300, 5, 40]), parts::<f32>(2, &[300, 5, 40]));
+    let (mut theta, mut host) = (on_device(&context, &now), on_host(&now));
+    let checkpoint = optimiser.checkpoint().unwrap();
+    let restored = DeviceOptimiser::restore_partial(&checkpoint, &theta).unwrap();
+    assert_eq!(restored.fresh, ["p002"]);
+    let mut optimiser = restored.optimiser;
+    let mut on_cpu = ambient_metric::Optimiser::restore_partial(&checkpoint, &host).unwrap().optimiser;
+    optimiser.set_weight_decay("default", 0.5).unwrap();
+    on_cpu.set_weight_decay("default", 0.5).unwrap();
+    let (of_device, of_host) = (Covector(on_device(&context, &gradient)), Covector(on_host(&gradient)));
+    for _ in 0..2 {
+        optimiser.step(&mut theta, &of_device, 1.0).unwrap();
+        on_cpu.step(&mut host, &of_host, 1.0).unwrap();
+    }
+    // As in `agrees`; a wrong correction would be a step of another length, 0.01 and not 1e-5.
+    assert!(distance(&theta, &host) <= 100.0 * f64::from(f32::EPSILON));
+    let mut copy = theta.duplicate().unwrap();
+    let mut again = DeviceOptimiser::restore(&optimiser.checkpoint().unwrap(), &copy).unwrap();
+    optimiser.step(&mut theta, &of_device, 1.0).unwrap();
+    again.step(&mut copy, &of_device, 1.0).unwrap();
+    assert_eq!(bits(&theta), bits(&copy));
+}
+
+#[test]
 fn the_geometry_of_the_core_runs_on_the_device() {
     let Some(context) = context() else { return };
     let gradient = parts::<f32>(3, &[300, 7]);

@@ -1,4 +1,5 @@
 //! Files that people write: a misspelt key is an error that names the nearest one, and what has a default may be left out.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
 use core::fmt::Debug;
 use std::fs;

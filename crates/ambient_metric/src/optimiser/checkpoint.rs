@@ -313,15 +313,13 @@ impl<R: Rule> Checkpoint<R> {
         let Some((part, &group)) = parts.find(|(_, group)| groups.rates[**group].memory == memory) else {
             return Err(entry_error(format!("memory[{memory}]"), None));
         };
-        match self.parameters.get(&part.name).and_then(|saved| saved.memory) {
-            Some(number) => read(number),
-            None => {
-                let mut pool = read(groups.rates[group].pool)?.into_iter();
-                let renewed = rule.renewed(Bundle::build(&mut || pool.next().unwrap_or(0.0)));
-                let renewed = renewed.ok_or_else(|| Error::NotPartial { rule: rule.name() })?;
-                Ok(renewed.scalars().collect())
-            }
+        if let Some(number) = self.parameters.get(&part.name).and_then(|saved| saved.memory) {
+            return read(number);
         }
+        let mut pool = read(groups.rates[group].pool)?.into_iter();
+        let renewed = rule.renewed(Bundle::build(&mut || pool.next().unwrap_or(0.0)));
+        let renewed = renewed.ok_or_else(|| Error::NotPartial { rule: rule.name() })?;
+        Ok(renewed.scalars().collect())
     }
 
     /// Whether all parts of a sum are fresh.
