@@ -19,6 +19,10 @@ use crate::space::acts::Local;
 /// let at = Local { parameter: 1.0, gradient: 2.0, momentum: 3.0 };
 /// assert_eq!(AlongMomentum(0.5).covector((), at), 1.5);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no coupling",
+    note = "implement `Coupling` with one function, `covector`, or take `AlongGradient`, `AlongMomentum`, `AlongParameters`, `Given` or `Uncoupled`"
+)]
 pub trait Coupling: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;

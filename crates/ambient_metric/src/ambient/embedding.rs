@@ -37,6 +37,10 @@ use crate::number::scalar::Real;
 /// # References
 ///
 /// arXiv 2509.03594, eq. 6 and 7: f enters the metric and the gradient that flows on it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no embedding",
+    note = "implement `Embedding` with one function, `fn height<S: Real>(&self, loss: S) -> S`; the slope comes from dual numbers"
+)]
 pub trait Embedding: Sync {
     /// f(L).
     fn height<S: Real>(&self, loss: S) -> S;

@@ -43,6 +43,10 @@ impl<E: Embedding> Height<E> {
 /// assert_eq!(heights.xi(), [1.0, 0.1]);
 /// assert!(heights.check([3.0, -4.0]).is_err());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the heights of {K} losses",
+    note = "give an array `[Height; K]`, or a tuple of up to four such `Height`s whose embeddings differ"
+)]
 pub trait Heights<const K: usize>: Sync {
     /// f′_A(L_A) of every loss.
     fn slopes<S: Real>(&self, losses: [S; K]) -> [S; K];

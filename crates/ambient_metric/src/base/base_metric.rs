@@ -85,6 +85,10 @@ use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 /// # References
 ///
 /// arXiv 2509.03594, eq. 7 and 8: γ is the metric that the pull-back adds to, and γ⁻¹ the one that its inverse subtracts from.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no base metric over `{T}`",
+    note = "implement `DiagonalMetric` if it is pointwise (two functions, `observe` and `inverse`), `PointwiseMetric` if it also learns from its steps, else `BaseMetric`; a metric of matrices needs a tensor that is a `MatrixTensor`"
+)]
 pub trait BaseMetric<T: Tensor> {
     /// What it remembers.
     type State;
@@ -286,6 +290,10 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 (γ = 1) and the RMSprop variant, whose γ is diagonal.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pointwise metric",
+    note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, goes into a `MetricDescent` instead"
+)]
 pub trait DiagonalMetric: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;

@@ -41,6 +41,10 @@ use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_fi
 /// let memory = metric.learn(metric.begin(), 1.0, 0.25, 0.0);
 /// assert_eq!(metric.inverse(metric.share(memory), ()), 0.125_f64.exp());
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pointwise metric",
+    note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, goes into a `MetricDescent` instead"
+)]
 pub trait PointwiseMetric: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;

@@ -104,6 +104,10 @@ pub(crate) fn check_range<S: Element, const N: usize, const K: usize>(
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2, whose lines the three acts group.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no preconditioner",
+    note = "take a pointwise metric, `Induced`, `Coupled` or `Clipped`, or implement `Preconditioner`; metrics that are not pointwise go into a `MetricDescent`"
+)]
 pub trait Preconditioner: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;

@@ -83,6 +83,10 @@ bundle! {
 /// let at = Coordinate { parameter: 1.0, state: (), gradient: -3.0 };
 /// assert_eq!(Sign.advance((), 0.5, at).parameter, 1.5);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no update rule",
+    note = "make one by `Descent::new(preconditioner, momentum)`, take one of the module `rules`, or implement `Rule`"
+)]
 pub trait Rule: Sync {
     /// One number for every loss: a component of its gradient, its value, or its ξ. A rule for one loss has `S`.
     type PerLoss<S: Real>: Bundle<S>;

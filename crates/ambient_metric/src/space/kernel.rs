@@ -36,6 +36,10 @@ use crate::space::layout::Layout;
 ///
 /// assert_eq!(Axpy.evaluate(2.0, [1.0, 10.0]), 21.0);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no kernel",
+    note = "implement `Kernel`: a function of the elements at one coordinate, generic over the scalar"
+)]
 pub trait Kernel: Sync {
     /// What is the same for every element of a group.
     type Uniform<S: Real>: Bundle<S>;

@@ -34,6 +34,10 @@ use crate::number::scalar::Real;
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 ([`Ema`]); Polyak 1964 ([`HeavyBall`]); Dozat 2016 ([`Nesterov`]).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no momentum",
+    note = "implement `Momentum`, or take `Ema`, `HeavyBall`, `Nesterov` or `NoMomentum`"
+)]
 pub trait Momentum: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;

@@ -56,6 +56,10 @@ pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
 /// # Errors
 ///
 /// Layouts that differ, and [`Error::Backend`] for what the device or storage reports.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no tensor of a backend",
+    note = "take `Parameters` of `ambient_metric_ndarray` or `ambient_metric_burn`, `DeviceTensor` of `ambient_metric_wgpu`, or implement `Tensor`"
+)]
 pub trait Tensor: Sized {
     /// The numbers it stores.
     type Element: Element;
