@@ -434,7 +434,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///
-    /// let mut theta = Parameters::new([("body", array![1.0, 2.0].into_dyn()), ("old head", array![3.0].into_dyn())])?;
+    /// let mut theta = Parameters::new([("body", array![1.0_f64, 2.0].into_dyn()), ("old head", array![3.0].into_dyn())])?;
     /// let mut optimiser = Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.1).build(&theta)?;
     /// let gradient = Covector(theta.clone());
     /// optimiser.step(&mut theta, &gradient, 7.0)?;
