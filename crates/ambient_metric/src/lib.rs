@@ -91,7 +91,7 @@ pub use record::{Entries, Recorded};
 pub use remembered::{Remembered, Remembering};
 pub use routed::{EveryMatrix, HiddenMatrices, Named, Route, Routed, RoutedState};
 pub use rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
-pub use scalar::{Element, Field, Real};
+pub use scalar::{Element, Field, Mask, Real};
 pub use schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
 pub use state_storage::StateStorage;
 pub use tensor::{Covector, Operands, Tensor, Vector, Wide, contract};

@@ -30,7 +30,7 @@ pub mod surface_suite;
 
 pub use differences::central_difference;
 pub use elimination::{Solution, solve_integers};
-pub use exact::Exact;
+pub use exact::{Exact, ExactMask};
 pub use matrix::{Matrix, MatrixMetric};
 pub use proof::{Proof, RECORD};
 pub use reference::Reference;
