@@ -11,6 +11,7 @@ mod elimination;
 pub mod embedding_suite;
 mod exact;
 pub mod first_step;
+pub mod functions;
 pub mod geometry;
 #[cfg(feature = "lapack")]
 pub mod lapack;

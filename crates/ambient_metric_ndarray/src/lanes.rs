@@ -233,7 +233,7 @@ impl<V: Simd, E: Element> BitAnd for LaneMask<V, E> {
     type Output = Self;
     #[inline(always)]
     fn bitand(self, other: Self) -> Self {
-        Self(self.0 * other.0)
+        Self(self.0.minimum(other.0))
     }
 }
 

@@ -145,11 +145,12 @@ impl Graph {
 
     pub(crate) fn unary(&mut self, function: Unary, x: Id) -> Id {
         match (function, self.node(x), self.value(x)) {
-            (Unary::Negate, Node::Unary(Unary::Negate, inner), _) => inner,
+            (Unary::Negate, Node::Unary(Unary::Negate, inner), _) | (Unary::Not, Node::Unary(Unary::Not, inner), _) => {
+                inner
+            }
             (Unary::Negate, _, Some(value)) => self.constant(-value),
             (Unary::Abs, _, Some(value)) => self.constant(value.abs()),
             (Unary::Not, Node::Truth(holds), _) => self.add(Node::Truth(!holds)),
-            (Unary::Not, Node::Unary(Unary::Not, inner), _) => inner,
             // What an input holds has been stored before, and what is flushed once more is not another number.
             (Unary::Flush, Node::Input(_) | Node::Unary(Unary::Flush, _), _) => x,
             _ => self.add(Node::Unary(function, x)),

@@ -6,13 +6,15 @@ use crate::graph::{Binary, Id, Node, Unary, operands};
 use crate::lower::lowered;
 use crate::recording::Recording;
 
-/// A way to write a recording for people.
+/// A way to write a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
     /// Lines that read like Rust.
     Text,
     /// The lines of an `aligned` environment.
     Latex,
+    /// Statements of a shader, in which an input or uniform `a.b` is a variable `a_b`, and which assign to such.
+    Wgsl(Wgsl),
 }
 
 /// A way to write a recording as WGSL: the type of its numbers, and how many elements one invocation handles.
@@ -235,22 +237,30 @@ fn term(recording: &Recording, style: &impl Style, node: Node, terms: &[Term], v
 }
 
 impl Recording {
-    /// The recording for people, one assignment a line.
+    /// The recording, one assignment a line.
     ///
     /// ```
     /// use ambient_metric::{rules, Advance};
-    /// use ambient_metric_trace::{Notation, Recording};
+    /// use ambient_metric_trace::{Notation, Recording, Wgsl};
     ///
     /// let text = Recording::update(&Advance(&rules::sgd(0.5))).print(Notation::Text);
     /// assert!(text.contains("state.momentum ← t0"));
+    /// let wgsl = Notation::Wgsl(Wgsl { double: false, width: 4 });
+    /// let shader = Recording::update(&Advance(&rules::sgd(0.5))).print(wgsl);
+    /// assert!(shader.contains("state_momentum = t0;"));
     /// ```
     #[must_use]
     pub fn print(&self, notation: Notation) -> String {
         match notation {
             Notation::Text => self.lines(&Text, "let ", " = ", ";", str::to_owned, " ← "),
             Notation::Latex => {
-                let lines = self.lines(&Latex, "", " &= ", r" \\", latex_name, r" &\leftarrow ");
+                let style = Latex(self);
+                let lines = self.lines(&style, "", " &= ", r" \\", |name| style.name(name), r" &\leftarrow ");
                 format!("\\begin{{aligned}}\n{lines}\\end{{aligned}}\n")
+            }
+            Notation::Wgsl(style) => {
+                let lowered = lowered(self, style.double);
+                lowered.as_ref().unwrap_or(self).lines(&style, "let ", " = ", ";", Wgsl::variable, " = ")
             }
         }
     }
@@ -348,8 +358,14 @@ fn function_name(function: Unary) -> &'static str {
     }
 }
 
-/// LaTeX in the notation of the paper.
-struct Latex;
+/// LaTeX in the notation of the paper, but for the symbols of the recording.
+struct Latex<'a>(&'a Recording);
+
+impl Latex<'_> {
+    fn name(&self, name: &str) -> String {
+        self.0.symbol(name).map_or_else(|| latex_name(name), str::to_owned)
+    }
+}
 
 /// The paper's letter for a name.
 fn latex_name(name: &str) -> String {
@@ -383,12 +399,12 @@ fn latex_name(name: &str) -> String {
     known.to_owned()
 }
 
-impl Style for Latex {
+impl Style for Latex<'_> {
     fn uniform(&self, name: &str) -> String {
-        latex_name(name)
+        self.name(name)
     }
     fn input(&self, name: &str) -> String {
-        latex_name(name)
+        self.name(name)
     }
     fn constant(&self, value: f64) -> String {
         // Seven digits are what a reader takes in; the exact constant is in the text.

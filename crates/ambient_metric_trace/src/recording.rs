@@ -1,5 +1,7 @@
 //! Recordings: what a kernel or an act of a rule does, with the names of what goes in and out.
 
+use std::collections::BTreeMap;
+
 use ambient_metric::{Bundle, Damping, Element, Inputs, Kernel, Rule, Totals};
 
 use crate::graph::{Binary, Graph, Id, Node, Unary, operands};
@@ -37,6 +39,8 @@ pub struct Recording {
     outputs: Vec<Slot>,
     /// Whether outputs replace inputs slot by slot, as an update does.
     stores: bool,
+    /// The LaTeX of slots by name, where it is not the usual.
+    symbols: BTreeMap<String, String>,
 }
 
 /// A bundle of fresh nodes, and their names.
@@ -78,7 +82,7 @@ impl Recording {
         for uniform in uniforms.iter_mut().filter(|uniform| !uniform.name.contains('.')) {
             uniform.name = join("uniform", &uniform.name);
         }
-        Self { graph, uniforms, inputs, outputs, stores: false }
+        Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
 
     /// What a kernel does when its outputs are stored into the first of its inputs.
@@ -94,7 +98,7 @@ impl Recording {
             let at = fresh("", &mut inputs, Node::Input);
             named("", ambient_metric::Measure(rule).evaluate(rule.correct(memory), at)).collect()
         });
-        Self { graph, uniforms, inputs, outputs, stores: false }
+        Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
 
     /// Act 2 of a rule: from inputs, memory and sums to the uniforms of act 3 (`corrections` and `multipliers`), the new
@@ -113,7 +117,28 @@ impl Recording {
                 .chain(named("report", damping))
                 .collect()
         });
-        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false }
+        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
+    }
+
+    /// The recording with this LaTeX for every slot of that name, in place of the letter of the paper or the name in upright type.
+    ///
+    /// ```
+    /// use ambient_metric::{Advance, rules};
+    /// use ambient_metric_trace::{Notation, Recording};
+    ///
+    /// let step = Recording::update(&Advance(&rules::sgd(0.5))).with_symbol("parameter", "w").with_symbol("gradient", r"\nabla L");
+    /// assert!(step.print(Notation::Latex).contains(r"w &\leftarrow w - "));
+    /// assert!(step.print(Notation::Latex).contains(r"\nabla L"));
+    /// ```
+    #[must_use]
+    pub fn with_symbol(mut self, name: impl Into<String>, latex: impl Into<String>) -> Self {
+        self.symbols.insert(name.into(), latex.into());
+        self
+    }
+
+    /// The LaTeX that was given for a slot.
+    pub(crate) fn symbol(&self, name: &str) -> Option<&str> {
+        self.symbols.get(name).map(String::as_str)
     }
 
     /// The graph underneath.
@@ -309,7 +334,7 @@ impl Recording {
             slots.iter().map(|slot| Slot { name: slot.name.clone(), id: at(slot.id) }).collect()
         };
         let (uniforms, inputs, outputs) = (moved(&self.uniforms), moved(&self.inputs), moved(&self.outputs));
-        Self { graph, uniforms, inputs, outputs, stores: self.stores }
+        Self { graph, uniforms, inputs, outputs, stores: self.stores, symbols: self.symbols.clone() }
     }
 }
 
