@@ -47,7 +47,7 @@ pub use geometry::pull_back::PullBack;
 pub use number::bundle::nested_names;
 pub use number::bundle::{Bundle, convert};
 pub use number::dual::Dual;
-pub use number::scalar::{Element, Field, Real};
+pub use number::scalar::{Element, Field, Mask, Real};
 pub use optimiser::checkpoint::{Checkpoint, Restored};
 pub use optimiser::configuration::{Configuration, Group, Groups, Rates};
 pub use optimiser::optimiser::{Optimiser, Report, stands_zero};

@@ -2,9 +2,9 @@
 
 use core::cell::RefCell;
 use core::fmt;
-use core::ops::{Add, Div, Mul, Neg, Sub};
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use ambient_metric::{Element, Field, Real};
+use ambient_metric::{Element, Field, Real, constant_operators};
 use num_bigint::{BigInt, Sign};
 use num_rational::BigRational;
 use num_traits::{Signed, ToPrimitive, Zero};
@@ -29,9 +29,10 @@ struct Arena {
 ///
 /// # Mathematics
 ///
-/// Field operations are exact. The elementary functions are partial: a root is exact for the square of a fraction, a
-/// power for an integer exponent (or half of one, of a square), e⁰ = 1, ln 1 = 0, sin 0 = 0, cos 0 = 1. Whatever else they are asked,
-/// and a division by zero, is undefined. Undefined spreads through every operation and equals nothing, not even itself.
+/// Field operations are exact, as are comparisons, choices, absolute value, sign and floor, and plain numbers on either side of an operator. The
+/// elementary functions are partial: a root is exact for the square of a fraction, a power for an integer exponent (or half of one, of a
+/// square), the logarithm to base two for a power of two, and the others at zero (the logarithm at one): e⁰ = 1, ln 1 = 0, sin 0 = 0, cos 0 = 1,
+/// σ(0) = ½. Whatever else they are asked, a division by zero, and a choice by a comparison with something undefined, is undefined. Undefined spreads through every operation and equals nothing, not even itself.
 /// The slope of ln at a fraction is exact all the same: a dual number keeps 1/L beside an undefined ln L.
 ///
 /// # Requirements
@@ -205,14 +206,59 @@ impl Neg for Exact {
     }
 }
 
+/// Whether a comparison of fractions holds; undefined where one of them is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExactMask(Option<bool>);
+
+impl BitAnd for ExactMask {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0.zip(other.0).map(|(a, b)| a & b))
+    }
+}
+
+impl BitOr for ExactMask {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0.zip(other.0).map(|(a, b)| a | b))
+    }
+}
+
+impl Not for ExactMask {
+    type Output = Self;
+    fn not(self) -> Self {
+        Self(self.0.map(|holds| !holds))
+    }
+}
+
+constant_operators!([] Exact);
+
 impl Field for Exact {
     /// The very number that the `f64` stands for; undefined for NaN and infinities.
     fn constant(value: f64) -> Self {
         Self::new(BigRational::from_float(value))
     }
+    fn integer_power(self, exponent: i32) -> Self {
+        self.map(|value| integer_power(&value, f64::from(exponent)))
+    }
 }
 
 impl Real for Exact {
+    type Mask = ExactMask;
+
+    fn less(self, other: Self) -> ExactMask {
+        ExactMask(self.value().zip(other.value()).map(|(a, b)| a < b))
+    }
+    fn equal(self, other: Self) -> ExactMask {
+        ExactMask(self.value().zip(other.value()).map(|(a, b)| a == b))
+    }
+    fn select(mask: ExactMask, where_it_holds: Self, elsewhere: Self) -> Self {
+        match mask.0 {
+            Some(true) => where_it_holds,
+            Some(false) => elsewhere,
+            None => Self(None),
+        }
+    }
     fn sqrt(self) -> Self {
         self.map(|value| root(&value))
     }
@@ -236,6 +282,21 @@ impl Real for Exact {
     }
     fn cos(self) -> Self {
         self.only_at(0, 1)
+    }
+    fn log2(self) -> Self {
+        self.map(|value| {
+            let exponent = |integer: &BigInt| {
+                let bits = integer.bits().checked_sub(1).filter(|_| integer.sign() == Sign::Plus)?;
+                (integer.trailing_zeros() == Some(bits)).then(|| BigInt::from(bits))
+            };
+            Some(BigRational::from_integer(exponent(value.numer())? - exponent(value.denom())?))
+        })
+    }
+    fn atan(self) -> Self {
+        self.only_at(0, 0)
+    }
+    fn floor(self) -> Self {
+        self.map(|value| Some(value.floor()))
     }
     fn abs(self) -> Self {
         self.map(|value| Some(value.abs()))
@@ -299,6 +360,18 @@ mod tests {
         ] {
             assert!(!outside.is_defined());
         }
+        for outside in [one.tan(), one.atan(), one.sinh(), one.cosh(), one.tanh(), one.exp_m1(), one.sigmoid()] {
+            assert!(!outside.is_defined());
+        }
+        let base_two = [Exact::zero(), -one, Exact::ratio(3, 1), Exact::ratio(-2, 1)].map(Exact::log2);
+        for outside in base_two.into_iter().chain([Exact::zero().softplus()]) {
+            assert!(!outside.is_defined());
+        }
+        assert!(!Exact::select(undefined.less(one), one, one).is_defined());
+        assert!(!Exact::select(undefined.equal(undefined) | one.equal(one), one, one).is_defined());
+        assert!(!undefined.sign().is_defined() && !undefined.floor().is_defined());
+        assert!(!Exact::zero().integer_power(-1).is_defined());
+        assert!(!Exact::ratio(2, 1).integer_power(i32::MIN).is_defined());
         assert!(!Exact::zero().power(-1.0).is_defined());
         assert!(!Exact::ratio(2, 1).power(0.5).is_defined());
         assert!(!Exact::ratio(2, 1).power(1e300).is_defined());
@@ -319,6 +392,12 @@ mod tests {
         let one = Exact::one();
         let zero = Exact::zero();
         assert_eq!([zero.exp(), one.ln(), zero.ln_1p(), zero.sin(), zero.cos()], [one, zero, zero, zero, one]);
+        let at_zero = [zero.tan(), zero.atan(), zero.sinh(), zero.cosh(), zero.tanh(), zero.exp_m1(), zero.sigmoid()];
+        assert_eq!(at_zero, [zero, zero, zero, one, zero, zero, Exact::ratio(1, 2)]);
+        assert_eq!(
+            [one, Exact::ratio(8, 1), Exact::ratio(1, 4)].map(Exact::log2),
+            [0, 3, -2].map(|n| Exact::ratio(n, 1))
+        );
         assert_eq!(Exact::ratio(4, 9).power(1.5), Exact::ratio(8, 27));
         assert_eq!(Exact::ratio(4, 9).power(-0.5), Exact::ratio(3, 2));
         assert_eq!(Exact::ratio(-2, 3).power(3.0), Exact::ratio(-8, 27));
@@ -339,6 +418,31 @@ mod tests {
             prop_assert_eq!(x.abs(), Exact::ratio(a.abs(), b));
             prop_assert_eq!(x.is_negative(), a < 0);
             prop_assert_eq!((x * x).sqrt(), x.abs());
+        }
+
+        #[test]
+        fn choices_signs_and_integer_parts_are_those_of_fractions(a in -50_i64..50, b in 1_i64..20, c in -50_i64..50, d in 1_i64..20) {
+            let (x, y) = (Exact::ratio(a, b), Exact::ratio(c, d));
+            prop_assert_eq!([x.less(y), x.equal(y)], [a * d < c * b, a * d == c * b].map(|holds| ExactMask(Some(holds))));
+            prop_assert_eq!(Exact::select(x.less(y) | x.equal(y), x, y), x.minimum(y));
+            prop_assert_eq!(Exact::select(!y.less(x) & x.equal(x), x, y), x.minimum(y));
+            prop_assert_eq!([x.sign(), x.floor()], [a.signum(), a.div_euclid(b)].map(|n| Exact::ratio(n, 1)));
+        }
+
+        #[test]
+        fn integer_powers_and_plain_numbers_are_exact(a in 1_i64..50, b in 1_i64..20, below in any::<bool>(), n in -9..10_i32, number in -1e3..1e3_f64) {
+            let x = Exact::ratio(if below { -a } else { a }, b);
+            let power = (0..n.abs()).fold(Exact::one(), |power, _| if n < 0 { power / x } else { power * x });
+            prop_assert_eq!(x.integer_power(n), power);
+            let exact = Exact::constant(number);
+            prop_assert_eq!([x * number, number * x, x.scaled(number)], [exact * x; 3]);
+            prop_assert_eq!([x + number, number + x, x - number, number - x], [x + exact, x + exact, x - exact, exact - x]);
+            prop_assert_eq!(number / x, exact / x);
+            // A dual number has the derivative of the power, also by its nested self.
+            let jet = Dual::variable(Dual::variable(x)).integer_power(n);
+            let factor = f64::from(n);
+            prop_assert_eq!(jet.derivative.value, x.integer_power(n - 1) * factor);
+            prop_assert_eq!(jet.derivative.derivative, x.integer_power(n - 2) * (factor * (factor - 1.0)));
         }
 
         #[test]

@@ -11,6 +11,7 @@ mod elimination;
 pub mod embedding_suite;
 mod exact;
 pub mod first_step;
+pub mod functions;
 pub mod geometry;
 #[cfg(feature = "lapack")]
 pub mod lapack;
@@ -30,7 +31,7 @@ pub mod surface_suite;
 
 pub use differences::central_difference;
 pub use elimination::{Solution, solve_integers};
-pub use exact::Exact;
+pub use exact::{Exact, ExactMask};
 pub use matrix::{Matrix, MatrixMetric};
 pub use proof::{Proof, RECORD};
 pub use reference::Reference;

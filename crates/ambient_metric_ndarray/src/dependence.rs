@@ -1,6 +1,6 @@
 //! A scalar that knows from which inputs it was computed, by which a pass tells what a kernel reads.
 
-use core::ops::{Add, Div, Mul, Neg, Sub};
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 use ambient_metric::{Bundle, Field, Kernel, Real};
 
@@ -42,11 +42,19 @@ macro_rules! binary {
     };
 }
 
-binary!(Add::add, Sub::sub, Mul::mul, Div::div);
+// It is also its own mask: a choice depends on what is compared.
+binary!(Add::add, Sub::sub, Mul::mul, Div::div, BitAnd::bitand, BitOr::bitor);
 
 impl Neg for Dependence {
     type Output = Self;
     fn neg(self) -> Self {
+        self
+    }
+}
+
+impl Not for Dependence {
+    type Output = Self;
+    fn not(self) -> Self {
         self
     }
 }
@@ -66,7 +74,20 @@ macro_rules! unary {
 }
 
 impl Real for Dependence {
-    unary!(sqrt, exp, ln, ln_1p, sin, cos, abs);
+    type Mask = Self;
+
+    unary!(
+        sqrt, exp, ln, ln_1p, exp_m1, log2, sin, cos, tan, atan, sinh, cosh, tanh, sigmoid, softplus, sign, floor, abs
+    );
+    fn less(self, other: Self) -> Self {
+        self.and(other)
+    }
+    fn equal(self, other: Self) -> Self {
+        self.and(other)
+    }
+    fn select(mask: Self, where_it_holds: Self, elsewhere: Self) -> Self {
+        mask.and(where_it_holds).and(elsewhere)
+    }
     fn power(self, _: f64) -> Self {
         self
     }
@@ -82,6 +103,13 @@ impl Real for Dependence {
 mod tests {
     use super::*;
     use ambient_metric::{Advance, Measure, RmsProp, rules};
+
+    #[test]
+    fn a_choice_depends_on_what_is_compared_and_on_what_is_chosen_from() {
+        let [a, b, x, y] = [1, 2, 4, 8].map(Dependence);
+        assert_eq!(Dependence::select(a.less(b), x, y), Dependence(15));
+        assert_eq!(Dependence::select(!(a.equal(a) & b.less(b)) | a.less(a), x, x), Dependence(7));
+    }
 
     #[test]
     fn a_rule_depends_on_what_its_acts_read() {

@@ -1,7 +1,7 @@
 //! Lanes: several numbers as one scalar, so that a rule instantiated at them becomes a SIMD loop.
 
 use core::marker::PhantomData;
-use core::ops::{Add, Div, Mul, Neg, Sub};
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 use ambient_metric::{Element, Field, Real};
 use pulp::{Scalar, Simd};
@@ -116,6 +116,32 @@ impl<V: Simd, E: Element> Lanes<V, E> {
         self.each_pair(other, on_one)
     }
 
+    /// The second where the first is above zero, else the third, a vector after the other.
+    #[inline(always)]
+    fn blend(self, mut x: Self, y: Self) -> Self {
+        let mask = &self.numbers;
+        if const { Self::may_be::<f32>() }
+            && let (Some(mask), Some(x), Some(y)) = (cast(mask), cast_mut(&mut x.numbers), cast(&y.numbers))
+        {
+            let others = V::as_simd_f32s(mask).0.iter().zip(V::as_simd_f32s(y).0);
+            for (x, (mask, y)) in V::as_mut_simd_f32s(x).0.iter_mut().zip(others) {
+                *x = blend_f32s::<V>(vectors(), *mask, *x, *y);
+            }
+        } else if const { Self::may_be::<f64>() }
+            && let (Some(mask), Some(x), Some(y)) = (cast(mask), cast_mut(&mut x.numbers), cast(&y.numbers))
+        {
+            let others = V::as_simd_f64s(mask).0.iter().zip(V::as_simd_f64s(y).0);
+            for (x, (mask, y)) in V::as_mut_simd_f64s(x).0.iter_mut().zip(others) {
+                *x = blend_f64s::<V>(vectors(), *mask, *x, *y);
+            }
+        } else {
+            for (x, (&mask, &y)) in x.numbers.iter_mut().zip(mask.iter().zip(&y.numbers)) {
+                *x = E::select(E::zero().less(mask), *x, y);
+            }
+        }
+        x
+    }
+
     /// Whether there are vectors, as many as fill the lanes, and the numbers may be of this type.
     const fn may_be<F>() -> bool {
         let fill = WIDTH.is_multiple_of(V::F32_LANES) && WIDTH.is_multiple_of(V::F64_LANES);
@@ -170,6 +196,69 @@ macro_rules! flush {
 flush!(flush_f32s, f32s, f32, splat_f32s, abs_f32s, less_than_f32s, select_f32s);
 flush!(flush_f64s, f64s, f64, splat_f64s, abs_f64s, less_than_f64s, select_f64s);
 
+macro_rules! compare {
+    ($name:ident, $vector:ident, $holds:ident, $splat:ident, $select:ident) => {
+        /// One where the comparison holds, zero elsewhere.
+        #[inline(always)]
+        fn $name<V: Simd>(vectors: V, x: V::$vector, y: V::$vector) -> V::$vector {
+            vectors.$select(vectors.$holds(x, y), vectors.$splat(1.0), vectors.$splat(0.0))
+        }
+    };
+}
+
+compare!(less_f32s, f32s, less_than_f32s, splat_f32s, select_f32s);
+compare!(less_f64s, f64s, less_than_f64s, splat_f64s, select_f64s);
+compare!(same_f32s, f32s, equal_f32s, splat_f32s, select_f32s);
+compare!(same_f64s, f64s, equal_f64s, splat_f64s, select_f64s);
+
+macro_rules! blend {
+    ($name:ident, $vector:ident, $greater:ident, $splat:ident, $select:ident) => {
+        /// The second where the first is above zero, else the third.
+        #[inline(always)]
+        fn $name<V: Simd>(vectors: V, mask: V::$vector, x: V::$vector, y: V::$vector) -> V::$vector {
+            vectors.$select(vectors.$greater(mask, vectors.$splat(0.0)), x, y)
+        }
+    };
+}
+
+blend!(blend_f32s, f32s, greater_than_f32s, splat_f32s, select_f32s);
+blend!(blend_f64s, f64s, greater_than_f64s, splat_f64s, select_f64s);
+
+/// What a comparison of lanes gives: one in the lanes where it holds, zero in the others. (So it is kept in vectors, whatever the processor's masks
+/// are; next to each other, the choice of one or zero and the question which it is are seen through.)
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneMask<V, E>(Lanes<V, E>);
+
+impl<V: Simd, E: Element> BitAnd for LaneMask<V, E> {
+    type Output = Self;
+    #[inline(always)]
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0.minimum(other.0))
+    }
+}
+
+impl<V: Simd, E: Element> BitOr for LaneMask<V, E> {
+    type Output = Self;
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0.maximum(other.0))
+    }
+}
+
+impl<V: Simd, E: Element> Not for LaneMask<V, E> {
+    type Output = Self;
+    #[inline(always)]
+    fn not(self) -> Self {
+        Self(Lanes::splat(E::one()) - self.0)
+    }
+}
+
+/// One or zero for a single number's mask.
+#[inline(always)]
+fn number<E: Element>(mask: E::Mask) -> E {
+    E::select(mask, E::one(), E::zero())
+}
+
 impl<V: Simd, E: Element> Neg for Lanes<V, E> {
     type Output = Self;
     #[inline(always)]
@@ -190,6 +279,20 @@ impl<V: Simd, E: Element> Field for Lanes<V, E> {
 }
 
 impl<V: Simd, E: Element> Real for Lanes<V, E> {
+    type Mask = LaneMask<V, E>;
+
+    #[inline(always)]
+    fn less(self, other: Self) -> Self::Mask {
+        LaneMask(self.zip(other, less_f32s, less_f64s, |x, y| number(x.less(y))))
+    }
+    #[inline(always)]
+    fn equal(self, other: Self) -> Self::Mask {
+        LaneMask(self.zip(other, same_f32s, same_f64s, |x, y| number(x.equal(y))))
+    }
+    #[inline(always)]
+    fn select(mask: Self::Mask, where_it_holds: Self, elsewhere: Self) -> Self {
+        mask.0.blend(where_it_holds, elsewhere)
+    }
     #[inline(always)]
     fn sqrt(self) -> Self {
         self.map(V::sqrt_f32s, V::sqrt_f64s, E::sqrt)
@@ -219,6 +322,46 @@ impl<V: Simd, E: Element> Real for Lanes<V, E> {
         self.each(E::cos)
     }
     #[inline(always)]
+    fn exp_m1(self) -> Self {
+        self.each(E::exp_m1)
+    }
+    #[inline(always)]
+    fn log2(self) -> Self {
+        self.each(E::log2)
+    }
+    #[inline(always)]
+    fn tan(self) -> Self {
+        self.each(E::tan)
+    }
+    #[inline(always)]
+    fn atan(self) -> Self {
+        self.each(E::atan)
+    }
+    #[inline(always)]
+    fn sinh(self) -> Self {
+        self.each(E::sinh)
+    }
+    #[inline(always)]
+    fn cosh(self) -> Self {
+        self.each(E::cosh)
+    }
+    #[inline(always)]
+    fn tanh(self) -> Self {
+        self.each(E::tanh)
+    }
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        self.each(E::sigmoid)
+    }
+    #[inline(always)]
+    fn softplus(self) -> Self {
+        self.each(E::softplus)
+    }
+    #[inline(always)]
+    fn floor(self) -> Self {
+        self.each(E::floor)
+    }
+    #[inline(always)]
     fn abs(self) -> Self {
         self.map(V::abs_f32s, V::abs_f64s, E::abs)
     }
@@ -238,8 +381,12 @@ mod tests {
     use proptest::prelude::*;
     use pulp::{Arch, WithSimd};
 
+    const OPERATIONS: usize = 34;
+
     /// Every operation on lanes, and the same on one number.
-    fn all<S: Real>(x: S, y: S) -> [S; 15] {
+    fn all<S: Real>(x: S, y: S) -> [S; OPERATIONS] {
+        let (one, two) = (S::one(), S::constant(2.0));
+        let (less, more, equal) = (x.less(y), y.less(x), x.sign().equal(y.sign()));
         [
             x + y,
             x - y,
@@ -256,6 +403,25 @@ mod tests {
             x.maximum(y),
             x.minimum(y),
             x.flushed(),
+            x.exp_m1(),
+            x.log2(),
+            x.tan(),
+            x.atan(),
+            x.sinh(),
+            x.cosh(),
+            x.tanh(),
+            x.sigmoid(),
+            x.softplus(),
+            x.sign(),
+            x.floor(),
+            x.integer_power(3),
+            x.integer_power(-2),
+            x.scaled(0.1),
+            S::select(less, x, y),
+            S::select(more, one, two),
+            S::select(equal, x, y),
+            S::select(!equal & less, one, two),
+            S::select(more | equal, one, two),
         ]
     }
 
@@ -266,7 +432,7 @@ mod tests {
     }
 
     impl<E: Element> WithSimd for All<E> {
-        type Output = [[E; WIDTH]; 15];
+        type Output = [[E; WIDTH]; OPERATIONS];
 
         #[inline(always)]
         fn with_simd<V: Simd>(self, _vectors: V) -> Self::Output {
@@ -275,7 +441,7 @@ mod tests {
     }
 
     /// The operations in all vectors that this processor has.
-    fn in_all_vectors<E: Element>(xs: [E; WIDTH], y: E) -> Vec<[[E; WIDTH]; 15]> {
+    fn in_all_vectors<E: Element>(xs: [E; WIDTH], y: E) -> Vec<[[E; WIDTH]; OPERATIONS]> {
         let mut found = vec![All { xs, y }.with_simd(Scalar), Arch::new().dispatch(All { xs, y })];
         #[cfg(target_arch = "x86_64")]
         {
@@ -304,6 +470,16 @@ mod tests {
             agree(xs, y)?;
             agree(xs.map(f32::narrow), f32::narrow(y))?;
         }
+    }
+
+    #[test]
+    fn lanes_choose_like_single_numbers_where_they_are_equal() -> Result<(), TestCaseError> {
+        let xs = core::array::from_fn(|lane| [-2.0, -0.5, -0.0, 0.0, 0.5, 2.0][lane % 6]);
+        for y in [-2.0, -0.0, 0.0, 2.0] {
+            agree(xs, y)?;
+            agree(xs.map(f32::narrow), f32::narrow(y))?;
+        }
+        Ok(())
     }
 
     #[test]

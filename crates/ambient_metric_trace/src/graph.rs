@@ -14,7 +14,7 @@ impl Id {
     }
 }
 
-/// A function of one number.
+/// A function of one number, or of one mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Unary {
@@ -23,14 +23,25 @@ pub enum Unary {
     Exp,
     Ln,
     Ln1p,
+    ExpM1,
+    Log2,
     Sin,
     Cos,
+    Tan,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
     Abs,
+    Sign,
+    Floor,
     /// Zero for what is below the least normal number of the type that is computed with.
     Flush,
+    /// Whether a mask does not hold.
+    Not,
 }
 
-/// A function of two numbers.
+/// A function of two numbers, or of two masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Binary {
@@ -40,6 +51,14 @@ pub enum Binary {
     Divide,
     Maximum,
     Minimum,
+    /// The mask of where the first number is less.
+    Less,
+    /// The mask of where both numbers are equal.
+    Equal,
+    /// The mask of where both masks hold.
+    And,
+    /// The mask of where one of two masks holds.
+    Or,
 }
 
 /// One operation.
@@ -51,10 +70,14 @@ pub enum Node {
     Input(usize),
     /// A constant, by its bits so that nodes can be compared.
     Constant(u64),
-    /// A function of one number.
+    /// A mask that holds everywhere, or nowhere.
+    Truth(bool),
+    /// A function of one number, or of one mask.
     Unary(Unary, Id),
     /// A function of two.
     Binary(Binary, Id, Id),
+    /// Where the mask, which comes first, holds the one number, elsewhere the other.
+    Select(Id, Id, Id),
     /// A constant power; the exponent by its bits.
     Power(Id, u64),
 }
@@ -122,9 +145,12 @@ impl Graph {
 
     pub(crate) fn unary(&mut self, function: Unary, x: Id) -> Id {
         match (function, self.node(x), self.value(x)) {
-            (Unary::Negate, Node::Unary(Unary::Negate, inner), _) => inner,
+            (Unary::Negate, Node::Unary(Unary::Negate, inner), _) | (Unary::Not, Node::Unary(Unary::Not, inner), _) => {
+                inner
+            }
             (Unary::Negate, _, Some(value)) => self.constant(-value),
             (Unary::Abs, _, Some(value)) => self.constant(value.abs()),
+            (Unary::Not, Node::Truth(holds), _) => self.add(Node::Truth(!holds)),
             // What an input holds has been stored before, and what is flushed once more is not another number.
             (Unary::Flush, Node::Input(_) | Node::Unary(Unary::Flush, _), _) => x,
             _ => self.add(Node::Unary(function, x)),
@@ -133,22 +159,45 @@ impl Graph {
 
     /// Folds where the result has the same bits for every input, NaN included.
     pub(crate) fn binary(&mut self, function: Binary, x: Id, y: Id) -> Id {
-        if let (Some(a), Some(b)) = (self.value(x), self.value(y))
-            && let Some(value) = exact(function, a, b)
-        {
-            return self.constant(value);
+        if let (Some(a), Some(b)) = (self.value(x), self.value(y)) {
+            if let Some(value) = exact(function, a, b) {
+                return self.constant(value);
+            }
+            if let Some(holds) = comparison(function, a, b) {
+                return self.add(Node::Truth(holds));
+            }
         }
         let is = |id: Id, value: f64| self.value(id).is_some_and(|found| found.to_bits() == value.to_bits());
         match function {
             Binary::Multiply if is(x, 1.0) => y,
             Binary::Multiply | Binary::Divide if is(y, 1.0) => x,
             Binary::Subtract if is(y, 0.0) => x,
+            Binary::And | Binary::Or if x == y => x,
+            Binary::And | Binary::Or if matches!(self.node(x), Node::Truth(_)) => self.known(function, x, y),
+            Binary::And | Binary::Or if matches!(self.node(y), Node::Truth(_)) => self.known(function, y, x),
             // Sums and products commute, so both orders are one node.
-            Binary::Add | Binary::Multiply => match self.places.get(&Node::Binary(function, y, x)) {
-                Some(swapped) => *swapped,
-                None => self.add(Node::Binary(function, x, y)),
-            },
+            Binary::Add | Binary::Multiply | Binary::Equal | Binary::And | Binary::Or => {
+                match self.places.get(&Node::Binary(function, y, x)) {
+                    Some(swapped) => *swapped,
+                    None => self.add(Node::Binary(function, x, y)),
+                }
+            }
             _ => self.add(Node::Binary(function, x, y)),
+        }
+    }
+
+    /// `truth`, which is known, with another mask.
+    fn known(&self, function: Binary, truth: Id, other: Id) -> Id {
+        let decides = Node::Truth(function == Binary::Or);
+        if self.node(truth) == decides { truth } else { other }
+    }
+
+    pub(crate) fn select(&mut self, mask: Id, where_it_holds: Id, elsewhere: Id) -> Id {
+        match self.node(mask) {
+            Node::Truth(true) => where_it_holds,
+            Node::Truth(false) => elsewhere,
+            _ if where_it_holds == elsewhere => elsewhere,
+            _ => self.add(Node::Select(mask, where_it_holds, elsewhere)),
         }
     }
 
@@ -224,19 +273,35 @@ impl Graph {
 
 /// The nodes that a node computes with.
 pub(crate) fn operands(node: Node) -> impl Iterator<Item = Id> {
-    let (first, second) = match node {
-        Node::Uniform(_) | Node::Input(_) | Node::Constant(_) => (None, None),
-        Node::Unary(_, x) | Node::Power(x, _) => (Some(x), None),
-        Node::Binary(_, x, y) => (Some(x), Some(y)),
+    let operands = match node {
+        Node::Uniform(_) | Node::Input(_) | Node::Constant(_) | Node::Truth(_) => [None; 3],
+        Node::Unary(_, x) | Node::Power(x, _) => [Some(x), None, None],
+        Node::Binary(_, x, y) => [Some(x), Some(y), None],
+        Node::Select(mask, x, y) => [Some(mask), Some(x), Some(y)],
     };
-    first.into_iter().chain(second)
+    operands.into_iter().flatten()
+}
+
+/// Whether nothing is lost where the number is kept as `f32`.
+#[allow(clippy::cast_possible_truncation, reason = "the test is whether anything is lost")]
+fn is_short(x: f64) -> bool {
+    f64::from(x as f32).to_bits() == x.to_bits()
+}
+
+/// Whether a comparison of two constants holds, where these are the same numbers in `f32` and `f64`.
+#[allow(clippy::float_cmp, reason = "the question is whether they are the same")]
+fn comparison(function: Binary, a: f64, b: f64) -> Option<bool> {
+    let holds = match function {
+        Binary::Less => a < b,
+        Binary::Equal => a == b,
+        _ => return None,
+    };
+    (is_short(a) && is_short(b)).then_some(holds)
 }
 
 /// The result on two constants, where neither `f32` nor `f64` arithmetic would round it.
 #[allow(clippy::float_cmp, reason = "the question is whether a result is exact")]
 fn exact(function: Binary, a: f64, b: f64) -> Option<f64> {
-    #[allow(clippy::cast_possible_truncation, reason = "the test is whether anything is lost")]
-    let short = |x: f64| f64::from(x as f32).to_bits() == x.to_bits();
     let (result, is_exact) = match function {
         Binary::Add => (a + b, (a + b) - b == a && (a + b) - a == b),
         Binary::Subtract => (a - b, (a - b) + b == a && a - (a - b) == b),
@@ -245,6 +310,7 @@ fn exact(function: Binary, a: f64, b: f64) -> Option<f64> {
         Binary::Divide => (a / b, (a / b) * b == a),
         Binary::Maximum => (a.max(b), true),
         Binary::Minimum => (a.min(b), true),
+        Binary::Less | Binary::Equal | Binary::And | Binary::Or => return None,
     };
-    (is_exact && result.is_finite() && short(a) && short(b) && short(result)).then_some(result)
+    (is_exact && result.is_finite() && is_short(a) && is_short(b) && is_short(result)).then_some(result)
 }

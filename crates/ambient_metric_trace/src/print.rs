@@ -3,15 +3,18 @@
 use core::fmt::Write as _;
 
 use crate::graph::{Binary, Id, Node, Unary, operands};
+use crate::lower::lowered;
 use crate::recording::Recording;
 
-/// A way to write a recording for people.
+/// A way to write a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
     /// Lines that read like Rust.
     Text,
     /// The lines of an `aligned` environment.
     Latex,
+    /// Statements of a shader, in which an input or uniform `a.b` is a variable `a_b`, and which assign to such.
+    Wgsl(Wgsl),
 }
 
 /// A way to write a recording as WGSL: the type of its numbers, and how many elements one invocation handles.
@@ -49,6 +52,7 @@ pub struct Body {
 /// How tightly an expression binds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Binding {
+    Logic,
     Sum,
     Product,
     Prefix,
@@ -63,6 +67,14 @@ trait Style {
     fn unary(&self, function: Unary, x: &str) -> (String, Binding);
     fn power(&self, x: &str, exponent: &str) -> (String, Binding);
     fn extreme(&self, maximum: bool, x: &str, y: &str) -> String;
+    /// Of two masks or numbers that bind tightly enough.
+    fn logic(&self, function: Binary, x: &str, y: &str) -> String;
+    fn not(&self, x: &str) -> String {
+        format!("!{x}")
+    }
+    fn select(&self, mask: &str, x: &str, y: &str) -> (String, Binding) {
+        (format!("select({mask}, {x}, {y})"), Binding::Atom)
+    }
     fn product(&self, x: &str, y: &str) -> String {
         format!("{x} * {y}")
     }
@@ -75,6 +87,10 @@ trait Style {
     }
     /// The expression of an operand that meets a varying one in a function of two.
     fn operand(&self, text: String, _widen: bool) -> String {
+        text
+    }
+    /// The expression of a mask that meets a varying one.
+    fn mask_operand(&self, text: String, _widen: bool) -> String {
         text
     }
     fn temporary(&self, index: usize) -> String {
@@ -169,6 +185,7 @@ fn term(recording: &Recording, style: &impl Style, node: Node, terms: &[Term], v
         Node::Unary(Unary::Negate, x) => {
             Term { text: format!("-{}", at(x).bound(Binding::Atom)), binding: Binding::Prefix }
         }
+        Node::Unary(Unary::Not, x) => Term { text: style.not(&at(x).bound(Binding::Atom)), binding: Binding::Prefix },
         Node::Unary(Unary::Flush, x) => style.flush(&at(x).text, varies(x)).map_or_else(|| at(x), Term::atom),
         Node::Unary(function, x) => {
             let (text, binding) = style.unary(function, &at(x).text);
@@ -199,26 +216,51 @@ fn term(recording: &Recording, style: &impl Style, node: Node, terms: &[Term], v
             let second = style.operand(at(y).text, widen && !varies(y));
             Term::atom(style.extreme(function == Binary::Maximum, &first, &second))
         }
+        Node::Truth(holds) => Term::atom(holds.to_string()),
+        Node::Binary(function @ (Binary::Less | Binary::Equal), x, y) => {
+            let widen = varies(x) != varies(y);
+            let operand = |x| style.operand(at(x).bound(Binding::Sum), widen && !varies(x));
+            Term { text: style.logic(function, &operand(x), &operand(y)), binding: Binding::Logic }
+        }
+        Node::Binary(function @ (Binary::And | Binary::Or), x, y) => {
+            let widen = varies(x) != varies(y);
+            let operand = |x| style.mask_operand(at(x).bound(Binding::Prefix), widen && !varies(x));
+            Term { text: style.logic(function, &operand(x), &operand(y)), binding: Binding::Logic }
+        }
+        Node::Select(mask, x, y) => {
+            let widen = [mask, x, y].into_iter().any(varies);
+            let operand = |x| style.operand(at(x).text, widen && !varies(x));
+            let (text, binding) = style.select(&at(mask).text, &operand(x), &operand(y));
+            Term { text, binding }
+        }
     }
 }
 
 impl Recording {
-    /// The recording for people, one assignment a line.
+    /// The recording, one assignment a line.
     ///
     /// ```
     /// use ambient_metric::{rules, Advance};
-    /// use ambient_metric_trace::{Notation, Recording};
+    /// use ambient_metric_trace::{Notation, Recording, Wgsl};
     ///
     /// let text = Recording::update(&Advance(&rules::sgd(0.5))).print(Notation::Text);
     /// assert!(text.contains("state.momentum ← t0"));
+    /// let wgsl = Notation::Wgsl(Wgsl { double: false, width: 4 });
+    /// let shader = Recording::update(&Advance(&rules::sgd(0.5))).print(wgsl);
+    /// assert!(shader.contains("state_momentum = t0;"));
     /// ```
     #[must_use]
     pub fn print(&self, notation: Notation) -> String {
         match notation {
             Notation::Text => self.lines(&Text, "let ", " = ", ";", str::to_owned, " ← "),
             Notation::Latex => {
-                let lines = self.lines(&Latex, "", " &= ", r" \\", latex_name, r" &\leftarrow ");
+                let style = Latex(self);
+                let lines = self.lines(&style, "", " &= ", r" \\", |name| style.name(name), r" &\leftarrow ");
                 format!("\\begin{{aligned}}\n{lines}\\end{{aligned}}\n")
+            }
+            Notation::Wgsl(style) => {
+                let lowered = lowered(self, style.double);
+                lowered.as_ref().unwrap_or(self).lines(&style, "let ", " = ", ";", Wgsl::variable, " = ")
             }
         }
     }
@@ -271,6 +313,25 @@ impl Style for Text {
     fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
         format!("{}({x}, {y})", if maximum { "max" } else { "min" })
     }
+    fn logic(&self, function: Binary, x: &str, y: &str) -> String {
+        format!("{x} {} {y}", operator_name(function))
+    }
+}
+
+/// The operator of masks in Rust and in WGSL.
+fn operator_name(function: Binary) -> &'static str {
+    match function {
+        Binary::Less => "<",
+        Binary::Equal => "==",
+        Binary::And => "&",
+        Binary::Or => "|",
+        Binary::Add => "+",
+        Binary::Subtract => "-",
+        Binary::Multiply => "*",
+        Binary::Divide => "/",
+        Binary::Maximum => "max",
+        Binary::Minimum => "min",
+    }
 }
 
 fn function_name(function: Unary) -> &'static str {
@@ -280,15 +341,31 @@ fn function_name(function: Unary) -> &'static str {
         Unary::Exp => "exp",
         Unary::Ln => "ln",
         Unary::Ln1p => "ln_1p",
+        Unary::ExpM1 => "exp_m1",
+        Unary::Log2 => "log2",
         Unary::Sin => "sin",
         Unary::Cos => "cos",
+        Unary::Tan => "tan",
+        Unary::Atan => "atan",
+        Unary::Sinh => "sinh",
+        Unary::Cosh => "cosh",
+        Unary::Tanh => "tanh",
         Unary::Abs => "abs",
+        Unary::Sign => "sign",
+        Unary::Floor => "floor",
         Unary::Flush => "flush",
+        Unary::Not => "!",
     }
 }
 
-/// LaTeX in the notation of the paper.
-struct Latex;
+/// LaTeX in the notation of the paper, but for the symbols of the recording.
+struct Latex<'a>(&'a Recording);
+
+impl Latex<'_> {
+    fn name(&self, name: &str) -> String {
+        self.0.symbol(name).map_or_else(|| latex_name(name), str::to_owned)
+    }
+}
 
 /// The paper's letter for a name.
 fn latex_name(name: &str) -> String {
@@ -322,12 +399,12 @@ fn latex_name(name: &str) -> String {
     known.to_owned()
 }
 
-impl Style for Latex {
+impl Style for Latex<'_> {
     fn uniform(&self, name: &str) -> String {
-        latex_name(name)
+        self.name(name)
     }
     fn input(&self, name: &str) -> String {
-        latex_name(name)
+        self.name(name)
     }
     fn constant(&self, value: f64) -> String {
         // Seven digits are what a reader takes in; the exact constant is in the text.
@@ -345,6 +422,11 @@ impl Style for Latex {
             Unary::Exp => format!("e^{{{x}}}"),
             Unary::Abs => format!(r"\left|{x}\right|"),
             Unary::Ln1p => format!(r"\ln\left(1 + {x}\right)"),
+            Unary::ExpM1 => return (format!("e^{{{x}}} - 1"), Binding::Sum),
+            Unary::Log2 => format!(r"\log_2\left({x}\right)"),
+            Unary::Atan => format!(r"\arctan\left({x}\right)"),
+            Unary::Sign => format!(r"\operatorname{{sign}}\left({x}\right)"),
+            Unary::Floor => format!(r"\left\lfloor {x}\right\rfloor"),
             other => format!(r"\{}\left({x}\right)", function_name(other)),
         };
         (text, Binding::Atom)
@@ -354,6 +436,22 @@ impl Style for Latex {
     }
     fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
         format!(r"\{}\left({x}, {y}\right)", if maximum { "max" } else { "min" })
+    }
+    fn logic(&self, function: Binary, x: &str, y: &str) -> String {
+        let operator = match function {
+            Binary::Equal => "=",
+            Binary::And => r"\land",
+            Binary::Or => r"\lor",
+            other => operator_name(other),
+        };
+        format!("{x} {operator} {y}")
+    }
+    fn not(&self, x: &str) -> String {
+        format!(r"\lnot {x}")
+    }
+    fn select(&self, mask: &str, x: &str, y: &str) -> (String, Binding) {
+        let text = format!(r"\begin{{cases}} {x} & \text{{if }} {mask} \\ {y} & \text{{otherwise}} \end{{cases}}");
+        (text, Binding::Sum)
     }
     fn product(&self, x: &str, y: &str) -> String {
         if x == y { format!("{{{x}}}^2") } else { format!(r"{x}\,{y}") }
@@ -370,7 +468,8 @@ impl Wgsl {
     /// The statements of a recording, where an input or uniform `a.b` is a variable `a_b`.
     #[must_use]
     pub fn body(&self, recording: &Recording) -> Body {
-        let written = write(recording, self);
+        let lowered = lowered(recording, self.double);
+        let written = write(lowered.as_ref().unwrap_or(recording), self);
         let statement = |(_, name, text): &(bool, String, String)| format!("let {name} = {text};");
         Body {
             once: written.statements.iter().filter(|(varies, ..)| !varies).map(statement).collect(),
@@ -430,7 +529,6 @@ impl Style for Wgsl {
     fn unary(&self, function: Unary, x: &str) -> (String, Binding) {
         let text = match function {
             Unary::Ln => format!("log({x})"),
-            Unary::Ln1p => format!("log({} + {x})", self.literal(1.0)),
             other => format!("{}({x})", function_name(other)),
         };
         (text, Binding::Atom)
@@ -440,6 +538,15 @@ impl Style for Wgsl {
     }
     fn extreme(&self, maximum: bool, x: &str, y: &str) -> String {
         format!("{}({x}, {y})", if maximum { "max" } else { "min" })
+    }
+    fn logic(&self, function: Binary, x: &str, y: &str) -> String {
+        format!("{x} {} {y}", operator_name(function))
+    }
+    fn select(&self, mask: &str, x: &str, y: &str) -> (String, Binding) {
+        (format!("select({y}, {x}, {mask})"), Binding::Atom)
+    }
+    fn mask_operand(&self, text: String, widen: bool) -> String {
+        if widen && self.width > 1 { format!("vec{}<bool>({text})", self.width) } else { text }
     }
     fn flush(&self, x: &str, varies: bool) -> Option<String> {
         let number = |value| self.operand(self.literal(value), varies);

@@ -1,5 +1,7 @@
 //! Recordings: what a kernel or an act of a rule does, with the names of what goes in and out.
 
+use std::collections::BTreeMap;
+
 use ambient_metric::{Bundle, Damping, Element, Inputs, Kernel, Rule, Totals};
 
 use crate::graph::{Binary, Graph, Id, Node, Unary, operands};
@@ -37,6 +39,8 @@ pub struct Recording {
     outputs: Vec<Slot>,
     /// Whether outputs replace inputs slot by slot, as an update does.
     stores: bool,
+    /// The LaTeX of slots by name, where it is not the usual.
+    symbols: BTreeMap<String, String>,
 }
 
 /// A bundle of fresh nodes, and their names.
@@ -78,7 +82,7 @@ impl Recording {
         for uniform in uniforms.iter_mut().filter(|uniform| !uniform.name.contains('.')) {
             uniform.name = join("uniform", &uniform.name);
         }
-        Self { graph, uniforms, inputs, outputs, stores: false }
+        Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
 
     /// What a kernel does when its outputs are stored into the first of its inputs.
@@ -94,7 +98,7 @@ impl Recording {
             let at = fresh("", &mut inputs, Node::Input);
             named("", ambient_metric::Measure(rule).evaluate(rule.correct(memory), at)).collect()
         });
-        Self { graph, uniforms, inputs, outputs, stores: false }
+        Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
 
     /// Act 2 of a rule: from inputs, memory and sums to the uniforms of act 3 (`corrections` and `multipliers`), the new
@@ -113,7 +117,28 @@ impl Recording {
                 .chain(named("report", damping))
                 .collect()
         });
-        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false }
+        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
+    }
+
+    /// The recording with this LaTeX for every slot of that name, in place of the letter of the paper or the name in upright type.
+    ///
+    /// ```
+    /// use ambient_metric::{Advance, rules};
+    /// use ambient_metric_trace::{Notation, Recording};
+    ///
+    /// let step = Recording::update(&Advance(&rules::sgd(0.5))).with_symbol("parameter", "w").with_symbol("gradient", r"\nabla L");
+    /// assert!(step.print(Notation::Latex).contains(r"w &\leftarrow w - "));
+    /// assert!(step.print(Notation::Latex).contains(r"\nabla L"));
+    /// ```
+    #[must_use]
+    pub fn with_symbol(mut self, name: impl Into<String>, latex: impl Into<String>) -> Self {
+        self.symbols.insert(name.into(), latex.into());
+        self
+    }
+
+    /// The LaTeX that was given for a slot.
+    pub(crate) fn symbol(&self, name: &str) -> Option<&str> {
+        self.symbols.get(name).map(String::as_str)
     }
 
     /// The graph underneath.
@@ -219,8 +244,15 @@ impl Recording {
                 Node::Unary(Unary::Exp, _) => Some("exp"),
                 Node::Unary(Unary::Ln, _) => Some("ln"),
                 Node::Unary(Unary::Ln1p, _) => Some("ln_1p"),
+                Node::Unary(Unary::ExpM1, _) => Some("exp_m1"),
+                Node::Unary(Unary::Log2, _) => Some("log2"),
                 Node::Unary(Unary::Sin, _) => Some("sin"),
                 Node::Unary(Unary::Cos, _) => Some("cos"),
+                Node::Unary(Unary::Tan, _) => Some("tan"),
+                Node::Unary(Unary::Atan, _) => Some("atan"),
+                Node::Unary(Unary::Sinh, _) => Some("sinh"),
+                Node::Unary(Unary::Cosh, _) => Some("cosh"),
+                Node::Unary(Unary::Tanh, _) => Some("tanh"),
                 Node::Power(..) => Some("power"),
                 _ => None,
             })
@@ -252,36 +284,120 @@ impl Recording {
     /// assert_eq!(out, [1.0 - 0.1 * 4.0, 4.0]);
     /// ```
     pub fn evaluate<E: Element>(&self, uniforms: &[E], inputs: &[E]) -> Vec<E> {
-        let mut values: Vec<E> = Vec::with_capacity(self.graph.nodes().len());
+        let mut values: Vec<Computed<E>> = Vec::with_capacity(self.graph.nodes().len());
         for node in self.graph.nodes() {
-            let at = |id: Id| values.get(id.index()).copied().unwrap_or_else(E::zero);
-            let value = match *node {
-                Node::Uniform(slot) => uniforms.get(slot).copied().unwrap_or_else(E::zero),
-                Node::Input(slot) => inputs.get(slot).copied().unwrap_or_else(E::zero),
-                Node::Constant(bits) => E::constant(f64::from_bits(bits)),
-                Node::Power(x, exponent) => at(x).power(f64::from_bits(exponent)),
-                Node::Unary(function, x) => match function {
-                    Unary::Negate => -at(x),
-                    Unary::Sqrt => at(x).sqrt(),
-                    Unary::Exp => at(x).exp(),
-                    Unary::Ln => at(x).ln(),
-                    Unary::Ln1p => at(x).ln_1p(),
-                    Unary::Sin => at(x).sin(),
-                    Unary::Cos => at(x).cos(),
-                    Unary::Abs => at(x).abs(),
-                    Unary::Flush => at(x).flushed(),
-                },
-                Node::Binary(function, x, y) => match function {
-                    Binary::Add => at(x) + at(y),
-                    Binary::Subtract => at(x) - at(y),
-                    Binary::Multiply => at(x) * at(y),
-                    Binary::Divide => at(x) / at(y),
-                    Binary::Maximum => at(x).maximum(at(y)),
-                    Binary::Minimum => at(x).minimum(at(y)),
-                },
-            };
-            values.push(value);
+            let at = |id: Id| number(&values, id);
+            let holds = |id: Id| mask(&values, id);
+            values.push(match *node {
+                Node::Uniform(slot) => Computed::Number(uniforms.get(slot).copied().unwrap_or_else(E::zero)),
+                Node::Input(slot) => Computed::Number(inputs.get(slot).copied().unwrap_or_else(E::zero)),
+                Node::Constant(bits) => Computed::Number(E::constant(f64::from_bits(bits))),
+                Node::Truth(holds) => Computed::Mask(truth::<E>(holds)),
+                Node::Power(x, exponent) => Computed::Number(at(x).power(f64::from_bits(exponent))),
+                Node::Unary(Unary::Not, x) => Computed::Mask(!holds(x)),
+                Node::Unary(function, x) => Computed::Number(unary(function, at(x))),
+                Node::Binary(Binary::Less, x, y) => Computed::Mask(at(x).less(at(y))),
+                Node::Binary(Binary::Equal, x, y) => Computed::Mask(at(x).equal(at(y))),
+                Node::Binary(Binary::And, x, y) => Computed::Mask(holds(x) & holds(y)),
+                Node::Binary(Binary::Or, x, y) => Computed::Mask(holds(x) | holds(y)),
+                Node::Binary(function, x, y) => Computed::Number(binary(function, at(x), at(y))),
+                Node::Select(mask, x, y) => Computed::Number(E::select(holds(mask), at(x), at(y))),
+            });
         }
-        self.output_ids().iter().map(|id| values.get(id.index()).copied().unwrap_or_else(E::zero)).collect()
+        self.output_ids().iter().map(|id| number(&values, *id)).collect()
+    }
+
+    /// The same recording with every node replaced by the nodes that `replace` records for it, if it does.
+    ///
+    /// `replace` is given a node and the place of its operand, where it has one alone.
+    pub(crate) fn replaced(&self, replace: impl Fn(Unary, Traced) -> Option<Traced>) -> Self {
+        let (graph, places) = record(|| {
+            let mut places: Vec<Id> = Vec::with_capacity(self.graph.nodes().len());
+            for node in self.graph.nodes() {
+                let at = |id: Id| places.get(id.index()).copied().unwrap_or(id);
+                let add = |node| with(|graph| graph.add(node));
+                places.push(match *node {
+                    Node::Uniform(_) | Node::Input(_) | Node::Constant(_) | Node::Truth(_) => add(*node),
+                    Node::Power(x, exponent) => add(Node::Power(at(x), exponent)),
+                    Node::Unary(function, x) => match replace(function, Traced(at(x))) {
+                        Some(Traced(other)) => other,
+                        None => add(Node::Unary(function, at(x))),
+                    },
+                    Node::Binary(function, x, y) => add(Node::Binary(function, at(x), at(y))),
+                    Node::Select(mask, x, y) => add(Node::Select(at(mask), at(x), at(y))),
+                });
+            }
+            places
+        });
+        let moved = |slots: &[Slot]| {
+            let at = |id: Id| places.get(id.index()).copied().unwrap_or(id);
+            slots.iter().map(|slot| Slot { name: slot.name.clone(), id: at(slot.id) }).collect()
+        };
+        let (uniforms, inputs, outputs) = (moved(&self.uniforms), moved(&self.inputs), moved(&self.outputs));
+        Self { graph, uniforms, inputs, outputs, stores: self.stores, symbols: self.symbols.clone() }
+    }
+}
+
+/// What has been computed at a node.
+enum Computed<E: Element> {
+    Number(E),
+    Mask(E::Mask),
+}
+
+/// The number at a node; zero where there is none.
+fn number<E: Element>(values: &[Computed<E>], id: Id) -> E {
+    match values.get(id.index()) {
+        Some(Computed::Number(number)) => *number,
+        _ => E::zero(),
+    }
+}
+
+/// The mask at a node, which holds nowhere where there is none.
+fn mask<E: Element>(values: &[Computed<E>], id: Id) -> E::Mask {
+    match values.get(id.index()) {
+        Some(Computed::Mask(mask)) => *mask,
+        _ => truth::<E>(false),
+    }
+}
+
+fn truth<E: Element>(holds: bool) -> E::Mask {
+    E::zero().less(if holds { E::one() } else { E::zero() })
+}
+
+fn unary<E: Element>(function: Unary, x: E) -> E {
+    match function {
+        Unary::Negate => -x,
+        Unary::Sqrt => x.sqrt(),
+        Unary::Exp => x.exp(),
+        Unary::Ln => x.ln(),
+        Unary::Ln1p => x.ln_1p(),
+        Unary::ExpM1 => x.exp_m1(),
+        Unary::Log2 => x.log2(),
+        Unary::Sin => x.sin(),
+        Unary::Cos => x.cos(),
+        Unary::Tan => x.tan(),
+        Unary::Atan => x.atan(),
+        Unary::Sinh => x.sinh(),
+        Unary::Cosh => x.cosh(),
+        Unary::Tanh => x.tanh(),
+        Unary::Abs => x.abs(),
+        Unary::Sign => x.sign(),
+        Unary::Floor => x.floor(),
+        Unary::Flush => x.flushed(),
+        // Of a mask, and not of a number.
+        Unary::Not => E::zero(),
+    }
+}
+
+fn binary<E: Element>(function: Binary, x: E, y: E) -> E {
+    match function {
+        Binary::Add => x + y,
+        Binary::Subtract => x - y,
+        Binary::Multiply => x * y,
+        Binary::Divide => x / y,
+        Binary::Maximum => x.maximum(y),
+        Binary::Minimum => x.minimum(y),
+        // Masks, and not numbers.
+        Binary::Less | Binary::Equal | Binary::And | Binary::Or => E::zero(),
     }
 }

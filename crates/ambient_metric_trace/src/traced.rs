@@ -1,9 +1,9 @@
 //! The tracing scalar: arithmetic on it records an operation instead of computing one.
 
 use core::cell::RefCell;
-use core::ops::{Add, Div, Mul, Neg, Sub};
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use ambient_metric::{Field, Real};
+use ambient_metric::{Field, Real, constant_operators};
 
 use crate::graph::{Binary, Graph, Id, Unary};
 
@@ -26,6 +26,19 @@ thread_local! {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traced(pub(crate) Id);
+
+/// Whether a comparison holds, which is not known yet: a place in the same graph.
+///
+/// ```
+/// use ambient_metric::{Field, Real};
+/// use ambient_metric_trace::Traced;
+///
+/// let (one, two) = (Traced::one(), Traced::constant(2.0));
+/// // What can be known of constants is.
+/// assert_eq!(Traced::select(one.less(two) & !two.equal(one), one, two), one);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TracedMask(pub(crate) Id);
 
 /// The graph that `f` records, with what it returns.
 pub(crate) fn record<R>(f: impl FnOnce() -> R) -> (Graph, R) {
@@ -69,6 +82,29 @@ impl Neg for Traced {
     }
 }
 
+impl BitAnd for TracedMask {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(with(|graph| graph.binary(Binary::And, self.0, other.0)))
+    }
+}
+
+impl BitOr for TracedMask {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(with(|graph| graph.binary(Binary::Or, self.0, other.0)))
+    }
+}
+
+impl Not for TracedMask {
+    type Output = Self;
+    fn not(self) -> Self {
+        Self(with(|graph| graph.unary(Unary::Not, self.0)))
+    }
+}
+
+constant_operators!([] Traced);
+
 impl Field for Traced {
     fn constant(value: f64) -> Self {
         Self(with(|graph| graph.constant(value)))
@@ -79,6 +115,17 @@ impl Field for Traced {
 }
 
 impl Real for Traced {
+    type Mask = TracedMask;
+
+    fn less(self, other: Self) -> TracedMask {
+        TracedMask(binary(Binary::Less, self, other).0)
+    }
+    fn equal(self, other: Self) -> TracedMask {
+        TracedMask(binary(Binary::Equal, self, other).0)
+    }
+    fn select(mask: TracedMask, where_it_holds: Self, elsewhere: Self) -> Self {
+        Self(with(|graph| graph.select(mask.0, where_it_holds.0, elsewhere.0)))
+    }
     fn sqrt(self) -> Self {
         unary(Unary::Sqrt, self)
     }
@@ -99,6 +146,33 @@ impl Real for Traced {
     }
     fn cos(self) -> Self {
         unary(Unary::Cos, self)
+    }
+    fn exp_m1(self) -> Self {
+        unary(Unary::ExpM1, self)
+    }
+    fn log2(self) -> Self {
+        unary(Unary::Log2, self)
+    }
+    fn tan(self) -> Self {
+        unary(Unary::Tan, self)
+    }
+    fn atan(self) -> Self {
+        unary(Unary::Atan, self)
+    }
+    fn sinh(self) -> Self {
+        unary(Unary::Sinh, self)
+    }
+    fn cosh(self) -> Self {
+        unary(Unary::Cosh, self)
+    }
+    fn tanh(self) -> Self {
+        unary(Unary::Tanh, self)
+    }
+    fn sign(self) -> Self {
+        unary(Unary::Sign, self)
+    }
+    fn floor(self) -> Self {
+        unary(Unary::Floor, self)
     }
     fn abs(self) -> Self {
         unary(Unary::Abs, self)

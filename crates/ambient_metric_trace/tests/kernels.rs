@@ -3,10 +3,12 @@
 #![allow(missing_docs, clippy::panic, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, Advance, AlongMomentum, AlongParameters, Bilinear, Clipped, Coupled, Descent, DiagonalMetric, Ema,
-    Embedding, Euclidean, Given, Hard, HeavyBall, Height, Identity, Induced, Joint, LearnedDiagonal, LearnedScalar,
-    Log, Log1p, Momentum, Nesterov, NoMomentum, Power, Preconditioner, Real, RmsProp, Root, Rule, Sqrt, rules,
+    Adagrad, Advance, AlongMomentum, AlongParameters, Bilinear, Clipped, Coupled, Descent, DiagonalMetric, Dual, Ema,
+    Embedding, Euclidean, Field, Given, Hard, HeavyBall, Height, Identity, Induced, Joint, Kernel, LearnedDiagonal,
+    LearnedScalar, Log, Log1p, Momentum, Nesterov, NoMomentum, Power, Preconditioner, Real, RmsProp, Root, Rule, Sqrt,
+    rules,
 };
+use ambient_metric_conformance::functions::{Function, NAMES};
 use ambient_metric_trace::shader::{PassShader, Purpose, ScalarLayout, damp, kernels, totals};
 use ambient_metric_trace::{Notation, Recording, Wgsl};
 
@@ -75,7 +77,17 @@ impl Embedding for Wavy {
         let small = S::constant(0.125);
         let waves = (loss * small).sin() * small + (loss * small).cos() * small;
         let roots = loss.sqrt() + loss.ln_1p() + loss.power(3.0) + (-loss).exp().abs();
-        loss.maximum(S::constant(2.0)) + loss.minimum(S::constant(3.0)) + waves + roots + loss.ln()
+        let more = (loss * small).tan() + loss.atan() + (loss * small).sinh() + loss.cosh() + loss.tanh() + loss.log2();
+        let smooth = (-loss).exp_m1() + loss.sigmoid() + loss.softplus() + loss.sign() + loss.floor();
+        let chosen = S::select(loss.less(small) | !loss.equal(small), loss, small).integer_power(2);
+        loss.maximum(S::constant(2.0))
+            + loss.minimum(S::constant(3.0))
+            + waves
+            + roots
+            + more
+            + smooth
+            + chosen
+            + loss.ln()
     }
 }
 
@@ -84,6 +96,74 @@ fn kernels_of_every_combination_are_valid() {
     validate_metric(&Euclidean);
     validate_metric(&RmsProp::default());
     validate_metric(&Adagrad::default());
+}
+
+#[test]
+fn kernels_of_every_function_are_valid() {
+    for (place, name) in NAMES.into_iter().enumerate() {
+        let (update, sum) = (Recording::update(&Function(place)), Recording::kernel(&Function(place)));
+        for double in [false, true] {
+            for width in [1, 2, 4] {
+                let wgsl = Wgsl { double, width };
+                validate(name, &PassShader::new(&update, wgsl, Purpose::Update { gated: false }, false).text);
+                validate(name, &PassShader::new(&sum, wgsl, Purpose::Sum { watched: 0 }, false).text);
+            }
+        }
+    }
+}
+
+/// The slope of the larger of x and zero.
+struct Slope;
+
+impl Kernel for Slope {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = [S; 1];
+    type Output<S: Real> = S;
+    fn evaluate<S: Real>(&self, (): (), [x]: [S; 1]) -> S {
+        Dual::variable(x).maximum(Dual::zero()).derivative
+    }
+}
+
+#[test]
+fn shader_statements_are_a_notation_like_the_others() {
+    let rule = rules::sgd(0.5);
+    let lines = Recording::update(&Advance(&rule)).print(Notation::Wgsl(Wgsl { double: false, width: 1 }));
+    let inputs = ["parameter", "state_momentum", "gradient"].map(|name| format!("var {name}: f32 = 1.0;\n")).concat();
+    let uniforms: Vec<String> = Recording::update(&Advance(&rule))
+        .uniforms()
+        .iter()
+        .map(|slot| format!("let {} = 0.5f;\n", Wgsl::variable(&slot.name)))
+        .collect();
+    validate("statements", &format!("fn f() {{\n{inputs}{}{lines}}}", uniforms.concat()));
+}
+
+/// A comparison and a choice are one operation each, and a choice between duals asks for derivatives where they are not known alone.
+#[test]
+fn choices_are_few_operations() {
+    let of = |name| {
+        let place = NAMES.iter().position(|known| *known == name).unwrap_or(NAMES.len());
+        Recording::kernel(&Function(place))
+    };
+    assert_eq!(of("less").operations(), 2);
+    let wgsl = Wgsl { double: false, width: 4 }.body(&of("less"));
+    assert_eq!((wgsl.per_element, wgsl.outputs), (vec![], vec!["select(slot_1, slot_0, slot_0 < slot_1)".to_owned()]));
+
+    // 1 is not less than 0, so the tie needs no look at derivatives.
+    let slope = Recording::kernel(&Slope);
+    assert_eq!(slope.print(Notation::Text), "sum ← select(0 < 0.0, 0.0, 1.0);\n");
+}
+
+#[test]
+fn functions_and_choices_are_written_as_reviewed() {
+    let written = |(place, name): (usize, &str)| {
+        let recording = Recording::kernel(&Function(place));
+        let body = Wgsl { double: false, width: 4 }.body(&recording);
+        let wgsl = [body.once, body.per_element, body.outputs].concat().join("\n");
+        let (text, latex) = (recording.print(Notation::Text), recording.print(Notation::Latex));
+        format!("# {name}\n{text}\n{latex}\n{wgsl}\n\n")
+    };
+    let listing: Vec<String> = NAMES.into_iter().enumerate().map(written).collect();
+    insta::assert_snapshot!("functions", listing.concat());
 }
 
 #[test]

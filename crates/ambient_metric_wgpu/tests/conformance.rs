@@ -3,6 +3,7 @@
 //! Without an adapter every test says so and passes; with `AMBIENT_REQUIRE_GPU=1` it fails.
 
 use ambient_metric::{Error, Part};
+use ambient_metric_conformance::functions::{Accuracy, wrong_functions};
 use ambient_metric_conformance::{conformance_backend, conformance_matrices};
 use ambient_metric_wgpu::{Context, DeviceError, DeviceTensor};
 
@@ -30,3 +31,11 @@ fn on_device(parts: Vec<(Part, Vec<f32>)>) -> Result<DeviceTensor<f32>, Error> {
 
 conformance_backend!(device_f32, f32, on_device, when context().is_some());
 conformance_matrices!(device_matrices_f32, f32, on_device, when context().is_some());
+
+#[test]
+fn every_function_is_that_of_f64() {
+    if context().is_some() {
+        let found = wrong_functions(&on_device, Accuracy::Wgsl).map_err(|error| error.to_string());
+        assert_eq!(found, Ok(Vec::new()));
+    }
+}

@@ -9,6 +9,7 @@ use ambient_metric::{
     Totals, Uncoupled,
 };
 use ambient_metric_conformance::Exact;
+use ambient_metric_conformance::functions::{Function, NAMES};
 use ambient_metric_tests::{Asinh, Quadratic, cases};
 use ambient_metric_trace::Recording;
 use proptest::prelude::*;
@@ -177,6 +178,37 @@ fn every_number_of_losses<M: PointwiseMetric + Clone, E: Embedding + Clone>(
     with(metric, [height(), height()], how)?;
     with(metric, [height(), height(), height()], how)?;
     with(metric, [height(), height(), height(), height()], how)
+}
+
+/// Every function, from direct evaluation and by walking the graph, in numbers of one type.
+fn functions_have_the_same_bits<E: Element>(c: f64, x: f64, y: f64) -> TestCaseResult {
+    let [c, x, y] = [c, x, y].map(E::constant);
+    for (place, name) in NAMES.into_iter().enumerate() {
+        let function = Function(place);
+        let walked: Vec<f64> =
+            Recording::kernel(&function).evaluate(&[c], &[x, y]).into_iter().map(Element::to_f64).collect();
+        identical(name, &walked, &[function.evaluate(c, [x, y]).to_f64()])?;
+        let dual = function.evaluate(Dual::fixed(c), [Dual::variable(x), Dual::fixed(y)]);
+        // A choice by a comparison is the one just beyond the point, which at a tie may be another number.
+        if !matches!(name, "less" | "equal" | "and" | "or" | "not") {
+            identical(name, &[dual.value.to_f64()], &walked)?;
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn every_function_has_the_same_bits_as_a_graph_and_as_a_dual(
+        c in prop_oneof![Just(1.0), 0.0..2.0_f64],
+        x in prop_oneof![Just(0.0), Just(1.0), -30.0..30.0_f64],
+        y in prop_oneof![Just(1.0), 0.1..3.0_f64],
+    ) {
+        functions_have_the_same_bits::<f64>(c, x, y)?;
+        functions_have_the_same_bits::<f32>(c, x, y)?;
+    }
 }
 
 proptest! {
