@@ -384,6 +384,20 @@ fn a_sweep_comes_out_the_same_on_any_number_of_threads_and_after_it_was_cut_off(
     sweep(&other, "2");
     assert_eq!(timeless(lines(&file(&other))), runs);
 
+    // A key that nothing knows is no part of a run, wherever it stands.
+    let wrong = folder.path().join("wrong");
+    fs::create_dir(&wrong).unwrap();
+    for (known, unknown) in [("\"best_epoch\"", "\"more\":1,\"best_epoch\""), ("\"momentum\"", "\"momentm\"")] {
+        let text = whole.replacen(known, unknown, 1);
+        assert_ne!(text, whole);
+        fs::write(file(&wrong), text).unwrap();
+        let said = refused(&["report", wrong.to_str().unwrap(), "--best", "5"]);
+        assert!(
+            said.contains("unknown field `more`") || said.contains("the nearest known one is `momentum`"),
+            "{said}"
+        );
+    }
+
     // Another seed is another sweep, and is not mixed with this one.
     let arguments = [
         "sweep",

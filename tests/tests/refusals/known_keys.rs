@@ -301,9 +301,9 @@ fn no_struct_passes_over_keys_that_it_does_not_know() {
     }
     assert!(files.len() > 50);
     for path in files {
-        // What is compiled in says more than is read.
-        let is_compiled_in = path.ends_with("src/reference.rs");
+        // What is compiled in says more than is read, and of a run in a sweep what is flattened into it refuses keys: the tests of sweeps say so.
+        let is_excused = ["src/reference.rs", "src/training/sweep.rs"].iter().any(|known| path.ends_with(known));
         let found = careless(&fs::read_to_string(&path).unwrap());
-        assert!(found.is_empty() || is_compiled_in, "{}: {found:?}: use `known_keys!`", path.display());
+        assert!(found.is_empty() || is_excused, "{}: {found:?}: use `known_keys!`", path.display());
     }
 }
