@@ -247,7 +247,7 @@ impl Recording {
     /// assert!(text.contains("state.momentum ← t0"));
     /// let wgsl = Notation::Wgsl(Wgsl { double: false, width: 4 });
     /// let shader = Recording::update(&Advance(&rules::sgd(0.5))).print(wgsl);
-    /// assert!(shader.contains("state_momentum = t0;"));
+    /// assert!(shader.contains("state_momentum = select(t0, "));
     /// ```
     #[must_use]
     pub fn print(&self, notation: Notation) -> String {

@@ -270,6 +270,7 @@ impl<S: Real> Real for Dual<S> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is compared so is exact")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

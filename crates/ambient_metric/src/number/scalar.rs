@@ -457,6 +457,7 @@ float!(f32);
 float!(f64);
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is compared so is exact")]
 mod tests {
     use core::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -498,7 +499,6 @@ mod tests {
         fn less(self, other: Self) -> bool {
             self.0 < other.0
         }
-        #[allow(clippy::float_cmp, reason = "the question is whether they are the same")]
         fn equal(self, other: Self) -> bool {
             self.0 == other.0
         }
