@@ -208,7 +208,9 @@ proptest! {
         check(&SHAPES, |theta| grouped(rmsprop(), theta).build(theta), &absent, &others)?;
         let narrow = |storage| move |theta: &Theta| grouped(rmsprop(), theta).state_storage(storage).build(theta);
         check(&SHAPES, narrow(StateStorage::Bf16 { seed: 7 }), &absent, &others)?;
-        check(&SHAPES, narrow(StateStorage::F16), &absent, &others)?;
+        // Halves have no room for second moments.
+        let halves = |theta: &Theta| grouped(rules::euclidean(0.5, 0.9, 0.8), theta).state_storage(StateStorage::F16).build(theta);
+        check(&SHAPES, halves, &absent, &others)?;
         let of_learned = Descent::new(Induced::new(learned(), Log, 0.5), Ema(0.9));
         check(&SHAPES, |theta| grouped(of_learned, theta).build(theta), &absent, &others)?;
         let scalar = LearnedScalar { kappa: 0.1, ..LearnedScalar::default() };

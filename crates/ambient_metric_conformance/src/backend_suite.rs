@@ -237,11 +237,11 @@ pub fn what_decays_ends_at_zero<T: Tensor>(make: &impl Make<T>) -> Proof {
         ];
         for rule in rules {
             let (theta, zero) = (make(whole(&sizes, 1))?, make(whole(&sizes, 1))?.zeros_like()?);
-            decays_to_zero(rule.build(&theta)?, theta, Covector(zero), 2.0_f64.powi(exponent))?;
+            decays_to_zero(rule.build(&theta)?, theta, &Covector(zero), 2.0_f64.powi(exponent))?;
         }
         let (theta, zero) = (make(whole(&sizes, 1))?, make(whole(&sizes, 1))?.zeros_like()?);
         let heavy_ball = Configuration::new(rules::sgd(0.9), 0.5);
-        decays_to_zero(heavy_ball.build(&theta)?, theta, Covector(zero), 2.0_f64.powi(exponent))
+        decays_to_zero(heavy_ball.build(&theta)?, theta, &Covector(zero), 2.0_f64.powi(exponent))
     })
 }
 
@@ -249,7 +249,7 @@ pub fn what_decays_ends_at_zero<T: Tensor>(make: &impl Make<T>) -> Proof {
 fn decays_to_zero<R: Rule, T: Tensor>(
     mut optimiser: Optimiser<R, T>,
     mut theta: T,
-    zero: Covector<T>,
+    zero: &Covector<T>,
     start: f64,
 ) -> TestCaseResult {
     const STEPS: usize = 200;
@@ -264,7 +264,7 @@ fn decays_to_zero<R: Rule, T: Tensor>(
     }
     let before = elements(&theta)?;
     for step in 0..STEPS {
-        optimiser.step(&mut theta, &zero, <Wide<T> as Field>::one())?;
+        optimiser.step(&mut theta, zero, <Wide<T> as Field>::one())?;
         let is_last = step + 1 == STEPS;
         for slot in optimiser.state() {
             for x in elements(slot)? {

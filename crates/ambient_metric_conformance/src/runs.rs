@@ -196,10 +196,12 @@ pub fn rounding_bounds<R: Rule + Clone, E: Element>(
     let flat = undecayed(without_height)?;
     let steps = trajectory.gradients.len() as f64;
     let factor = 10.0 * steps + 140.0 + 2.0 * trajectory.theta.len() as f64;
+    // The reference itself rounds as doubles do.
+    let roundoff = E::ROUNDOFF.max(f64::ROUNDOFF);
     let bound = |((damped, flat), theta): ((&f64, &f64), &f64)| {
         // Both runs go down from zero, so their ends are minus their sums.
         let moved = damped - 2.0 * flat;
-        2.0 * E::ROUNDOFF * (factor * moved + 4.0 * steps * (theta.abs() + moved))
+        2.0 * roundoff * (factor * moved + 4.0 * steps * (theta.abs() + moved))
     };
     Ok(damped.iter().zip(&flat).zip(&trajectory.theta).map(bound).collect())
 }

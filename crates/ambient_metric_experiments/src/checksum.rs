@@ -34,7 +34,7 @@ impl Object {
     ///
     /// let sealed = LINE.seal("{\"a\":1}");
     /// assert_eq!(sealed, "{\"a\":1,\"crc32\":\"a702fc6e\"}");
-    /// assert_eq!(LINE.check(&sealed), Ok(()));
+    /// assert_eq!(LINE.open(&sealed), Ok("{\"a\":1}".to_owned()));
     /// ```
     #[must_use]
     pub fn seal(self, object: &str) -> String {
@@ -42,18 +42,18 @@ impl Object {
         format!("{body}{}", self.entry(body))
     }
 
-    /// Accepts an object that ends with the right checksum.
+    /// The object before it was [sealed](Self::seal).
     ///
     /// # Errors
     ///
     /// [`Unsound`].
-    pub fn check(self, object: &str) -> Result<(), Unsound> {
+    pub fn open(self, object: &str) -> Result<String, Unsound> {
         let (before, after) = (self.before.len(), self.after.len());
         let split = object.len().checked_sub(before + DIGITS + after).and_then(|place| object.split_at_checked(place));
         let (body, entry) = split.ok_or(Unsound::Absent)?;
         // The whole entry, so that no byte of the text is left out.
         if entry == self.entry(body) {
-            Ok(())
+            Ok(format!("{body}{}", self.end))
         } else if entry.starts_with(self.before) {
             Err(Unsound::Wrong)
         } else {

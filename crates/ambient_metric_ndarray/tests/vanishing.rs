@@ -1,7 +1,7 @@
 //! Gradients that vanish, return, have not full rank, are tiny or huge: no refusal that never ends, no step beyond its bound, no state that stays
 //! subnormal.
 
-#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
     Adagrad, BaseMetric, Configuration, Covector, Descent, Element, Ema, Error, Field, HeavyBall, Identity, Induced,
@@ -186,7 +186,7 @@ where
 fn spectral_norm(matrix: &Array2<f64>) -> f64 {
     let column = |index| matrix.column(index).to_owned();
     let (a, b, c) = (column(0).dot(&column(0)), column(0).dot(&column(1)), column(1).dot(&column(1)));
-    ((a + c) / 2.0 + (((a - c) / 2.0).powi(2) + b * b).sqrt()).sqrt()
+    (f64::midpoint(a, c) + (((a - c) / 2.0).powi(2) + b * b).sqrt()).sqrt()
 }
 
 /// Newton–Schulz takes singular values to 1.21 at most, and the exact factor is off by what [`POLAR`] says.
@@ -273,8 +273,8 @@ proptest! {
         exponent in -60..60_i32,
     ) {
         let (u, v): (Vec<f32>, Vec<f32>) = (
-            (0..rows).map(|row| number(row + seed) as f32).collect(),
-            (0..columns).map(|column| number(column + 3 * seed + 77) as f32).collect(),
+            (0..rows).map(|row| f32::narrow(number(row + seed))).collect(),
+            (0..columns).map(|column| f32::narrow(number(column + 3 * seed + 77))).collect(),
         );
         let scale = 2.0_f32.powi(exponent);
         let product = Array2::from_shape_fn((rows, columns), |(row, column)| scale * u[row] * v[column]);
@@ -370,7 +370,7 @@ fn a_metric_that_decays_and_learns_does_so_alike_in_every_rule() {
     optimiser.step_losses(&mut theta, &[&gradient], &[1.0]).unwrap();
     let saved = optimiser.checkpoint().unwrap();
     let learned: Vec<f64> =
-        saved.memory.iter().flat_map(|memory| memory.get("preconditioner.metric").copied()).collect();
+        saved.memory.iter().filter_map(|memory| memory.get("preconditioner.metric").copied()).collect();
     let squares = l.iter().map(|x| x * x).sum::<f64>();
     assert!((learned[0] - squares).abs() < 8.0 * f64::EPSILON, "{learned:?} in place of {squares}");
 }

@@ -52,8 +52,8 @@ pub(crate) fn unsound(path: &Path, problem: impl core::fmt::Display) -> Error {
 
 /// What an object of JSON holds, where its checksum is right.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, layout: Object, object: &str) -> Result<T, Error> {
-    layout.check(object).map_err(|error| unsound(path, error))?;
-    serde_json::from_str(object).map_err(|source| Error::Json { what: path.display().to_string(), source })
+    let object = layout.open(object).map_err(|error| unsound(path, error))?;
+    serde_json::from_str(&object).map_err(|source| Error::Json { what: path.display().to_string(), source })
 }
 
 /// Removes what a run that was killed while it wrote has left in its folder.
