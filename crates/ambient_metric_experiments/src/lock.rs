@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -31,7 +31,7 @@ impl Purpose {
 }
 
 /// Who has a folder.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Holder {
     /// The number of the process.
     pub process: u32,
@@ -40,6 +40,8 @@ pub struct Holder {
     /// Since when, in universal time.
     pub since: String,
 }
+
+ambient_metric::known_keys! { Holder { process, command, since } }
 
 impl Holder {
     /// This process, from now on.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ambient_experiments::checksum::LINE;
 use ambient_experiments::error::Error;
 use ambient_experiments::lock::{Lock, Purpose};
 use ambient_experiments::training::log::{self, Log};
@@ -388,7 +389,9 @@ fn a_sweep_comes_out_the_same_on_any_number_of_threads_and_after_it_was_cut_off(
     let wrong = folder.path().join("wrong");
     fs::create_dir(&wrong).unwrap();
     for (known, unknown) in [("\"best_epoch\"", "\"more\":1,\"best_epoch\""), ("\"momentum\"", "\"momentm\"")] {
-        let text = whole.replacen(known, unknown, 1);
+        let (first, rest) = whole.split_once('\n').unwrap();
+        let edited = LINE.open(first).unwrap().replacen(known, unknown, 1);
+        let text = LINE.seal(&edited) + "\n" + rest;
         assert_ne!(text, whole);
         fs::write(file(&wrong), text).unwrap();
         let said = refused(&["report", wrong.to_str().unwrap(), "--best", "5"]);
