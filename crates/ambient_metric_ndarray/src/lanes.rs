@@ -183,18 +183,39 @@ extreme!(minimum_f32s, f32s, less_than_or_equal_f32s, equal_f32s, select_f32s);
 extreme!(minimum_f64s, f64s, less_than_or_equal_f64s, equal_f64s, select_f64s);
 
 macro_rules! flush {
-    ($name:ident, $vector:ident, $number:ident, $splat:ident, $abs:ident, $less:ident, $select:ident) => {
-        /// Zero for what is below the least normal number.
+    ($name:ident, $vector:ident, $exponent:literal, $splat:ident, $to:ident, $and:ident, $equal:ident, $select:ident, $from:ident) => {
+        /// Zero for what is below the least normal number: for what has no bit in its exponent, which takes one test less than its size.
         #[inline(always)]
         fn $name<V: Simd>(vectors: V, x: V::$vector) -> V::$vector {
-            let is_small = vectors.$less(vectors.$abs(x), vectors.$splat($number::MIN_POSITIVE));
-            vectors.$select(is_small, vectors.$splat(0.0), x)
+            let (bits, zero) = (vectors.$to(x), vectors.$splat(0));
+            let is_small = vectors.$equal(vectors.$and(bits, vectors.$splat($exponent)), zero);
+            vectors.$from(vectors.$select(is_small, zero, bits))
         }
     };
 }
 
-flush!(flush_f32s, f32s, f32, splat_f32s, abs_f32s, less_than_f32s, select_f32s);
-flush!(flush_f64s, f64s, f64, splat_f64s, abs_f64s, less_than_f64s, select_f64s);
+flush!(
+    flush_f32s,
+    f32s,
+    0x7f80_0000,
+    splat_u32s,
+    transmute_u32s_f32s,
+    and_u32s,
+    equal_u32s,
+    select_u32s,
+    transmute_f32s_u32s
+);
+flush!(
+    flush_f64s,
+    f64s,
+    0x7ff0_0000_0000_0000,
+    splat_u64s,
+    transmute_u64s_f64s,
+    and_u64s,
+    equal_u64s,
+    select_u64s,
+    transmute_f64s_u64s
+);
 
 macro_rules! compare {
     ($name:ident, $vector:ident, $holds:ident, $splat:ident, $select:ident) => {

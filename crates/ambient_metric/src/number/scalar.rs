@@ -316,7 +316,7 @@ pub trait Element: Real + PartialEq + 'static {
 }
 
 macro_rules! float {
-    ($type:ty) => {
+    ($type:ty, $bits:ty) => {
         impl Field for $type {
             #[inline(always)]
             #[allow(clippy::cast_possible_truncation, reason = "a constant is rounded to the type by intent")]
@@ -325,8 +325,9 @@ macro_rules! float {
             }
             #[inline(always)]
             fn flushed(self) -> Self {
-                // A NaN is not less, and stays.
-                if self.abs() < <$type>::MIN_POSITIVE { 0.0 } else { self }
+                // No bit in its exponent: that of a NaN or an infinity has all of them.
+                const EXPONENT: $bits = <$type>::INFINITY.to_bits();
+                if self.to_bits() & EXPONENT == 0 { 0.0 } else { self }
             }
         }
 
@@ -453,8 +454,8 @@ macro_rules! float {
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, u32);
+float!(f64, u64);
 
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "what is compared so is exact")]
