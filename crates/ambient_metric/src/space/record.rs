@@ -11,7 +11,7 @@ use crate::space::tensor::Tensor;
 
 /// The entries of a checkpoint, open for writing or for reading: either way a state names what it consists of.
 ///
-/// See [`Recorded`].
+/// See [`Recorded`](crate::Recorded).
 #[derive(Debug)]
 pub struct Entries<'a> {
     store: Store<'a>,
@@ -231,7 +231,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The state of one parameter in a [`Checkpoint`].
+/// The state of one parameter in a [`Checkpoint`](crate::Checkpoint).
 ///
 /// # Example
 ///
