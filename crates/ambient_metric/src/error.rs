@@ -275,7 +275,8 @@ pub enum Error {
     },
     /// Numbers of the state that its storage cannot hold make steps too long.
     #[error(
-        "{rule} cannot keep its state as {storage}: a gradient of {gradient:e} leaves numbers there that are out of its range, and without them steps are too long; store the state as bf16 or as wide as the parameters, and if it is, make ε of the metric larger"
+        "{rule} cannot keep its state as {storage}: after gradients of about {gradient:.0e} it has numbers out of that range, and steps would become too long; {}",
+        remedy(storage)
     )]
     StateRange {
         /// The rule.
@@ -349,6 +350,15 @@ pub enum Error {
     /// What a backend reports about its device or storage.
     #[error("the backend failed: {0}")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What helps where numbers of a state leave the range of its storage.
+fn remedy(storage: &str) -> &'static str {
+    match storage {
+        "f16" => "store it as bf16, or as wide as the parameters",
+        "bf16" => "make ε of the metric larger, or store it as wide as the parameters and these as `f64`",
+        _ => "make ε of the metric larger, or take wider parameters",
+    }
 }
 
 /// Names for a message, in backquotes; long lists are cut.

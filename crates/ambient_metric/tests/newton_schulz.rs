@@ -50,6 +50,9 @@ fn a_matrix_without_a_norm_is_refused_and_one_without_a_direction_is_zero() {
     let schulz = NewtonSchulz::default();
     let huge = Parameters::from(array![[1e300_f64, 1e300], [1e308, 1.7e308]]).matrix(0).unwrap();
     assert!(matches!(schulz.inverse_root(&huge), Err(Error::Overflow { .. })));
+    // 1/‖M‖ is not a normal number of `f32`, and a root made of it would be zero.
+    let large = Parameters::from(array![[7e37_f32, 0.0], [0.0, 7e37]]).matrix(0).unwrap();
+    assert!(matches!(schulz.inverse_root(&large), Err(Error::Overflow { .. })));
     // From just below the least normal number over u on.
     let least = f64::MIN_POSITIVE / (f64::EPSILON / 2.0);
     for (size, is_zero) in [(1e-310, true), (0.99 * least, true), (1.01 * least, false)] {

@@ -203,6 +203,22 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
         let vectors = if self.rows > self.columns { decomposition.V() } else { decomposition.U() };
         Ok(Self::spread(vectors, functions(&values)?))
     }
+
+    fn map_singular_values(&self, function: impl FnOnce(&[f64]) -> Result<Vec<f64>, Error>) -> Result<Self, Error> {
+        let (scaled, scale) = self.doubles()?;
+        let decomposition = scaled.thin_svd().map_err(stuck)?;
+        let values: Vec<f64> = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
+        let mapped = function(&values)?;
+        let (left, right) = (decomposition.U(), decomposition.V());
+        let value = |column: usize| mapped.get(column).copied().unwrap_or(0.0);
+        let weighted = Mat::from_fn(left.nrows(), left.ncols(), |row, column| left[(row, column)] * value(column));
+        let mut product = Mat::zeros(self.rows, self.columns);
+        matmul(&mut product, Accum::Replace, &weighted, right.transpose(), 1.0, Par::Seq);
+        let elements = (0..self.rows * self.columns)
+            .map(|index| E::narrow(product[(index / self.columns, index % self.columns)]))
+            .collect();
+        Ok(Self { elements, ..*self })
+    }
 }
 
 impl<E: MatrixElement> MatrixTensor for Parameters<E> {

@@ -149,6 +149,16 @@ pub trait Orthogonaliser<M: MatrixPart> {
     /// As [`inverse_root`](Self::inverse_root).
     fn root(&self, matrix: &M, inverse: &M) -> Result<Option<(M, WideOf<M>)>, Error>;
 
+    /// The polar factor (MMᵀ)^(−1/2) M itself, where it is known better than by a product, whose rounding is as large as σ_max over the smallest
+    /// singular value; the default has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`inverse_root`](Self::inverse_root).
+    fn polar(&self, _matrix: &M) -> Result<Option<M>, Error> {
+        Ok(None)
+    }
+
     /// Accepts its constants.
     ///
     /// # Errors
@@ -196,7 +206,7 @@ impl<M: MatrixPart> Orthogonaliser<M> for NewtonSchulz {
 ///
 /// # Mathematics
 ///
-/// With M = UΣVᵀ, (MMᵀ)^(−1/2) = UΣ⁻¹Uᵀ; singular values below max(m, n) u σ_max, which rounding cannot tell from zero, count as zero. u is the
+/// With M = UΣVᵀ, (MMᵀ)^(−1/2) = UΣ⁻¹Uᵀ, and M is raised to UVᵀ by its singular vectors themselves; singular values below max(m, n) u σ_max, which rounding cannot tell from zero, count as zero. u is the
 /// unit roundoff of the numbers that M is stored in. So does M as a whole where σ_max is below the least normal number over u.
 ///
 /// # Example
@@ -230,6 +240,14 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for Polar {
             Ok([Self::cut::<M::Element>(values, side).into_iter().map(invert).collect()])
         })?;
         Ok(inverse)
+    }
+
+    fn polar(&self, matrix: &M) -> Result<Option<M>, Error> {
+        let side = matrix.rows().max(matrix.columns());
+        let (zero, one) = (<WideOf<M> as Field>::zero(), <WideOf<M> as Field>::one());
+        let keep = |value: WideOf<M>| if value == zero { zero } else { one };
+        let ones = |values: &[WideOf<M>]| Ok(Self::cut::<M::Element>(values, side).into_iter().map(keep).collect());
+        matrix.map_singular_values(ones).map(Some)
     }
 
     fn root(&self, matrix: &M, _inverse: &M) -> Result<Option<(M, WideOf<M>)>, Error> {
@@ -267,7 +285,16 @@ pub struct MuonState<T: MatrixTensor> {
 }
 
 /// Shared by clones, as a whole and one by one.
-type Inverses<M> = Arc<Vec<Option<Arc<M>>>>;
+type Inverses<M> = Arc<Vec<Option<Arc<Inverse<M>>>>>;
+
+/// What γ⁻¹ of a part is made of.
+#[derive(Debug)]
+struct Inverse<M> {
+    /// (MMᵀ)^(−1/2).
+    root: M,
+    /// (MMᵀ)^(−1/2) M, where it is known better than by the product.
+    polar: Option<M>,
+}
 
 impl<T: MatrixTensor> Clone for MuonState<T> {
     fn clone(&self) -> Self {
@@ -305,7 +332,7 @@ impl<Q: Momentum, O> Muon<Q, O> {
         let singular = || Error::SingularMetric { metric: "Muon".to_owned(), parameter: part.name.clone() };
         let inverse = state.inverses.get(index).and_then(Option::as_ref).ok_or_else(singular)?;
         let momentum = state.momentum.covector().0.matrix(index)?;
-        self.orthogonaliser.root(&momentum, inverse)?.ok_or_else(singular)
+        self.orthogonaliser.root(&momentum, &inverse.root)?.ok_or_else(singular)
     }
 }
 
@@ -320,7 +347,9 @@ impl<Q, O> Muon<Q, O> {
             if part.elements() == 0 {
                 return Ok(None);
             }
-            Ok(Some(Arc::new(self.orthogonaliser.inverse_root(&covector.matrix(index)?)?)))
+            let matrix = covector.matrix(index)?;
+            let (root, polar) = (self.orthogonaliser.inverse_root(&matrix)?, self.orthogonaliser.polar(&matrix)?);
+            Ok(Some(Arc::new(Inverse { root, polar })))
         };
         Ok(Arc::new(covector.layout().parts().iter().enumerate().map(inverse).collect::<Result<_, Error>>()?))
     }
@@ -330,6 +359,31 @@ impl<Q, O> Muon<Q, O> {
 fn multiply<M: MatrixPart>(factor: &M, x: &M, alpha: f64) -> Result<M, Error> {
     let (left, right) = if is_tall(x) { (x, factor) } else { (factor, x) };
     left.combine(Transpose::No, right, Transpose::No, alpha, None)
+}
+
+/// The share of M in X, so that what is raised exactly is: X = M has the share one and no rest.
+fn split<M: MatrixPart>(x: &M, momentum: &M) -> Result<(WideOf<M>, M), Error> {
+    let norm = momentum.norm()?;
+    let zero = <WideOf<M> as Field>::zero();
+    let wide = |matrix: &M| Ok::<Vec<WideOf<M>>, Error>(matrix.to_host()?.into_iter().map(Element::widen).collect());
+    let (x_elements, elements) = (wide(x)?, wide(momentum)?);
+    if norm == zero {
+        return Ok((zero, x.like(x.rows(), x.columns(), &x.to_host()?)?));
+    }
+    // In units of the norm, so that squares stay in range.
+    let inner =
+        |left: &[WideOf<M>]| left.iter().zip(&elements).fold(zero, |sum, (&x, &m)| sum + (x / norm) * (m / norm));
+    let along = inner(&x_elements) / inner(&elements);
+    let rest = x_elements.iter().zip(&elements).map(|(&x, &m)| M::Element::narrow(x - along * m));
+    Ok((along, x.like(x.rows(), x.columns(), &rest.collect::<Vec<_>>())?))
+}
+
+/// A + αfP.
+fn plus<M: MatrixPart>(a: &M, along: WideOf<M>, polar: &M, factor: f64) -> Result<M, Error> {
+    let along = along * <WideOf<M> as Field>::constant(factor);
+    let sum = a.to_host()?.into_iter().zip(polar.to_host()?);
+    let sum = sum.map(|(a, p)| M::Element::narrow(a.widen() + along * p.widen()));
+    a.like(a.rows(), a.columns(), &sum.collect::<Vec<_>>())
 }
 
 /// The parts of a layout that have elements.
@@ -386,7 +440,16 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         for (part, inverse) in state.inverses.iter().enumerate() {
             let Some(inverse) = inverse else { continue };
             let x = covector.0.matrix(part)?;
-            raised.set_matrix(part, &multiply(&**inverse, &x, self.factor(&x))?)?;
+            let factor = self.factor(&x);
+            let product = match &inverse.polar {
+                None => multiply(&inverse.root, &x, factor)?,
+                Some(polar) => {
+                    let momentum = state.momentum.covector().0.matrix(part)?;
+                    let (along, rest) = split(&x, &momentum)?;
+                    plus(&multiply(&inverse.root, &rest, factor)?, along, polar, factor)?
+                }
+            };
+            raised.set_matrix(part, &product)?;
         }
         Ok(Vector(raised))
     }

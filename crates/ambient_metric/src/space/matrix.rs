@@ -144,6 +144,28 @@ pub trait SpectralMatrix: MatrixPart {
         &self,
         functions: impl FnOnce(&[WideOf<Self>]) -> Result<[Vec<WideOf<Self>>; N], Error>,
     ) -> Result<[Self; N], Error>;
+
+    /// Σᵢ f(σ)ᵢ uᵢvᵢᵀ for the list f that `function` makes of the singular values σ: the matrix with its singular values replaced. With ones for all
+    /// it is the polar factor.
+    ///
+    /// The default multiplies the matrix by Σᵢ (fᵢ/σᵢ) uᵢuᵢᵀ, which loses the digits by which the smallest σ differs from the largest; one that has both
+    /// kinds of singular vectors should put them together.
+    ///
+    /// # Errors
+    ///
+    /// Where the decomposition does not converge, and what `function` answers.
+    fn map_singular_values(
+        &self,
+        function: impl FnOnce(&[WideOf<Self>]) -> Result<Vec<WideOf<Self>>, Error>,
+    ) -> Result<Self, Error> {
+        let zero = <WideOf<Self> as Field>::zero();
+        let [factor] = self.of_singular_values(|values| {
+            let quotient = |(f, value): (WideOf<Self>, &WideOf<Self>)| if f == zero { zero } else { f / *value };
+            Ok([function(values)?.into_iter().zip(values).map(quotient).collect()])
+        })?;
+        let (left, right) = if is_tall(self) { (self, &factor) } else { (&factor, self) };
+        left.product(Transpose::No, right, Transpose::No)
+    }
 }
 
 /// A tensor whose parts with two axes are matrices.
@@ -290,12 +312,14 @@ impl NewtonSchulz {
     ///
     /// # Errors
     ///
-    /// [`Error::Overflow`] where ‖M‖ is not finite, [`Error::Backend`] where the device fails.
+    /// [`Error::Overflow`] where ‖M‖ is not finite or so large that its inverse is not a normal number, [`Error::Backend`] where the device fails.
     pub fn inverse_root<M: MatrixPart>(&self, matrix: &M) -> Result<M, Error> {
         let [a, ..] = self.coefficients;
         let side = matrix.rows().min(matrix.columns());
         let norm = matrix.norm()?;
-        if !norm.is_finite() {
+        // The entries of the root are at least 1/‖M‖ over eight.
+        let largest = if M::Element::LEAST_NORMAL > 0.0 { 0.125 / M::Element::LEAST_NORMAL } else { f64::INFINITY };
+        if !norm.is_finite() || norm.to_f64() > largest {
             return Err(Error::Overflow { quantity: "the norm of a matrix".to_owned() });
         }
         let is_zero = has_no_direction::<M::Element>(norm);
