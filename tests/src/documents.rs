@@ -24,6 +24,9 @@ mod matrix_metrics {}
 #[doc = include_str!("../../docs/gpu.md")]
 mod gpu {}
 
+#[doc = include_str!("../../docs/write_your_own.md")]
+mod write_your_own {}
+
 #[doc = include_str!("../../docs/verify_a_derivation.md")]
 mod verify_a_derivation {}
 

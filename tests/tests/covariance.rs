@@ -50,9 +50,9 @@ macro_rules! p10 {
 
 p10!(
     p10_scaled_coordinates_take_the_same_steps, 3, covariance::scaled_coordinates_take_the_same_steps,
-    squares_log_damped: Descent::new(Induced::new(Squares, Log, 0.5).beta(0.5), Ema(0.75)),
-    squares_identity_full: Descent::new(Induced::new(Squares, Identity, 0.5).beta(0.5).exact(), HeavyBall(0.5)),
-    squares_log1p_full: Descent::new(Induced::new(Squares, Log1p, 0.5).exact(), Nesterov(0.5)),
+    squares_log_damped: Descent::new(Squares, Induced::new(Log, 0.5).beta(0.5), Ema(0.75)),
+    squares_identity_full: Descent::new(Squares, Induced::new(Identity, 0.5).beta(0.5).exact(), HeavyBall(0.5)),
+    squares_log1p_full: Descent::new(Squares, Induced::new(Log1p, 0.5).exact(), Nesterov(0.5)),
 );
 
 /// The coordinates in the order of the given numbers.
@@ -72,14 +72,14 @@ macro_rules! by_order {
 
 p10!(
     p10_permuted_coordinates_take_the_same_steps, 3, by_order!(),
-    euclidean_log: Descent::new(Induced::new(Euclidean, Log, 0.5).beta(0.5), Ema(0.75)),
-    quadratic_of_a_user_identity: Descent::new(Induced::new(Quadratic, Identity, 0.5).exact(), Nesterov(0.5)),
-    squares_log1p: Descent::new(Induced::new(Squares, Log1p, 0.5).beta(0.5).exact(), HeavyBall(0.5)),
+    euclidean_log: Descent::new(Euclidean, Induced::new(Log, 0.5).beta(0.5), Ema(0.75)),
+    quadratic_of_a_user_identity: Descent::new(Quadratic, Induced::new(Identity, 0.5).exact(), Nesterov(0.5)),
+    squares_log1p: Descent::new(Squares, Induced::new(Log1p, 0.5).beta(0.5).exact(), HeavyBall(0.5)),
 );
 
 p10!(
     p10_permuted_coordinates_take_the_same_first_step, 1, by_order!(),
-    adagrad_log: Descent::new(Induced::new(Adagrad { epsilon: 0.25 }, Log, 0.5).exact(), Ema(0.75)),
+    adagrad_log: Descent::new(Adagrad { epsilon: 0.25 }, Induced::new(Log, 0.5).exact(), Ema(0.75)),
 );
 
 #[test]

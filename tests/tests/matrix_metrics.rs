@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, BaseMetric, Configuration, Covector, Dense, Drive, Element, Ema, Error, Euclidean, EveryMatrix, Group,
-    HiddenMatrices, Identity, Kronecker, LearnedDiagonal, LearnedScalar, Log, MatrixPart, MetricDescent, Muon, Named,
+    Adagrad, BaseMetric, Configuration, Covector, Dense, Descent, Drive, Element, Ema, Error, Euclidean, EveryMatrix,
+    Group, HiddenMatrices, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log, MatrixPart, Muon, Named,
     Nesterov, NewtonSchulz, NoMomentum, Part, Polar, Remembering, RmsProp, Route, Routed, Tensor, Vector, Width,
 };
 use ambient_metric_conformance::{Reference, conformance_base_metric};
@@ -235,14 +235,14 @@ fn muon_with_nadam_for_vectors_takes_the_steps_of_the_textbook() {
         },
         rest: Remembering { momentum: Nesterov(MU), metric: RmsProp { beta: B2, epsilon: EPSILON } },
     };
-    let rule = MetricDescent::new(metric, Identity, 0.0, NoMomentum);
+    let rule = Descent::new(metric, Induced::new(Identity, 0.0), NoMomentum);
     let space = |w: Array2<f64>, b: Array1<f64>| Parameters::new([("w", w.into_dyn()), ("b", b.into_dyn())]).unwrap();
     let mut w = Array2::from_shape_fn((rows, columns), |(i, j)| (i as f64 - j as f64) * 0.3);
     let mut b = Array1::from_shape_fn(biases, |i| i as f64 * 0.1);
     let mut theta = space(w.clone(), b.clone());
     let configuration =
         Configuration::new(rule, ETA).weight_decay(DECAY).group(Group::new("b", ["b"]).weight_decay(0.0));
-    let mut optimiser = configuration.build(&theta).unwrap();
+    let mut optimiser = configuration.build_whole(&theta).unwrap();
 
     let (mut m, mut of_b, mut squares) =
         (Array2::<f64>::zeros((rows, columns)), Array1::<f64>::zeros(biases), Array1::<f64>::zeros(biases));
@@ -332,12 +332,12 @@ proptest! {
             let (all, nothing) = (|_: &Part| true, |_: &Part| false);
             let taken = Routed { route: all, taken: metric, rest: Euclidean };
             let rest = Routed { route: nothing, taken: Euclidean, rest: metric };
-            let rule = |xi| MetricDescent::new(metric, Log, xi, Ema(0.5)).beta(0.5);
+            let rule = |xi| Descent::new(metric, Induced::new(Log, xi).beta(0.5), Ema(0.5));
             let mut theta = tensor(&[1.0; 10])?;
             let (mut first, mut second) = (theta.clone(), theta.clone());
-            let mut optimiser = Configuration::new(rule(0.3), 0.1).build(&theta)?;
-            let mut of_taken = Configuration::new(MetricDescent::new(taken, Log, 0.3, Ema(0.5)).beta(0.5), 0.1).build(&theta)?;
-            let mut of_rest = Configuration::new(MetricDescent::new(rest, Log, 0.3, Ema(0.5)).beta(0.5), 0.1).build(&theta)?;
+            let mut optimiser = Configuration::new(rule(0.3), 0.1).build_whole(&theta)?;
+            let mut of_taken = Configuration::new(Descent::new(taken, Induced::new(Log, 0.3).beta(0.5), Ema(0.5)), 0.1).build_whole(&theta)?;
+            let mut of_rest = Configuration::new(Descent::new(rest, Induced::new(Log, 0.3).beta(0.5), Ema(0.5)), 0.1).build_whole(&theta)?;
             for gradient in gradients {
                 let gradient = Covector(tensor(gradient)?);
                 let report = optimiser.step(&mut theta, &gradient, 2.0)?;

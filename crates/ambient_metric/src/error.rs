@@ -130,7 +130,7 @@ pub enum Error {
     },
     /// An ambient metric with this coupling is not Riemannian.
     #[error(
-        "the coupling has ⟨c, c⟩ = {squared_length} in the base metric, which must be below 1: make κ smaller, or ask for the coupling to be scaled back"
+        "the coupling has ⟨c, c⟩ = {squared_length} in the ambient metric, which must be below 1: make its columns smaller, or ask for them to be scaled back"
     )]
     Coupling {
         /// ⟨c, c⟩.
@@ -240,6 +240,24 @@ pub enum Error {
         embedding: String,
         /// The loss.
         loss: f64,
+    },
+    /// The heights lie where the ambient metric is none.
+    #[error(
+        "the heights {heights:?} lie outside of the ambient space {ambient}: choose an embedding, or ξ, whose heights it has, as `Hyperbolic` has those above zero alone"
+    )]
+    OutsideSpace {
+        /// The ambient metric.
+        ambient: String,
+        /// h_A.
+        heights: Vec<f64>,
+    },
+    /// A curvature was asked for in an ambient space whose own is not known.
+    #[error(
+        "the curvature is not known for {what}: it is for constant columns over constant a and B, for one height with any a and B, and for several with constant a and B or heights that are weighed each by itself"
+    )]
+    UnknownCurvature {
+        /// What stands against it.
+        what: &'static str,
     },
     /// A group names parameters that do not exist.
     #[error("group `{group}`: the pattern `{pattern}` matches no parameter; there are {}", list(known))]

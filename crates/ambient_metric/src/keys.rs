@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
 
 /// Deserialises structs with named fields, for rules, metrics and whatever else goes into a configuration: `#[derive(Deserialize)]` passes over
 /// keys that it does not know, and a misspelt one would be ignored.
@@ -81,7 +81,7 @@ macro_rules! known_keys {
     ($name:ident { $($field:ident),+ , .. }) => { $crate::known_keys! { $name { $($field = $name::default().$field),+ } } };
     (@value $field:ident [] []) => { $crate::keys::needed($field, stringify!($field))? };
     (@value $field:ident [$via:ty] []) => { $crate::keys::needed::<$via, _>($field, stringify!($field))?.into() };
-    (@value $field:ident [] [$default:expr]) => { $field.unwrap_or_else(|| $default) };
+    (@value $field:ident [] [$default:expr]) => { match $field { Some(value) => value, None => $default } };
 }
 
 pub use serde;
@@ -137,14 +137,24 @@ pub fn needed<T, E: Error>(field: Option<T>, name: &'static str) -> Result<T, E>
     field.ok_or_else(|| E::missing_field(name))
 }
 
+/// The value of a field that was left out, if it is of the type that is written as this name alone.
+///
+/// # Errors
+///
+/// That the field is missing, if it is of another type.
+pub fn named<'de, T: Deserialize<'de>, E: Error>(value: &'static str, name: &'static str) -> Result<T, E> {
+    let value: serde::de::value::StrDeserializer<'static, serde::de::value::Error> = value.into_deserializer();
+    T::deserialize(value).map_err(|_| E::missing_field(name))
+}
+
 /// The error for a key that is none of those that are known.
 #[must_use]
 pub fn unknown<E: Error>(key: &str, known: &[&str]) -> E {
-    // Its initials (`lr`) and a part of a name are nearest to it; then likeness by Jaro and Winkler, who weigh common beginnings.
+    // Its initials (`lr`) and a part of a name, of more than a letter, are nearest to it; then likeness by Jaro and Winkler, who weigh common beginnings.
     let likeness = |known: &str| {
         let initials: String = known.split('_').filter_map(|word| word.chars().next()).collect();
-        let is_short = known.contains(key) || key.contains(known) || key == initials;
-        f64::from(u8::from(is_short)) + strsim::jaro_winkler(key, known)
+        let is_part = known.contains(key) || known.len() > 1 && key.contains(known) || key == initials;
+        f64::from(u8::from(is_part)) + strsim::jaro_winkler(key, known)
     };
     let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let nearest = nearest.copied().unwrap_or_default();

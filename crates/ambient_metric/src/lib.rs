@@ -20,15 +20,20 @@ pub mod prelude;
 mod rule;
 mod space;
 
-pub use ambient::coupling::{
-    AlongGradient, AlongMomentum, AlongParameters, Bilinear, Coupling, Given, Guard, OffDiagonal, Uncoupled,
-};
+pub use ambient::ambient_metric::{AmbientMetric, Columns, Covectors, Position, Product};
+pub use ambient::conformal::Conformal;
+pub use ambient::correlated::Correlated;
+pub use ambient::coupled::Coupled;
+pub use ambient::coupling::{AlongGradient, AlongMomentum, AlongParameters, Coupling, Given, Guard};
 pub use ambient::embedding::{Embedding, Identity, Log, Log1p, Power, Sqrt};
 pub use ambient::gram::Gram;
 pub use ambient::heights::{Height, Heights};
-pub use ambient::solve::{
-    CoupledStep, CouplingProducts, JointDamping, coupled_step, damping, determinant_ratio, joint_damping,
-};
+pub use ambient::hyperbolic::Hyperbolic;
+pub use ambient::of_losses::OfLosses;
+pub use ambient::profile::{Exponential, Profile, Reciprocal};
+pub use ambient::solve::{CouplingProducts, damping, determinant_ratio};
+pub use ambient::warped::Warped;
+pub use ambient::weighted::Weighted;
 pub use base::base_metric::{At, BaseMetric, DiagonalMetric};
 pub use base::dense::{Dense, DenseState};
 pub use base::diagonal::{Adagrad, Euclidean, RmsProp};
@@ -50,16 +55,17 @@ pub use number::dual::Dual;
 pub use number::scalar::{Element, Field, Mask, Real};
 pub use optimiser::checkpoint::{Checkpoint, Restored};
 pub use optimiser::configuration::{Configuration, Group, Groups, Rates};
-pub use optimiser::optimiser::{Optimiser, Report, stands_zero};
+pub use optimiser::optimiser::{Optimiser, stands_zero};
+pub use optimiser::report::Report;
 pub use optimiser::schedule::{Constant, Cosine, Linear, Schedule, Then, Times, WarmUp};
-pub use optimiser::whole::{MetricOptimiser, MetricReport};
+pub use optimiser::whole::MetricOptimiser;
+pub use rule::bilinear::Bilinear;
 pub use rule::clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
-pub use rule::coupled::{Coupled, CoupledState, CoupledSums};
-pub use rule::descent::{Carried, Corrections, Descent, Memory, Multipliers, Powers};
-pub use rule::induced::{Average, Damped, Exact, Induced, InducedSums, Placement, SurfaceFactors, SurfaceMemory};
-pub use rule::joint::{Joint, JointAverage, JointSums};
-pub use rule::metric_descent::MetricDescent;
-pub use rule::preconditioner::{Damping, Preconditioner};
+pub use rule::descent::{Carried, Corrections, Descent, DescentSums, Memory, Multipliers, Powers};
+pub use rule::induced::{
+    Average, Damped, DampedFactors, Exact, ExactFactors, ExactSums, Induced, Placement, SurfaceMemory, SurfaceSums,
+};
+pub use rule::preconditioner::{Damping, Flat, Preconditioner, Raised};
 pub use rule::rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
 pub use rule::rules;
 pub use space::acts::{Inputs, Local, Outcome, Totals};

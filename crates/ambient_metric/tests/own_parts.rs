@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, Advanced, Configuration, Coordinate, Damping, Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean,
-    Inputs, Local, Momentum, NoMomentum, Outcome, Preconditioner, Real, RmsProp, Rule, Totals, rules, stands_zero,
+    Adagrad, Advanced, AmbientMetric, Configuration, Coordinate, Covectors, Damping, Descent, DiagonalMetric, Ema,
+    Embedding, Error, Flat, Induced, Inputs, Momentum, NoMomentum, Outcome, PointwiseMetric, Position, Preconditioner,
+    Raised, Real, RmsProp, Rule, Totals, rules, stands_zero,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
@@ -20,35 +21,32 @@ impl DiagonalMetric for Halved {
     }
 }
 
-/// The gradient as it is.
+/// The momentum as it is.
 struct Plain;
 
 impl Preconditioner for Plain {
     type State<S: Real> = ();
-    type Sums<S: Real> = ();
     type Memory<S: Real> = ();
-    type Corrections<S: Real> = ();
+    type Columns<S: Real> = ();
+    type Sums<S: Real> = ();
     type Factors<S: Real> = ();
 
-    fn decay(&self) -> f64 {
-        0.0
+    fn measure<S: Real>(&self, _at: Covectors<[S; 1], ()>, _raised: Raised<[S; 1], ()>) {}
+    fn damp<S: Real>(&self, _inputs: Inputs<S, [S; 1]>, (): (), (): ()) -> Outcome<(), (), Damping<S, [S; 1]>> {
+        Outcome { factors: (), memory: (), report: Damping::flat() }
     }
-    fn begin<S: Real>(&self) {}
-    fn correct<S: Real>(&self, (): ()) {}
-    fn observe<S: Real>(&self, (): (), _gradient: S) {}
-    fn measure<S: Real>(&self, (): (), (): (), _at: Local<S>) {}
-    fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), sums: Totals<()>) -> Outcome<(), (), Damping<S>> {
-        Preconditioner::damp(&Euclidean, inputs, (), sums)
+    fn follow<S: Real>(&self, (): (), at: Covectors<[S; 1], ()>) -> S {
+        at.momentum[0]
     }
-    fn apply<S: Real>(&self, (): (), (): (), (): (), at: Local<S>) -> S {
-        at.momentum
-    }
-    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
-        Ok(())
-    }
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
+}
+
+/// The product metric, under a name of its own.
+struct Bare;
+
+impl AmbientMetric for Bare {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = ();
 }
 
 /// θ ← θ − ηl.
@@ -67,7 +65,8 @@ impl Rule for Straight {
     fn correct<S: Real>(&self, (): ()) {}
     fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
     fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<S, (), Damping<S>> {
-        Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
+        let report = Damping::uncoupled(S::zero(), S::zero(), S::one(), S::one(), S::one());
+        Outcome { factors: inputs.learning_rate, memory: (), report }
     }
     fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
         Advanced { parameter: at.parameter - eta * at.gradient, state: () }
@@ -75,7 +74,7 @@ impl Rule for Straight {
     fn xi(&self) -> Option<f64> {
         None
     }
-    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
+    fn check_loss(&self, _loss: f64, _xi: f64) -> Result<(), Error> {
         Ok(())
     }
     fn validate(&self) -> Result<(), Error> {
@@ -99,15 +98,16 @@ fn without_a_height_there_is_no_coefficient() {
     let theta = Parameters::from(array![1.0, 2.0]);
     assert_eq!(Configuration::new(Straight, 0.1).build(&theta).unwrap().checkpoint().unwrap().xi, [0.0; 0]);
     assert_eq!(Preconditioner::xi(&Plain), None);
+    assert_eq!(Descent::new(Halved, Plain, NoMomentum).xi(), None);
     assert_eq!(rules::adam(0.9, 0.999, 1e-8).xi(), None);
-    assert_eq!(rules::euclidean(0.25, 0.9, 0.8).xi(), Some(0.25));
+    assert_eq!(rules::euclidean(0.25, 0.9, 0.8).xi(), Some([0.25]));
 }
 
 #[test]
 fn nothing_is_learned_per_tensor() {
-    assert!(!Preconditioner::learns_per_tensor(&Plain));
+    assert!(!PointwiseMetric::learns_per_tensor(&Halved));
     assert!(!Rule::learns_per_tensor(&Straight));
-    assert!(!Rule::learns_per_tensor(&Descent::new(Plain, NoMomentum)));
+    assert!(!Rule::learns_per_tensor(&Descent::new(Halved, Plain, NoMomentum)));
 }
 
 #[test]
@@ -116,9 +116,11 @@ fn the_name_is_that_of_the_type() {
     assert_eq!(DiagonalMetric::name(&Halved), "Halved");
     assert_eq!(Embedding::name(&Cubic), "Cubic");
     assert_eq!(Momentum::name(&Ema(0.9)), "Ema");
-    assert_eq!(Descent::new(Plain, NoMomentum).name(), "Descent(Plain, NoMomentum)");
-    assert_eq!(rules::adam(0.9, 0.999, 1e-8).name(), "Descent(RmsProp, Ema)");
-    assert_eq!(rules::euclidean_log(0.1, 0.9, 0.8).name(), "Descent(Induced(Euclidean, Log, damped), Ema)");
+    assert_eq!(AmbientMetric::name(&Bare), "Bare");
+    assert_eq!(Descent::new(Halved, Plain, NoMomentum).name(), "Descent(Halved, Plain, NoMomentum)");
+    assert_eq!(Induced::new(Cubic, 0.1).ambient(Bare).name(), "Induced(Cubic, Bare, damped)");
+    assert_eq!(rules::adam(0.9, 0.999, 1e-8).name(), "Descent(RmsProp, Flat, Ema)");
+    assert_eq!(rules::euclidean_log(0.1, 0.9, 0.8).name(), "Descent(Euclidean, Induced(Log, Product, damped), Ema)");
 }
 
 #[test]
@@ -126,13 +128,16 @@ fn there_is_nothing_to_correct_and_nothing_to_refuse() {
     assert_eq!(DiagonalMetric::decay(&Halved).to_bits(), 0);
     assert!(DiagonalMetric::validate(&Halved).is_ok());
     assert!(Embedding::validate(&Cubic).is_ok());
+    assert!(Preconditioner::validate(&Plain).is_ok() && Preconditioner::check(&Plain, [f64::NAN], [0.0]).is_ok());
+    assert!(AmbientMetric::validate(&Bare).is_ok());
+    assert!(AmbientMetric::check(&Bare, Position { losses: [-1.0], heights: [-1.0] }).is_ok());
     assert_eq!(DiagonalMetric::decay(&Adagrad::default()).to_bits(), 0);
 }
 
 #[test]
 fn a_metric_stands_a_gradient_of_zero_where_its_inverse_is_a_number_then() {
-    struct Bare;
-    impl DiagonalMetric for Bare {
+    struct Unguarded;
+    impl DiagonalMetric for Unguarded {
         type State<S: Real> = S;
         fn observe<S: Real>(&self, _seen: S, gradient: S) -> S {
             gradient.abs()
@@ -142,8 +147,8 @@ fn a_metric_stands_a_gradient_of_zero_where_its_inverse_is_a_number_then() {
         }
     }
     assert!(stands_zero::<_, f64>(&rules::sgd(0.9)));
-    assert!(stands_zero::<_, f64>(&Descent::new(RmsProp::default(), NoMomentum)));
-    assert!(!stands_zero::<_, f64>(&Descent::new(Bare, NoMomentum)));
+    assert!(stands_zero::<_, f64>(&Descent::new(RmsProp::default(), Flat, NoMomentum)));
+    assert!(!stands_zero::<_, f64>(&Descent::new(Unguarded, Flat, NoMomentum)));
     // 10⁻³⁰⁰ is zero in single precision.
-    assert!(!stands_zero::<_, f32>(&Descent::new(RmsProp { beta: 0.5, epsilon: 1e-300 }, NoMomentum)));
+    assert!(!stands_zero::<_, f32>(&Descent::new(RmsProp { beta: 0.5, epsilon: 1e-300 }, Flat, NoMomentum)));
 }

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::{
-    AlongMomentum, Configuration, Coupled, Coupling, Covector, Dense, Descent, Ema, EveryMatrix, Given, Group, Heights,
-    Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log, MetricDescent, MetricOptimiser, Momentum, Muon,
-    Nesterov, NoMomentum, Optimiser, Placement, Recorded, Remembering, Report, RmsProp, Routed, Rule, Separable,
-    StateStorage, Tensor, rules,
+    AlongMomentum, Configuration, Covector, Dense, Descent, Ema, EveryMatrix, Given, Group, Identity, Induced,
+    Kronecker, LearnedDiagonal, LearnedScalar, Log, MetricOptimiser, Momentum, Muon, Nesterov, NoMomentum, Optimiser,
+    Preconditioner, Recorded, Remembering, Report, RmsProp, Routed, Rule, Separable, StateStorage, Tensor, rules,
 };
 use ambient_metric::{Element, Error, Kernel, Layout, MatrixTensor, Operands, Uniforms, Wide};
 use ambient_metric_ndarray::Parameters;
@@ -54,14 +53,12 @@ impl<R: Rule + Clone + core::fmt::Debug> Steps for Optimiser<R, Theta> {
     }
 }
 
-impl<M, H, Q, P, C> Steps for MetricOptimiser<M, H, Q, P, C, Theta>
+impl<M, P, Q> Steps for MetricOptimiser<M, P, Q, Theta>
 where
     M: Recorded<Theta, State: Clone>,
-    H: Heights<1>,
+    P: Preconditioner,
     Q: Momentum,
-    P: Placement,
-    C: Coupling,
-    MetricDescent<M, H, Q, P, C>: Clone + core::fmt::Debug,
+    Descent<M, P, Q>: Clone + core::fmt::Debug,
 {
     fn step(
         &mut self,
@@ -70,7 +67,7 @@ where
         loss: f64,
         absent: &[usize],
     ) -> Result<Report<f64>, Error> {
-        self.step_without(theta, gradient, loss, absent).map(Report::from)
+        self.step_without(theta, gradient, loss, absent)
     }
 
     fn remembered(&self) -> (String, BTreeMap<String, String>) {
@@ -211,19 +208,19 @@ proptest! {
         // Halves have no room for second moments.
         let halves = |theta: &Theta| grouped(rules::euclidean(0.5, 0.9, 0.8), theta).state_storage(StateStorage::F16).build(theta);
         check(&SHAPES, halves, &absent, &others)?;
-        let of_learned = Descent::new(Induced::new(learned(), Log, 0.5), Ema(0.9));
+        let of_learned = Descent::new(learned(), Induced::new(Log, 0.5), Ema(0.9));
         check(&SHAPES, |theta| grouped(of_learned, theta).build(theta), &absent, &others)?;
         let scalar = LearnedScalar { kappa: 0.1, ..LearnedScalar::default() };
-        let of_scalar = Descent::new(Induced::new(scalar, Identity, 0.5), Ema(0.9));
+        let of_scalar = Descent::new(scalar, Induced::new(Identity, 0.5), Ema(0.9));
         check(&SHAPES, |theta| Configuration::new(of_scalar, 0.01).build(theta), &absent, &others)?;
-        let coupled = Descent::new(Coupled::new(RmsProp::default(), Identity, Given, 0.1).beta(0.8), Ema(0.9));
+        let coupled = Descent::new(RmsProp::default(), Induced::new(Identity, 0.1).coupled(Given).beta(0.8), Ema(0.9));
         let given = |theta: &Theta| {
             let mut optimiser = Configuration::new(coupled, 0.01).build(theta)?;
             let mut c = theta.duplicate()?;
             for (index, part) in theta.layout().parts().iter().enumerate() {
                 c.write(index, &vec![1e-3; part.elements()])?;
             }
-            optimiser.write_state("metric.coupling", &c)?;
+            optimiser.write_state("ambient", &c)?;
             Ok(optimiser)
         };
         check(&SHAPES, given, &absent, &others)?;
@@ -235,31 +232,31 @@ proptest! {
         others in prop::collection::vec(some_parts(), 1..4),
     ) {
         for every in [1, 2] {
-            let rule = MetricDescent::new(kronecker(every), Log, 0.1, Ema(0.9)).beta(0.8);
-            check(&MATRICES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build(theta), &absent, &others)?;
+            let rule = Descent::new(kronecker(every), Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
+            check(&MATRICES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build_whole(theta), &absent, &others)?;
         }
-        let rule = MetricDescent::new(Muon::default(), Identity, 0.1, NoMomentum);
-        check(&MATRICES, |theta| Configuration::new(rule, 0.01).build(theta), &absent, &others)?;
-        let rule = MetricDescent::new(routed(), Log, 0.01, NoMomentum).beta(0.8);
-        check(&SHAPES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build(theta), &absent, &others)?;
-        let rule = MetricDescent::new(RmsProp::default(), Log, 0.1, Ema(0.9)).beta(0.8).exact();
-        check(&SHAPES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build(theta), &absent, &others)?;
-        let rule = MetricDescent::new(learned(), Log, 0.1, Ema(0.9)).coupled(AlongMomentum(1e-3));
-        check(&SHAPES, |theta| Configuration::new(rule, 0.01).build(theta), &absent, &others)?;
+        let rule = Descent::new(Muon::default(), Induced::new(Identity, 0.1), NoMomentum);
+        check(&MATRICES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
+        let rule = Descent::new(routed(), Induced::new(Log, 0.01).beta(0.8), NoMomentum);
+        check(&SHAPES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build_whole(theta), &absent, &others)?;
+        let rule = Descent::new(RmsProp::default(), Induced::new(Log, 0.1).beta(0.8).exact(), Ema(0.9));
+        check(&SHAPES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build_whole(theta), &absent, &others)?;
+        let rule = Descent::new(learned(), Induced::new(Log, 0.1).coupled(AlongMomentum(1e-3)), Ema(0.9));
+        check(&SHAPES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
     }
 
     #[test]
     fn a_failed_step_without_some_gradients_changes_nothing(absent in some_parts(), turn in 0..9_usize) {
         failing(&SHAPES, |theta| grouped(rules::rmsprop(0.5, 0.9, 0.8, RmsProp::default()), theta).build(theta), &absent, turn, |_| true)?;
-        let of_learned = Descent::new(Induced::new(learned(), Log, 0.5), Ema(0.9));
+        let of_learned = Descent::new(learned(), Induced::new(Log, 0.5), Ema(0.9));
         failing(&SHAPES, |theta| Configuration::new(of_learned, 0.1).build(theta), &absent, turn, |_| true)?;
-        let rule = MetricDescent::new(kronecker(1), Log, 0.1, Ema(0.9));
-        failing(&MATRICES, |theta| Configuration::new(rule, 0.1).build(theta), &absent, turn, |_| true)?;
+        let rule = Descent::new(kronecker(1), Induced::new(Log, 0.1), Ema(0.9));
+        failing(&MATRICES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |_| true)?;
         // Muon takes a matrix of any finite numbers to its polar factor.
-        let rule = MetricDescent::new(routed(), Log, 0.01, NoMomentum);
-        failing(&SHAPES, |theta| Configuration::new(rule, 0.1).build(theta), &absent, turn, |shape| shape.len() != 2)?;
-        let rule = MetricDescent::new(RmsProp::default(), Log, 0.1, Ema(0.9));
-        failing(&SHAPES, |theta| Configuration::new(rule, 0.1).build(theta), &absent, turn, |_| true)?;
+        let rule = Descent::new(routed(), Induced::new(Log, 0.01), NoMomentum);
+        failing(&SHAPES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |shape| shape.len() != 2)?;
+        let rule = Descent::new(RmsProp::default(), Induced::new(Log, 0.1), Ema(0.9));
+        failing(&SHAPES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |_| true)?;
     }
 }
 
@@ -330,9 +327,9 @@ fn a_sum_of_its_own_without_gradients_keeps_its_memory_and_its_report() {
 #[test]
 fn a_metric_over_all_parts_refuses_to_leave_one_out_and_one_that_keeps_its_parts_together_does_not() {
     let shapes: [&[usize]; 3] = [&[2], &[2], &[2, 2]];
-    let of_all = MetricDescent::new(Dense::diagonal(&[2.0; 8]).unwrap(), Identity, 0.1, Ema(0.9));
+    let of_all = Descent::new(Dense::diagonal(&[2.0; 8]).unwrap(), Induced::new(Identity, 0.1), Ema(0.9));
     let mut theta = numbers(&shapes, 0);
-    let mut optimiser = Configuration::new(of_all, 0.1).build(&theta).unwrap();
+    let mut optimiser = Configuration::new(of_all, 0.1).build_whole(&theta).unwrap();
     let before = (theta.clone(), optimiser.remembered());
     let refused = optimiser.step_without(&mut theta, &gradient(&shapes, 1, &[1]), 1.0, &[1]);
     assert!(matches!(&refused, Err(Error::Inseparable { metric }) if metric == "Dense"), "{refused:?}");
@@ -341,8 +338,9 @@ fn a_metric_over_all_parts_refuses_to_leave_one_out_and_one_that_keeps_its_parts
     assert_ne!(theta, before.0);
 
     let metric = Routed { route: EveryMatrix, taken: RmsProp::default(), rest: Dense::diagonal(&[2.0; 4]).unwrap() };
-    let mut optimiser =
-        Configuration::new(MetricDescent::new(metric, Identity, 0.1, Ema(0.9)), 0.1).build(&theta).unwrap();
+    let mut optimiser = Configuration::new(Descent::new(metric, Induced::new(Identity, 0.1), Ema(0.9)), 0.1)
+        .build_whole(&theta)
+        .unwrap();
     for absent in [vec![2], vec![0, 1]] {
         let before = theta.clone();
         optimiser.step_without(&mut theta, &gradient(&shapes, 2, &absent), 1.0, &absent).unwrap();
@@ -356,16 +354,16 @@ fn a_metric_over_all_parts_refuses_to_leave_one_out_and_one_that_keeps_its_parts
 #[test]
 fn a_matrix_that_misses_the_step_in_which_roots_are_taken_has_them_taken_at_its_first_gradient() {
     let metric = Kronecker { every: 10, ..Kronecker::default() };
-    let configuration = || Configuration::new(MetricDescent::new(metric, Identity, 0.0, NoMomentum), 0.01);
+    let configuration = || Configuration::new(Descent::new(metric, Induced::new(Identity, 0.0), NoMomentum), 0.01);
     let shapes: [&[usize]; 2] = [&[3, 2], &[2, 4]];
     let mut theta = numbers(&shapes, 0);
-    let mut optimiser = configuration().build(&theta).unwrap();
+    let mut optimiser = configuration().build_whole(&theta).unwrap();
     optimiser.step_without(&mut theta, &gradient(&shapes, 1, &[1]), 1.0, &[1]).unwrap();
     let mut alone = theta.select(&[1]).unwrap();
     let l = gradient(&shapes, 2, &[]);
     optimiser.step(&mut theta, &l, 1.0).unwrap();
     // Moments are sums and ξ = 0, so that each matrix steps by itself.
-    let mut begun = configuration().build(&alone).unwrap();
+    let mut begun = configuration().build_whole(&alone).unwrap();
     begun.step(&mut alone, &Covector(l.0.select(&[1]).unwrap()), 1.0).unwrap();
     assert_eq!(bits(&theta, 1), bits(&alone, 0));
 }
@@ -448,11 +446,11 @@ fn nothing_goes_through_the_host() {
     let l = Covector(Sealed(gradient(&SHAPES, 1, &absent).0));
     let mut pointwise = Configuration::new(rmsprop(), 0.1).build(&theta).unwrap();
     pointwise.step_without(&mut theta.clone(), &l, 1.0, &absent).unwrap();
-    let rule = MetricDescent::new(routed(), Log, 0.1, NoMomentum);
-    let mut whole = Configuration::new(rule, 0.1).build(&theta).unwrap();
+    let rule = Descent::new(routed(), Induced::new(Log, 0.1), NoMomentum);
+    let mut whole = Configuration::new(rule, 0.1).build_whole(&theta).unwrap();
     whole.step_without(&mut theta.clone(), &l, 1.0, &absent).unwrap();
-    let rule = MetricDescent::new(RmsProp::default(), Log, 0.1, Ema(0.9)).coupled(Given);
-    let mut given = Configuration::new(rule, 0.1).build(&theta).unwrap();
+    let rule = Descent::new(RmsProp::default(), Induced::new(Log, 0.1).coupled(Given), Ema(0.9));
+    let mut given = Configuration::new(rule, 0.1).build_whole(&theta).unwrap();
     given.step_without(&mut theta.clone(), &l, 1.0, &absent).unwrap();
     assert_eq!(theta.layout().elements(), 6 + 40 + 1 + 66 + 5 + 16);
     assert!(theta.0.read(0).unwrap().iter().all(|x| x.to_f64().is_finite()));

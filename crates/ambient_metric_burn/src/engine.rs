@@ -3,8 +3,7 @@
 use core::fmt;
 
 use ambient_metric::{
-    Coupling, Covector, Error, Heights, MetricDescent, MetricOptimiser, Momentum, Optimiser, Placement, Recorded,
-    Report, Rule,
+    Covector, Descent, Error, MetricOptimiser, Momentum, Optimiser, Preconditioner, Recorded, Report, Rule,
 };
 use burn_pack::{Reader, Writer};
 
@@ -178,15 +177,13 @@ impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
     }
 }
 
-impl<M, H, Q, P, C, E> Engine for MetricOptimiser<M, H, Q, P, C, Parameters<E>>
+impl<M, P, Q, E> Engine for MetricOptimiser<M, P, Q, Parameters<E>>
 where
     M: Recorded<Parameters<E>, State: Clone>,
-    H: Heights<1>,
+    P: Preconditioner,
     Q: Momentum,
-    P: Placement,
-    C: Coupling,
     E: BurnElement,
-    MetricDescent<M, H, Q, P, C>: Clone,
+    Descent<M, P, Q>: Clone,
 {
     type Element = E;
 
@@ -197,7 +194,7 @@ where
         loss: f64,
         without_gradient: &[usize],
     ) -> Result<Report<f64>, Error> {
-        self.step_without(parameters, gradient, loss, without_gradient).map(Report::from)
+        self.step_without(parameters, gradient, loss, without_gradient)
     }
 
     fn learning_rates(&self) -> Vec<(String, f64)> {

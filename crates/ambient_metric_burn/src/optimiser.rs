@@ -79,7 +79,7 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Configuration, EveryMatrix, Identity, MetricDescent, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed};
+    /// use ambient_metric::{Configuration, Descent, EveryMatrix, Flat, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed};
     /// use ambient_metric_burn::{ModuleOptimiser, Parameters};
     /// use burn::nn::LinearConfig;
     /// use burn::tensor::Device;
@@ -87,8 +87,8 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// let model = LinearConfig::new(4, 2).init(&Device::flex().autodiff());
     /// let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
     /// let metric = Routed { route: EveryMatrix, taken: Muon::default(), rest };
-    /// let configuration = Configuration::new(MetricDescent::new(metric, Identity, 0.0, NoMomentum), 0.01);
-    /// let optimiser = ModuleOptimiser::of(&model, |parameters: &Parameters<f32>| configuration.build(parameters))?;
+    /// let configuration = Configuration::new(Descent::new(metric, Flat, NoMomentum), 0.01);
+    /// let optimiser = ModuleOptimiser::of(&model, |parameters: &Parameters<f32>| configuration.build_whole(parameters))?;
     /// assert_eq!(optimiser.parameters(), 10);
     /// # Ok::<(), ambient_metric::Error>(())
     /// ```

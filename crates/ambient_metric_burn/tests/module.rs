@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use ambient_metric::{
-    Configuration, Coupling, Covector, Error, Group, Heights, MetricDescent, MetricOptimiser, Momentum, Optimiser,
-    Part, Placement, Recorded, RmsProp, Rule, Tensor as _, rules,
+    Configuration, Covector, Descent, Error, Group, Induced, MetricOptimiser, Momentum, Optimiser, Part,
+    Preconditioner, Recorded, RmsProp, Rule, Tensor as _, rules,
 };
 use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn, checksum};
 use ambient_metric_ndarray::Parameters;
@@ -198,14 +198,12 @@ impl<R: Rule + Clone + core::fmt::Debug> Remembers for Optimiser<R, Burn<f32>> {
     }
 }
 
-impl<M, H, Q, P, C> Remembers for MetricOptimiser<M, H, Q, P, C, Burn<f32>>
+impl<M, P, Q> Remembers for MetricOptimiser<M, P, Q, Burn<f32>>
 where
     M: Recorded<Burn<f32>, State: Clone>,
-    H: Heights<1>,
+    P: Preconditioner,
     Q: Momentum,
-    P: Placement,
-    C: Coupling,
-    MetricDescent<M, H, Q, P, C>: Clone + core::fmt::Debug,
+    Descent<M, P, Q>: Clone + core::fmt::Debug,
 {
     fn remembered(&self, parameter: &str) -> (String, String) {
         let checkpoint = self.checkpoint().unwrap();
@@ -288,16 +286,16 @@ fn check_without<O: Remembers>(build: impl Fn(&Burn<f32>) -> Result<O, Error>) {
 
 #[test]
 fn pointwise_rules_leave_parameters_without_a_gradient_alone() {
-    use ambient_metric::{Coupled, Descent, Ema, Euclidean, Given, Identity, Induced, LearnedDiagonal, Log};
+    use ambient_metric::{Ema, Euclidean, Given, Identity, LearnedDiagonal, Log};
     check_without(|theta| Configuration::new(rmsprop(), 0.01).weight_decay(0.1).build(theta));
     let learned = LearnedDiagonal { kappa: 0.3, ..LearnedDiagonal::default() };
-    let learned = Descent::new(Induced::new(learned, Log, 0.5), Ema(0.9));
+    let learned = Descent::new(learned, Induced::new(Log, 0.5), Ema(0.9));
     check_without(|theta| Configuration::new(learned, 0.01).build(theta));
-    let coupled = Descent::new(Coupled::new(Euclidean, Identity, Given, 0.1).beta(0.8), Ema(0.9));
+    let coupled = Descent::new(Euclidean, Induced::new(Identity, 0.1).coupled(Given).beta(0.8), Ema(0.9));
     check_without(|theta| {
         let mut optimiser = Configuration::new(coupled, 0.01).build(theta)?;
         let c = theta.flat().full_like(1e-3);
-        optimiser.write_state("metric.coupling", &Burn::from_flat(theta.layout().clone(), c)?)?;
+        optimiser.write_state("ambient", &Burn::from_flat(theta.layout().clone(), c)?)?;
         Ok(optimiser)
     });
 }
@@ -309,16 +307,16 @@ fn whole_tensor_rules_leave_parameters_without_a_gradient_alone() {
     };
     let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
     let muon = Routed { route: EveryMatrix, taken: Muon::default(), rest };
-    let muon = MetricDescent::new(muon, Log, 0.01, NoMomentum).beta(0.8);
-    check_without(|theta| Configuration::new(muon, 0.01).weight_decay(0.1).build(theta));
-    let averaged = MetricDescent::new(RmsProp::default(), Log, 0.1, Ema(0.9)).beta(0.8);
-    check_without(|theta| Configuration::new(averaged, 0.01).weight_decay(0.1).build(theta));
+    let muon = Descent::new(muon, Induced::new(Log, 0.01).beta(0.8), NoMomentum);
+    check_without(|theta| Configuration::new(muon, 0.01).weight_decay(0.1).build_whole(theta));
+    let averaged = Descent::new(RmsProp::default(), Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
+    check_without(|theta| Configuration::new(averaged, 0.01).weight_decay(0.1).build_whole(theta));
     let learned = LearnedDiagonal { kappa: 0.3, ..LearnedDiagonal::default() };
-    let learned = MetricDescent::new(learned, Log, 0.1, Ema(0.9)).coupled(Given);
+    let learned = Descent::new(learned, Induced::new(Log, 0.1).coupled(Given), Ema(0.9));
     check_without(|theta| {
-        let mut optimiser = Configuration::new(learned, 0.01).build(theta)?;
+        let mut optimiser = Configuration::new(learned, 0.01).build_whole(theta)?;
         let c = theta.flat().full_like(1e-3);
-        optimiser.write_coupling(&[&Burn::from_flat(theta.layout().clone(), c)?])?;
+        optimiser.write_state("ambient", &Burn::from_flat(theta.layout().clone(), c)?)?;
         Ok(optimiser)
     });
 }
@@ -341,9 +339,9 @@ fn a_metric_over_all_parameters_says_that_it_needs_every_gradient() {
     use ambient_metric::{Dense, Identity, NoMomentum};
     let mut model = Model::new();
     let count = ModuleOptimiser::new(configuration(), &model).unwrap().parameters();
-    let rule = MetricDescent::new(Dense::diagonal(&vec![2.0; count]).unwrap(), Identity, 0.1, NoMomentum);
+    let rule = Descent::new(Dense::diagonal(&vec![2.0; count]).unwrap(), Induced::new(Identity, 0.1), NoMomentum);
     let mut optimiser =
-        ModuleOptimiser::of(&model, |theta: &Burn<f32>| Configuration::new(rule, 0.01).build(theta)).unwrap();
+        ModuleOptimiser::of(&model, |theta: &Burn<f32>| Configuration::new(rule, 0.01).build_whole(theta)).unwrap();
     let (gradients, loss) = partial(&model, 0);
     let before = trained(&model);
     let refused = optimiser.step(0.5, &mut model, gradients, loss);
@@ -447,13 +445,13 @@ fn a_record_keeps_what_corrects_parameters_that_came_later() {
 
 #[test]
 fn a_record_of_muon_resumes_bit_for_bit() {
-    use ambient_metric::{EveryMatrix, Log, MetricDescent, Muon, Nesterov, NoMomentum, Remembering, Routed};
+    use ambient_metric::{EveryMatrix, Log, Muon, Nesterov, NoMomentum, Remembering, Routed};
     let configured = || {
         let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
         let metric = Routed { route: EveryMatrix, taken: Muon::default(), rest };
-        Configuration::new(MetricDescent::new(metric, Log, 0.01, NoMomentum).beta(0.8), 0.01)
+        Configuration::new(Descent::new(metric, Induced::new(Log, 0.01).beta(0.8), NoMomentum), 0.01)
     };
-    let made = || ModuleOptimiser::of(&Model::new(), |theta: &Burn<f32>| configured().build(theta)).unwrap();
+    let made = || ModuleOptimiser::of(&Model::new(), |theta: &Burn<f32>| configured().build_whole(theta)).unwrap();
     let (mut model, mut optimiser) = (Model::new(), made());
     train(&mut model, &mut optimiser, 0..3);
     let bytes = optimiser.to_bytes().unwrap();
@@ -621,15 +619,15 @@ fn tensors_of_one_pass_are_of_one_precision() {
 
 #[test]
 fn muon_runs_on_burn_tensors() {
-    use ambient_metric::{Identity, MetricDescent, Muon, NoMomentum};
+    use ambient_metric::{Identity, Muon, NoMomentum};
     let part = || Part { name: "w".into(), shape: vec![3, 2] };
     let values = [0.3_f64, -1.0, 2.0, 0.5, 0.1, -0.7];
-    let configured = || Configuration::new(MetricDescent::new(Muon::default(), Identity, 0.1, NoMomentum), 0.1);
+    let configured = || Configuration::new(Descent::new(Muon::default(), Induced::new(Identity, 0.1), NoMomentum), 0.1);
     let on_burn = |values: &[f64]| Burn::new(&Device::flex(), [(part(), values.to_vec())]);
     let on_host =
         |values: &[f64]| Parameters::new([("w", ArrayD::from_shape_vec(vec![3, 2], values.to_vec()).unwrap())]);
     let (mut burn, mut host) = (on_burn(&values).unwrap(), on_host(&values).unwrap());
-    let (mut one, mut other) = (configured().build(&burn).unwrap(), configured().build(&host).unwrap());
+    let (mut one, mut other) = (configured().build_whole(&burn).unwrap(), configured().build_whole(&host).unwrap());
     for step in 0..5 {
         let gradient: Vec<f64> = values.iter().map(|value| value * (1.0 + f64::from(step)).sin()).collect();
         one.step(&mut burn, &Covector(on_burn(&gradient).unwrap()), 1.0).unwrap();

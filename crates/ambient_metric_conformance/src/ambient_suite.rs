@@ -1,30 +1,31 @@
-//! The properties of surfaces in larger ambient spaces: several losses with a dimension each, and a height coupled to the parameters.
-//! P2, P3, P9, P12, P13 and P14, all in exact numbers.
+//! The properties of an ambient metric: P1 to P4, P6, P7, P9, P12 and P17 to P21, over base metrics that are pointwise and that are not.
 //!
 //! [`conformance_ambient!`](crate::conformance_ambient) makes a test of each. Everything is compared with the matrices written out: the ambient
-//! metric G over parameters and heights, the Jacobian of the surface in it, the pull-back as their product, and its solution by elimination.
+//! metric G over parameters and heights, the tangent vectors of the surface in it, the pull-back as their products, and its solution by elimination.
 //!
 //! # Requirements
 //!
-//! γ⁻¹ is a fraction after one gradient; anything else fails. Where the slope of the embedding is none, a straight line with that slope,
-//! rounded to `f64`, stands for it.
+//! Proofs are exact where the formulas of the ambient metric are fractions at a point. Where they are none, the numbers that it has there in `f64`
+//! stand for them: the claim is then exact for these numbers.
+
+use core::cell::Cell;
 
 use ambient_metric::{
-    AlongGradient, BaseMetric, Bilinear, Configuration, Coupled, Covector, Descent, Embedding, Error, Given, Height,
-    Induced, Joint, NoMomentum, Optimiser, PointwiseMetric, Rule,
+    AmbientMetric, Configuration, Covector, Dense, Descent, DiagonalMetric, Element, Embedding, Error, Gram, Height,
+    Induced, Local, Momentum, NoMomentum, Position, Preconditioner, Real, Report, nested_names,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 
-use crate::chosen::{Borrowed, ChosenEmbedding, choose_loss};
 use crate::exact::Exact;
+use crate::inlining::the_acts_are_inlined;
 use crate::matrix::Matrix;
 use crate::proof::Proof;
 use crate::reference::Reference;
-use crate::strategies::{Fraction, coefficients, fractions, positive_fractions};
+use crate::strategies::{Fraction, fractions, positive_fractions};
 
 /// How many cases of each property where nothing else is asked for.
-const CASES: u32 = 32;
+const CASES: u32 = 24;
 
 /// η: a power of two, so that it is the same number in every type.
 const LEARNING_RATE: f64 = 0.125;
@@ -41,505 +42,794 @@ fn dot(x: &[Exact], y: &[Exact]) -> Exact {
     x.iter().zip(y).fold(zero(), |sum, (&x, &y)| sum + x * y)
 }
 
-fn exact(fractions: impl IntoIterator<Item = Fraction>) -> Vec<Exact> {
-    fractions.into_iter().map(Fraction::exact).collect()
+fn is_positive(number: Exact) -> bool {
+    Element::is_negative(-number)
 }
 
-/// −η times a covector.
-fn descending(covector: &[Exact]) -> Vec<Exact> {
-    covector.iter().map(|&x| -(Exact::ratio_of(LEARNING_RATE) * x)).collect()
+/// Embeddings whose heights and slopes are fractions.
+#[derive(Clone, Copy, Debug)]
+enum Rational {
+    /// L.
+    Line,
+    /// L², for positive losses.
+    Square,
+    /// L/(1 + L), for positive losses.
+    Bounded,
 }
 
-/// γ⁻¹ after one gradient.
-fn inverse_after<M: PointwiseMetric>(metric: &M, gradient: &[Exact]) -> Result<Vec<Exact>, Error> {
-    let seen = Covector(Reference::vector(gradient.iter().copied()));
-    let mut state = BaseMetric::begin(metric, &seen.0)?;
-    metric.update(&mut state, &seen)?;
-    let ones = Covector(Reference::vector(gradient.iter().map(|_| one())));
-    Ok(BaseMetric::raise(metric, &state, &ones)?.0.elements().collect())
+impl Embedding for Rational {
+    fn height<S: Real>(&self, loss: S) -> S {
+        match self {
+            Self::Line => loss,
+            Self::Square => loss * loss,
+            Self::Bounded => loss / (S::one() + loss),
+        }
+    }
 }
 
-/// An ambient form over N parameters and K heights, and the surface in it.
-struct Ambient {
-    /// γ⁻¹.
-    inverse: Vec<Exact>,
-    /// The elements beside γ, one row of N for every height: those above the unit block, and those left of it.
-    above: Vec<Vec<Exact>>,
-    left: Vec<Vec<Exact>>,
-    /// √ξ_A f′_A l_A.
-    jacobian: Vec<Vec<Exact>>,
-    /// Σ f′_A l_A.
-    differential: Vec<Exact>,
-}
+/// A pointwise metric whose γ⁻¹ is a fraction: γ = 1 + l².
+#[derive(Clone, Copy, Debug)]
+struct Grown;
 
-impl Ambient {
-    fn gamma(&self) -> Matrix<Exact> {
-        Matrix::diagonal(&self.inverse.iter().map(|&inverse| one() / inverse).collect::<Vec<_>>())
+impl DiagonalMetric for Grown {
+    type State<S: Real> = S;
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, _state: S, gradient: S) -> S {
+        gradient * gradient
     }
 
-    /// G times a vector of the ambient space: its part along the parameters, and that along the heights.
-    fn lowered(&self, along: &[Exact], up: &[Exact]) -> (Vec<Exact>, Vec<Exact>) {
-        let mut parameters = self.gamma().times(along);
-        for (above, &up) in self.above.iter().zip(up) {
-            for (sum, &a) in parameters.iter_mut().zip(above) {
-                *sum = *sum + a * up;
+    #[inline(always)]
+    fn inverse<S: Real>(&self, state: S) -> S {
+        S::one() / (S::one() + state)
+    }
+}
+
+/// A point of a surface of K losses.
+#[derive(Clone, Debug)]
+struct Point<const K: usize> {
+    /// For every coordinate θ, the gradients, and what a state holds.
+    coordinates: Vec<(Fraction, [Fraction; K], [Fraction; 4])>,
+    /// What gradients are divided by, so that couplings along them are a metric now and then.
+    divisor: i64,
+    /// Embeddings, losses, and √ξ in quarters.
+    heights: [(Rational, Fraction, i64); K],
+    /// The diagonal of γ less three, and what stands beside it, for the metric that is not pointwise.
+    band: Vec<(Fraction, i64)>,
+}
+
+fn points<const K: usize>() -> impl Strategy<Value = Point<K>> {
+    let gradients = proptest::array::uniform::<_, K>(fractions());
+    let coordinate = (fractions(), gradients, proptest::array::uniform4(fractions()));
+    let embedding = prop_oneof![Just(Rational::Line), Just(Rational::Square), Just(Rational::Bounded)];
+    let height = proptest::array::uniform::<_, K>((embedding, positive_fractions(), 0..8_i64));
+    let band = prop::collection::vec((positive_fractions(), -2..=2_i64), 4);
+    (prop::collection::vec(coordinate, 1..4), 1..60_i64, height, band)
+        .prop_map(|(coordinates, divisor, heights, band)| Point { coordinates, divisor, heights, band })
+}
+
+impl<const K: usize> Point<K> {
+    fn size(&self) -> usize {
+        self.coordinates.len()
+    }
+
+    fn heights(&self) -> [Height<Rational>; K] {
+        self.heights.map(|(embedding, _, quarters)| {
+            let root = quarters as f64 / 4.0;
+            Height { embedding, xi: root * root }
+        })
+    }
+
+    fn losses(&self) -> [Exact; K] {
+        self.heights.map(|(_, loss, _)| loss.exact())
+    }
+
+    fn slopes(&self) -> [Exact; K] {
+        self.heights.map(|(embedding, loss, _)| embedding.slope(loss.exact()))
+    }
+
+    fn root_xi(&self) -> [Exact; K] {
+        self.heights.map(|(_, _, quarters)| Exact::ratio(quarters, 4))
+    }
+
+    fn position(&self) -> Position<Exact, K> {
+        let heights =
+            self.heights.map(|(embedding, loss, quarters)| Exact::ratio(quarters, 4) * embedding.height(loss.exact()));
+        Position { losses: self.losses(), heights }
+    }
+
+    /// l_A.
+    fn gradient(&self, loss: usize) -> Vec<Exact> {
+        self.coordinates.iter().map(|at| at.1[loss].exact() / Exact::ratio(self.divisor, 1)).collect()
+    }
+
+    /// γ: the band, or one plus the square of the total gradient on the diagonal.
+    fn gamma(&self, is_pointwise: bool) -> Vec<Vec<Exact>> {
+        let total = |index: usize| (0..K).fold(zero(), |sum, loss| sum + self.gradient(loss)[index]);
+        let entry = |row: usize, column: usize| {
+            if is_pointwise {
+                return if row == column { one() + total(row) * total(row) } else { zero() };
+            }
+            if row == column {
+                Exact::ratio(3, 1) + self.band[row].0.exact()
+            } else if row.abs_diff(column) == 1 {
+                Exact::ratio(self.band[row.min(column)].1, 2)
+            } else {
+                zero()
+            }
+        };
+        (0..self.size()).map(|row| (0..self.size()).map(|column| entry(row, column)).collect()).collect()
+    }
+}
+
+/// An ambient metric, as it is, or as the numbers that it has at one point in `f64`.
+#[derive(Debug)]
+enum Chosen<'a, A, const K: usize> {
+    Itself(&'a A),
+    Frozen { scale: Option<f64>, block: Option<Gram<f64, K>>, descended: Option<[f64; K]> },
+}
+
+impl<A, const K: usize> Clone for Chosen<'_, A, K> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Itself(ambient) => Self::Itself(ambient),
+            Self::Frozen { scale, block, descended } => {
+                Self::Frozen { scale: *scale, block: *block, descended: *descended }
             }
         }
-        let heights = self.left.iter().zip(up).map(|(left, &up)| dot(left, along) + up).collect();
-        (parameters, heights)
-    }
-
-    /// How far the heights rise along a direction of the parameters.
-    fn rise(&self, direction: &[Exact]) -> Vec<Exact> {
-        self.jacobian.iter().map(|row| dot(row, direction)).collect()
-    }
-
-    /// The pull-back, entry by entry: uᵀg v = G(u with its rise, v with its rise).
-    fn pull_back(&self) -> Matrix<Exact> {
-        let size = self.inverse.len();
-        let unit =
-            |index: usize| (0..size).map(|other| if other == index { one() } else { zero() }).collect::<Vec<_>>();
-        let columns: Vec<Vec<Exact>> = (0..size)
-            .map(|column| {
-                let direction = unit(column);
-                let (parameters, heights) = self.lowered(&direction, &self.rise(&direction));
-                (0..size).map(|row| parameters[row] + dot(&self.rise(&unit(row)), &heights)).collect()
-            })
-            .collect();
-        Matrix::from_columns(&columns)
-    }
-
-    /// The whole ambient form as a matrix.
-    fn matrix(&self) -> Matrix<Exact> {
-        let (size, heights) = (self.inverse.len(), self.above.len());
-        let columns: Vec<Vec<Exact>> = (0..size + heights)
-            .map(|column| {
-                let at = |index: usize| if index == column { one() } else { zero() };
-                let along: Vec<Exact> = (0..size).map(at).collect();
-                let up: Vec<Exact> = (size..size + heights).map(at).collect();
-                let (parameters, heights) = self.lowered(&along, &up);
-                [parameters, heights].concat()
-            })
-            .collect();
-        Matrix::from_columns(&columns)
     }
 }
 
-/// One step, and all that it is compared with.
-struct Step {
-    ambient: Ambient,
-    g: Matrix<Exact>,
+fn constants<S: Real, const K: usize>(block: Gram<f64, K>) -> Gram<S, K> {
+    Gram::from_entries(|row, column| S::constant(block.entry(row, column)))
+}
+
+impl<A: AmbientMetric<K>, const K: usize> AmbientMetric<K> for Chosen<'_, A, K> {
+    /// That of the metric, and columns that were computed.
+    type State<S: Real> = (A::State<S>, A::Columns<S>);
+    type Memory<S: Real> = A::Memory<S>;
+    type Columns<S: Real> = A::Columns<S>;
+
+    #[inline(always)]
+    fn columns<S: Real>(&self, (state, computed): Self::State<S>, at: Local<S, [S; K]>) -> A::Columns<S> {
+        match self {
+            Self::Itself(ambient) => ambient.columns(state, at),
+            Self::Frozen { .. } => computed,
+        }
+    }
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, (state, computed): Self::State<S>, gradients: [S; K]) -> Self::State<S> {
+        match self {
+            Self::Itself(ambient) => (ambient.observe(state, gradients), computed),
+            Self::Frozen { .. } => (state, computed),
+        }
+    }
+
+    fn begin<S: Real>(&self) -> A::Memory<S> {
+        match self {
+            Self::Itself(ambient) => ambient.begin(),
+            Self::Frozen { .. } => ambient_metric::Bundle::<S>::zero(),
+        }
+    }
+
+    fn learn<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> A::Memory<S> {
+        match self {
+            Self::Itself(ambient) => ambient.learn(memory, at),
+            Self::Frozen { .. } => memory,
+        }
+    }
+
+    fn scale<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> Option<S> {
+        match self {
+            Self::Itself(ambient) => ambient.scale(memory, at),
+            Self::Frozen { scale, .. } => scale.map(S::constant),
+        }
+    }
+
+    fn block<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> Option<Gram<S, K>> {
+        match self {
+            Self::Itself(ambient) => ambient.block(memory, at),
+            Self::Frozen { block, .. } => block.map(constants),
+        }
+    }
+
+    fn descended<S: Real>(&self, at: Position<S, K>) -> Option<[S; K]> {
+        match self {
+            Self::Itself(ambient) => ambient.descended(at),
+            Self::Frozen { descended, .. } => descended.map(|descended| descended.map(S::constant)),
+        }
+    }
+
+    fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
+        match self {
+            Self::Itself(ambient) => ambient.check(at),
+            Self::Frozen { .. } => Ok(()),
+        }
+    }
+}
+
+/// A point, an ambient metric that is a fraction there, and all that the metric is made of there.
+struct At<'a, A, const K: usize> {
+    point: &'a Point<K>,
+    ambient: Chosen<'a, A, K>,
+    is_pointwise: bool,
+    /// What the state of every coordinate holds before the step, slot by slot.
+    state: Vec<Vec<Exact>>,
+    /// c_A; none where C = 0.
+    columns: Option<Vec<Vec<Exact>>>,
+    scale: Exact,
+    block: Vec<Vec<Exact>>,
+    /// p_A.
+    descended: Vec<Exact>,
+}
+
+/// The state of a coordinate from its slots.
+fn state_of<S: Real, B: ambient_metric::Bundle<S>>(slots: &[S]) -> B {
+    let mut slots = slots.iter().copied();
+    B::build(&mut || slots.next().unwrap_or_else(S::zero))
+}
+
+fn to_f64<const K: usize>(position: Position<Exact, K>) -> Position<f64, K> {
+    Position { losses: position.losses.map(Element::to_f64), heights: position.heights.map(Element::to_f64) }
+}
+
+impl<'a, A: AmbientMetric<K>, const K: usize> At<'a, A, K> {
+    /// Nothing where the ambient space does not reach: then the step must be refused.
+    fn new(
+        ambient: &'a A,
+        point: &'a Point<K>,
+        is_pointwise: bool,
+        momentum: &impl Momentum<State<Exact> = (), Corrections<Exact> = ()>,
+    ) -> Option<Self> {
+        let position = point.position();
+        if ambient.check(to_f64(position)).is_err() {
+            return None;
+        }
+        let own = <A::State<Exact> as ambient_metric::Bundle<Exact>>::LEN;
+        let slots = <(A::State<Exact>, A::Columns<Exact>) as ambient_metric::Bundle<Exact>>::LEN;
+        let mut state: Vec<Vec<Exact>> = point
+            .coordinates
+            .iter()
+            .map(|at| {
+                (0..slots)
+                    .map(
+                        |slot| {
+                            if slot < own { at.2[slot % 4].exact() / Exact::ratio(point.divisor, 1) } else { zero() }
+                        },
+                    )
+                    .collect()
+            })
+            .collect();
+        let local = |index: usize| {
+            let gradient: [Exact; K] = core::array::from_fn(|loss| point.gradient(loss)[index]);
+            let momentum = gradient.map(|l| momentum.covector((), (), l));
+            Local { parameter: point.coordinates[index].0.exact(), gradient, momentum }
+        };
+        let mut chosen = Chosen::Itself(ambient);
+        let columns = |chosen: &Chosen<'a, A, K>, state: &[Vec<Exact>]| -> Vec<Vec<Exact>> {
+            let of = |index: usize| {
+                let seen = chosen.observe(
+                    state_of::<Exact, (A::State<Exact>, A::Columns<Exact>)>(&state[index]),
+                    local(index).gradient,
+                );
+                let columns = chosen.columns(seen, local(index));
+                ambient_metric::Bundle::<Exact>::scalars(&columns).collect::<Vec<_>>()
+            };
+            let by_coordinate: Vec<Vec<Exact>> = (0..point.size()).map(of).collect();
+            (0..K)
+                .map(|loss| by_coordinate.iter().map(|column| column.get(loss).copied().unwrap_or_else(zero)).collect())
+                .collect()
+        };
+        let memory = ambient.begin::<Exact>();
+        let known = |numbers: Vec<Exact>| numbers.into_iter().all(Exact::is_defined);
+        let is_known = known(ambient.scale(memory, position).into_iter().collect())
+            && known(
+                ambient.block(memory, position).iter().flat_map(ambient_metric::Bundle::<Exact>::scalars).collect(),
+            )
+            && known(ambient.descended(position).into_iter().flatten().collect())
+            && known(columns(&chosen, &state).into_iter().flatten().collect());
+        if !is_known {
+            let (at, memory) = (to_f64(position), ambient.begin::<f64>());
+            chosen = Chosen::Frozen {
+                scale: ambient.scale(memory, at),
+                block: ambient.block(memory, at),
+                descended: ambient.descended(at),
+            };
+            for (index, state) in state.iter_mut().enumerate() {
+                let Local { parameter, gradient, momentum } = local(index);
+                let (gradient, momentum) = (gradient.map(Element::to_f64), momentum.map(Element::to_f64));
+                let slots: Vec<f64> = state.iter().map(|&slot| slot.to_f64()).collect();
+                let seen = ambient.observe(state_of::<f64, A::State<f64>>(&slots), gradient);
+                let columns = ambient.columns(seen, Local { parameter: parameter.to_f64(), gradient, momentum });
+                let computed: Vec<f64> = ambient_metric::Bundle::<f64>::scalars(&columns).collect();
+                for (slot, computed) in state[own..].iter_mut().zip(computed) {
+                    *slot = Exact::ratio_of(computed);
+                }
+            }
+        }
+        let has_columns = <A::Columns<Exact> as ambient_metric::Bundle<Exact>>::LEN > 0;
+        let block = chosen.block(memory, position).unwrap_or_else(|| Gram::diagonal([one(); K]));
+        Some(Self {
+            columns: has_columns.then(|| columns(&chosen, &state)),
+            scale: chosen.scale(memory, position).unwrap_or_else(one),
+            block: (0..K).map(|row| (0..K).map(|column| block.entry(row, column)).collect()).collect(),
+            descended: chosen.descended(position).unwrap_or_else(|| point.slopes()).to_vec(),
+            point,
+            ambient: chosen,
+            is_pointwise,
+            state,
+        })
+    }
+
+    fn column(&self, loss: usize, index: usize) -> Exact {
+        self.columns.as_ref().map_or_else(zero, |columns| columns[loss][index])
+    }
+
+    /// w_A.
+    fn weights(&self) -> [Exact; K] {
+        let (roots, slopes) = (self.point.root_xi(), self.point.slopes());
+        core::array::from_fn(|loss| roots[loss] * slopes[loss])
+    }
+
+    /// G over parameters and heights, entry by entry.
+    fn ambient_matrix(&self) -> Matrix<Exact> {
+        let (size, gamma) = (self.point.size(), self.point.gamma(self.is_pointwise));
+        let entry = |row: usize, column: usize| {
+            let bare = match (row < size, column < size) {
+                (true, true) => gamma[row][column],
+                (true, false) => self.column(column - size, row),
+                (false, true) => self.column(row - size, column),
+                (false, false) => self.block[row - size][column - size],
+            };
+            self.scale * bare
+        };
+        Matrix::from_columns(
+            &(0..size + K).map(|column| (0..size + K).map(|row| entry(row, column)).collect()).collect::<Vec<_>>(),
+        )
+    }
+
+    /// The tangent vector of the surface along a coordinate.
+    fn tangent(&self, index: usize) -> Vec<Exact> {
+        let (size, weights) = (self.point.size(), self.weights());
+        let along = (0..size).map(|other| if other == index { one() } else { zero() });
+        along.chain((0..K).map(|loss| weights[loss] * self.point.gradient(loss)[index])).collect()
+    }
+
+    /// The pull-back, entry by entry: G(tangent, tangent).
+    fn pull_back(&self) -> Matrix<Exact> {
+        let (size, ambient) = (self.point.size(), self.ambient_matrix());
+        let lowered: Vec<Vec<Exact>> = (0..size).map(|index| ambient.times(&self.tangent(index))).collect();
+        Matrix::from_columns(
+            &(0..size)
+                .map(|column| (0..size).map(|row| dot(&self.tangent(row), &lowered[column])).collect())
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// Whether G is positive definite: all its leading minors are above zero.
+    fn is_metric(&self) -> bool {
+        let whole = self.ambient_matrix();
+        let minor = |size: usize| {
+            Matrix::from_columns(
+                &(0..size).map(|column| (0..size).map(|row| whole.rows()[row][column]).collect()).collect::<Vec<_>>(),
+            )
+            .determinant()
+        };
+        (1..=self.point.size() + K).all(|size| is_positive(minor(size)))
+    }
+
+    /// Σ p_A x_A for a covector of every loss.
+    fn descended(&self, covector: impl Fn(usize) -> Vec<Exact>) -> Vec<Exact> {
+        let covectors: Vec<Vec<Exact>> = (0..K).map(covector).collect();
+        (0..self.point.size())
+            .map(|at| (0..K).fold(zero(), |sum, loss| sum + self.descended[loss] * covectors[loss][at]))
+            .collect()
+    }
+
+    /// The step −η g⁻¹x.
+    fn solved(&self, covector: &[Exact]) -> Option<Vec<Exact>> {
+        let right: Vec<Exact> = covector.iter().map(|&x| -(Exact::ratio_of(LEARNING_RATE) * x)).collect();
+        self.pull_back().solve(&right)
+    }
+
+    /// The surface in an ambient metric whose state is as here.
+    fn induced<B>(&self, ambient: B) -> Induced<[Height<Rational>; K], B> {
+        Induced::of(self.point.heights()).ambient(ambient)
+    }
+
+    /// The first step with a preconditioner, and what it reports: in passes, or on whole tensors.
+    fn step<P: Preconditioner<K>, Q: Momentum>(&self, preconditioner: P, momentum: Q) -> Result<Taken<K>, Error> {
+        let before: Vec<Exact> = self.point.coordinates.iter().map(|at| at.0.exact()).collect();
+        let mut theta = Reference::vector(before.iter().copied());
+        let gradients: Vec<_> = (0..K).map(|loss| Covector(Reference::vector(self.point.gradient(loss)))).collect();
+        let gradients: Vec<&Covector<Reference<Exact>>> = gradients.iter().collect();
+        let losses = self.point.losses();
+        let slots = nested_names::<Exact, (A::State<Exact>, A::Columns<Exact>)>("ambient");
+        let written = slots.iter().enumerate().map(|(slot, name)| {
+            (name, Reference::vector(self.state.iter().map(|state| state[slot]).collect::<Vec<_>>()))
+        });
+        let report = if self.is_pointwise {
+            let rule = Descent::new(Grown, preconditioner, momentum);
+            let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
+            for (name, values) in written {
+                optimiser.write_state(name, &values)?;
+            }
+            optimiser.step_losses(&mut theta, &gradients, &losses)?
+        } else {
+            let rule = Descent::new(Dense::new(self.point.gamma(false))?, preconditioner, momentum);
+            let mut optimiser = Configuration::new(rule, LEARNING_RATE).build_whole(&theta)?;
+            for (name, values) in written {
+                optimiser.write_state(name, &values)?;
+            }
+            optimiser.step_losses(&mut theta, &gradients, &losses)?
+        };
+        let change = theta.elements().zip(before).map(|(after, before)| after - before).collect();
+        Ok(Taken { change, report })
+    }
+}
+
+/// A step.
+struct Taken<const K: usize> {
     /// δθ.
     change: Vec<Exact>,
-    /// det g / det γ, as the step reports it.
-    determinant_ratio: Exact,
+    report: Report<Exact, [Exact; K]>,
 }
 
-impl Step {
-    /// δθ = −η · solve(g, Σ f′_A l_A).
-    fn solves(&self) -> TestCaseResult {
-        let solution = self.g.solve(&descending(&self.ambient.differential));
-        prop_assert_eq!(solution.as_ref(), Some(&self.change));
+/// A momentum covector that is not along the gradient: l² + ½, component by component.
+#[derive(Clone, Copy, Debug)]
+struct Turned;
+
+impl Momentum for Turned {
+    type State<S: Real> = ();
+    type Corrections<S: Real> = ();
+
+    fn decay(&self) -> f64 {
+        0.0
+    }
+
+    fn correct<S: Real>(&self, _power: S) {}
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, (): (), _gradient: S) {}
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, (): (), (): (), gradient: S) -> S {
+        gradient * gradient + S::constant(0.5)
+    }
+}
+
+/// Tries a claim at points where the ambient metric is one, over both kinds of base metrics, and that steps are refused at all others.
+fn at_points<A: AmbientMetric<K>, Q: Momentum<State<Exact> = (), Corrections<Exact> = ()> + Copy, const K: usize>(
+    ambient: &A,
+    momentum: Q,
+    claim: impl Fn(&At<'_, A, K>) -> TestCaseResult,
+) -> Proof {
+    let definite = Cell::new(0_u32);
+    let mut proof = Proof::of(CASES, &(points::<K>(), any::<bool>()), |(point, is_pointwise)| {
+        Exact::scope(|| match At::new(ambient, &point, is_pointwise, &momentum) {
+            Some(at) if at.is_metric() => {
+                definite.set(definite.get() + 1);
+                claim(&at)
+            }
+            _ => Ok(()),
+        })?;
+        Ok(0.0)
+    });
+    if proof.failure.is_none() && definite.get() == 0 {
+        proof.failure = Some(format!("`{}` was a metric at none of {} points", ambient.name(), proof.cases));
+    }
+    proof
+}
+
+/// The constants of the subject are in their ranges, so that optimisers take it.
+pub fn the_constants_are_valid<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    let valid = ambient.validate();
+    Proof { cases: 1, worst: 0.0, failure: valid.err().map(|error| error.to_string()) }
+}
+
+/// The step solves g = G(tangent, tangent), written out, for −η Σ p_A l_A.
+pub fn p2_the_step_solves_the_explicit_system<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        prop_assert_eq!(at.solved(&at.descended(|loss| at.point.gradient(loss))), Some(taken.change));
         Ok(())
-    }
+    })
+}
 
-    /// det g = det γ · what the step reports.
-    fn has_the_determinant(&self) -> TestCaseResult {
-        let gamma = self.ambient.gamma().determinant();
-        prop_assert_eq!(self.g.determinant(), gamma * self.determinant_ratio);
+/// With the full inverse the step solves it for −η Σ p_A m̂_A.
+pub fn p2_the_full_inverse_solves_the_explicit_system<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, Turned, |at| {
+        let taken = at.step(at.induced(at.ambient.clone()).exact(), Turned)?;
+        let momentum = |loss: usize| at.point.gradient(loss).iter().map(|&l| Turned.covector((), (), l)).collect();
+        prop_assert_eq!(at.solved(&at.descended(momentum)), Some(taken.change));
         Ok(())
-    }
+    })
+}
 
-    /// Σ f′_A l_A · δθ ≤ 0, and zero only where the differential is.
-    fn descends(&self) -> TestCaseResult {
-        let slope = dot(&self.ambient.differential, &self.change);
-        let flat = self.ambient.differential.iter().all(|&x| x == zero());
-        prop_assert!(ambient_metric::Element::is_negative(slope) || (flat && slope == zero()), "{:?}", slope);
+/// det g = aᴺ det γ · what the step reports.
+pub fn p3_the_determinant_lemma_holds<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        let gamma = Matrix::from_columns(&at.point.gamma(at.is_pointwise)).determinant();
+        let stretched = (0..at.point.size()).fold(gamma, |product, _| product * at.scale);
+        prop_assert_eq!(at.pull_back().determinant(), stretched * taken.report.determinant_ratio);
         Ok(())
-    }
-
-    /// The tangent of the flow, with its rise, differs from the descent −G⁻¹ Σ dh_A/√ξ_A by what is orthogonal to the surface: for every
-    /// direction u on it, G(tangent, u) = −Σ f′_A l_A · u.
-    fn is_the_projection(&self) -> TestCaseResult {
-        let eta = Exact::ratio_of(LEARNING_RATE);
-        let flow: Vec<Exact> = self.change.iter().map(|&change| change / eta).collect();
-        let (parameters, heights) = self.ambient.lowered(&flow, &self.ambient.rise(&flow));
-        for (index, (&parameter, &differential)) in parameters.iter().zip(&self.ambient.differential).enumerate() {
-            let direction: Vec<Exact> =
-                (0..flow.len()).map(|other| if other == index { one() } else { zero() }).collect();
-            prop_assert_eq!(parameter + dot(&heights, &self.ambient.rise(&direction)), -differential);
-        }
-        Ok(())
-    }
+    })
 }
 
-/// The first step of a rule from θ = `before`, and what it reports of the determinant.
-fn first_step<R: Rule>(
-    rule: R,
-    before: &[Exact],
-    gradients: &[Vec<Exact>],
-    losses: &[Exact],
-    prepare: impl FnOnce(&mut Optimiser<R, Reference<Exact>>) -> Result<(), Error>,
-) -> Result<(Vec<Exact>, Exact), Error> {
-    let mut theta = Reference::vector(before.iter().copied());
-    let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
-    prepare(&mut optimiser)?;
-    let gradients: Vec<_> = gradients.iter().map(|l| Covector(Reference::vector(l.iter().copied()))).collect();
-    let report = optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<_>>(), losses)?;
-    let change = theta.elements().zip(before).map(|(after, &before)| after - before).collect();
-    Ok((change, report.determinant_ratio))
-}
-
-/// K losses: for every coordinate the components of their gradients, and for every loss where it is and its ξ.
-#[derive(Clone, Debug)]
-struct Losses<const K: usize> {
-    gradients: Vec<[Fraction; K]>,
-    at: [(Fraction, usize); K],
-    xi: [f64; K],
-}
-
-fn losses<const K: usize>() -> impl Strategy<Value = Losses<K>> {
-    let gradient = proptest::array::uniform::<_, K>(fractions());
-    let loss = proptest::array::uniform::<_, K>((positive_fractions(), 0..4_usize));
-    (prop::collection::vec(gradient, 1..5), loss, proptest::array::uniform::<_, K>(coefficients()))
-        .prop_map(|(gradients, at, xi)| Losses { gradients, at, xi })
-}
-
-/// What a step over K losses is made of.
-struct Joined<'e, E, const K: usize> {
-    heights: [Height<ChosenEmbedding<'e, E>>; K],
-    losses: [Fraction; K],
-    gradients: Vec<Vec<Exact>>,
-}
-
-impl<'e, E: Embedding, const K: usize> Joined<'e, E, K> {
-    fn new(embedding: &'e E, case: &Losses<K>) -> Result<Self, TestCaseError> {
-        let mut chosen = Vec::new();
-        for &(t, turn) in &case.at {
-            let found = choose_loss(embedding, t, turn);
-            chosen.push(found.ok_or_else(|| TestCaseError::reject("no loss in the domain"))?);
-        }
-        let gradients = (0..K).map(|loss| exact(case.gradients.iter().map(|at| at[loss]))).collect();
-        let heights = core::array::from_fn(|loss| Height { embedding: chosen[loss].1.clone(), xi: case.xi[loss] });
-        Ok(Self { heights, losses: core::array::from_fn(|loss| chosen[loss].0), gradients })
-    }
-
-    fn slopes(&self) -> Vec<Exact> {
-        self.heights.iter().zip(&self.losses).map(|(height, loss)| height.embedding.slope(loss.exact())).collect()
-    }
-
-    /// The gradient that γ sees.
-    fn total(&self) -> Vec<Exact> {
-        (0..self.gradients[0].len())
-            .map(|at| self.gradients.iter().fold(zero(), |sum, gradient| sum + gradient[at]))
-            .collect()
-    }
-
-    fn step<M: PointwiseMetric>(&self, metric: &M) -> Result<(Vec<Exact>, Exact), Error> {
-        let rule = Joint::new(Borrowed(metric), self.heights.clone(), NoMomentum);
-        let losses: Vec<Exact> = self.losses.iter().map(|loss| loss.exact()).collect();
-        let before = vec![one(); self.gradients[0].len()];
-        first_step(rule, &before, &self.gradients, &losses, |_| Ok(()))
-    }
-
-    /// g = γ + Σ ξ_A f′_A² l_A l_Aᵀ, written out without √ξ, which need not be a fraction.
-    fn explicit(&self, inverse: &[Exact]) -> Matrix<Exact> {
-        let gamma: Vec<Exact> = inverse.iter().map(|&inverse| one() / inverse).collect();
-        let slopes = self.slopes();
-        self.heights
-            .iter()
-            .zip(&self.gradients)
-            .zip(slopes)
-            .fold(Matrix::diagonal(&gamma), |g, ((height, l), slope)| {
-                g.plus_outer(Exact::ratio_of(height.xi) * slope * slope, l)
+/// g − a(γ − C B⁻¹ Cᵀ) is positive semi-definite: it is a N B⁻¹ Nᵀ with N = lWB + C, and B is positive definite.
+pub fn p4_vectors_are_not_shorter_than_without_the_rise<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let (size, weights) = (at.point.size(), at.weights());
+        let block = Matrix::from_columns(&at.block);
+        let inverse = block.inverse().ok_or_else(|| TestCaseError::fail("B is singular"))?;
+        let leaning = |index: usize, loss: usize| {
+            (0..K).fold(at.column(loss, index), |sum, other| {
+                sum + weights[other] * at.point.gradient(other)[index] * at.block[other][loss]
             })
-    }
-
-    fn differential(&self) -> Vec<Exact> {
-        let slopes = self.slopes();
-        (0..self.gradients[0].len())
-            .map(|at| self.gradients.iter().zip(&slopes).fold(zero(), |sum, (l, &slope)| sum + slope * l[at]))
-            .collect()
-    }
-
-    /// g⁻¹x by one Sherman–Morrison update after another, in this order of the losses.
-    fn nested(&self, inverse: &[Exact], order: &[usize], x: &[Exact]) -> Vec<Exact> {
-        let Some((&last, before)) = order.split_last() else {
-            return x.iter().zip(inverse).map(|(&x, &inverse)| inverse * x).collect();
         };
-        let (raised, l) = (self.nested(inverse, before, x), &self.gradients[last]);
-        let along = self.nested(inverse, before, l);
-        let slope = self.slopes()[last];
-        let weight = Exact::ratio_of(self.heights[last].xi) * slope * slope;
-        let factor = weight * dot(l, &raised) / (one() + weight * dot(l, &along));
-        raised.iter().zip(along).map(|(&raised, along)| raised - factor * along).collect()
-    }
+        let columns = |index: usize| (0..K).map(|loss| at.column(loss, index)).collect::<Vec<_>>();
+        let leaning = |index: usize| (0..K).map(|loss| leaning(index, loss)).collect::<Vec<_>>();
+        let (g, gamma) = (at.pull_back(), at.point.gamma(at.is_pointwise));
+        #[allow(clippy::needless_range_loop, reason = "matrices are compared by their indices")]
+        for row in 0..size {
+            for column in 0..size {
+                let flat = gamma[row][column] - dot(&columns(row), &inverse.times(&columns(column)));
+                let risen = dot(&leaning(row), &inverse.times(&leaning(column)));
+                prop_assert_eq!(g.rows()[row][column], at.scale * (flat + risen));
+            }
+        }
+        for size in 1..=K {
+            let minor: Vec<Vec<Exact>> = at.block[..size].iter().map(|row| row[..size].to_vec()).collect();
+            prop_assert!(is_positive(Matrix::from_columns(&minor).determinant()));
+        }
+        Ok(())
+    })
 }
 
-fn permutations(count: usize) -> Vec<Vec<usize>> {
-    if count == 0 {
-        return vec![Vec::new()];
-    }
-    let insert = |order: Vec<usize>| {
-        (0..count).map(move |place| {
-            let mut order = order.clone();
-            order.insert(place, count - 1);
-            order
-        })
-    };
-    permutations(count - 1).into_iter().flat_map(insert).collect()
-}
-
-fn with_losses<M: PointwiseMetric, E: Embedding, const K: usize>(
-    metric: &M,
-    embedding: &E,
-    claim: impl Fn(&Joined<'_, E, K>, &[Exact], &Step) -> TestCaseResult,
-) -> Proof {
-    Proof::of(CASES / 4, &losses::<K>(), |case| {
+/// At ξ = 0 the step is −η γ⁻¹ Σ p_A l_A / a: that of the base optimiser.
+pub fn p6_at_xi_zero_the_step_is_that_of_the_base_metric<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    let flat = |point: &Point<K>| Point { heights: point.heights.map(|(f, loss, _)| (f, loss, 0)), ..point.clone() };
+    Proof::of(CASES, &(points::<K>(), any::<bool>()), |(point, is_pointwise)| {
         Exact::scope(|| {
-            let joined = Joined::new(embedding, &case)?;
-            let inverse = inverse_after(metric, &joined.total())?;
-            let (change, determinant_ratio) = joined.step(metric)?;
-            let none = vec![vec![zero(); inverse.len()]; K];
-            let g = joined.explicit(&inverse);
-            let differential = joined.differential();
-            let ambient = Ambient {
-                inverse: inverse.clone(),
-                above: none.clone(),
-                left: none,
-                jacobian: Vec::new(),
-                differential,
+            let point = flat(&point);
+            // A space that does not reach to heights of zero has no flat limit.
+            let Some(at) = At::new(ambient, &point, is_pointwise, &NoMomentum).filter(At::is_metric) else {
+                return Ok(());
             };
-            claim(&joined, &inverse, &Step { ambient, g, change, determinant_ratio })
+            let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+            let gamma = Matrix::from_columns(&point.gamma(is_pointwise));
+            let scaled: Vec<Exact> = taken.change.iter().map(|&change| at.scale * change).collect();
+            let right: Vec<Exact> = at
+                .descended(|loss| point.gradient(loss))
+                .iter()
+                .map(|&x| -(Exact::ratio_of(LEARNING_RATE) * x))
+                .collect();
+            prop_assert_eq!(gamma.times(&scaled), right);
+            Ok(())
         })?;
         Ok(0.0)
     })
 }
 
-/// The proofs of several numbers of losses as one.
-fn together(proofs: [Proof; 4]) -> Proof {
-    let cases = proofs.iter().map(|proof| proof.cases).sum();
-    let worst = proofs.iter().map(|proof| proof.worst).fold(0.0, f64::max);
-    Proof { cases, worst, failure: proofs.into_iter().find_map(|proof| proof.failure) }
-}
-
-macro_rules! for_one_to_four_losses {
-    ($(#[$doc:meta])* $name:ident, $claim:expr) => {
-        $(#[$doc])*
-        pub fn $name<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
-            together([
-                with_losses::<M, E, 1>(metric, embedding, $claim),
-                with_losses::<M, E, 2>(metric, embedding, $claim),
-                with_losses::<M, E, 3>(metric, embedding, $claim),
-                with_losses::<M, E, 4>(metric, embedding, $claim),
-            ])
+/// ‖δθ‖² in g is not above η² qᵀS⁻¹q / a, with q = W⁻¹p and S = B − Cᵀγ⁻¹C.
+pub fn p7_the_step_is_bounded<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let weights = at.weights();
+        if weights.contains(&zero()) {
+            return Ok(());
         }
-    };
-}
-
-for_one_to_four_losses!(
-    /// The step over one to four losses solves γ + Σ ξ_A f′_A² l_A l_Aᵀ, written out, for −η Σ f′_A l_A.
-    p2_the_joint_step_solves_the_explicit_system,
-    |_, _, step| step.solves()
-);
-for_one_to_four_losses!(
-    /// det g = det γ · det(1 + Jγ⁻¹Jᵀ), where the step reports the second factor.
-    p3_the_joint_determinant_lemma_holds,
-    |_, _, step| step.has_the_determinant()
-);
-for_one_to_four_losses!(
-    /// Σ f′_A l_A · δθ ≤ 0, and zero only where that differential is.
-    p9_the_joint_step_descends,
-    |_, _, step| step.descends()
-);
-for_one_to_four_losses!(
-    /// The step equals nested Sherman–Morrison updates, one loss after another, in each order of the losses.
-    p13_the_joint_step_is_nested_sherman_morrison_in_every_order,
-    |joined, inverse, step| {
-        for order in permutations(joined.gradients.len()) {
-            let nested = joined.nested(inverse, &order, &step.ambient.differential);
-            prop_assert_eq!(&descending(&nested), &step.change, "in the order {:?}", order);
-        }
-        Ok(())
-    }
-);
-
-/// A step over one loss of [`Joint`] is that of [`Induced`].
-pub fn p13_one_loss_is_the_pull_back<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
-    with_losses::<M, E, 1>(metric, embedding, |joined, _, step| {
-        let [Height { embedding, xi }] = &joined.heights;
-        let rule = Descent::new(Induced::new(Borrowed(metric), embedding.clone(), *xi), NoMomentum);
-        let before = vec![one(); step.change.len()];
-        let losses: Vec<Exact> = joined.losses.iter().map(|loss| loss.exact()).collect();
-        let (change, ratio) = first_step(rule, &before, &joined.gradients, &losses, |_| Ok(()))?;
-        prop_assert_eq!((&change, ratio), (&step.change, step.determinant_ratio));
+        let gamma = Matrix::from_columns(&at.point.gamma(at.is_pointwise));
+        let column = |loss: usize| (0..at.point.size()).map(|index| at.column(loss, index)).collect::<Vec<_>>();
+        let raised: Vec<Vec<Exact>> = (0..K).filter_map(|loss| gamma.solve(&column(loss))).collect();
+        let free = Matrix::from_columns(
+            &(0..K).map(|b| (0..K).map(|a| at.block[a][b] - dot(&column(a), &raised[b])).collect()).collect::<Vec<_>>(),
+        );
+        let q: Vec<Exact> = (0..K).map(|loss| at.descended[loss] / weights[loss]).collect();
+        let solved = free.solve(&q).ok_or_else(|| TestCaseError::fail("S is singular"))?;
+        let eta = Exact::ratio_of(LEARNING_RATE);
+        let bound = eta * eta * dot(&q, &solved) / at.scale;
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        let length = dot(&taken.change, &at.pull_back().times(&taken.change));
+        prop_assert!(!Element::is_negative(bound - length), "{:?} above {:?}", length, bound);
         Ok(())
     })
 }
 
-/// A point with a coupling: for every coordinate l, c and θ, then t of the loss, √ξ in quarters, and what c is divided by.
-type CoupledCase = (Vec<(Fraction, Fraction, Fraction)>, (Fraction, usize), i64, i64);
-
-fn coupled_cases() -> impl Strategy<Value = CoupledCase> {
-    let coordinates = prop::collection::vec((fractions(), fractions(), fractions()), 1..5);
-    (coordinates, (positive_fractions(), 0..4_usize), 0..12_i64, 1..40_i64)
+/// Σ p_A l_A · δθ < 0, and = 0 only where Σ p_A l_A = 0; for one loss, and with columns, also with an average.
+pub fn p9_the_step_descends<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        let differential = at.descended(|loss| at.point.gradient(loss));
+        let slope = dot(&differential, &taken.change);
+        let is_flat = differential.iter().all(|&x| x == zero());
+        prop_assert!(Element::is_negative(slope) || (is_flat && slope == zero()), "{:?}", slope);
+        Ok(())
+    })
 }
 
-/// A coupled point as exact numbers.
-struct Tilted<'e, E> {
-    embedding: ChosenEmbedding<'e, E>,
-    loss: Fraction,
-    root_xi: f64,
-    gradient: Vec<Exact>,
-    c: Vec<Exact>,
-    theta: Vec<Exact>,
-}
-
-impl<E: Embedding> Tilted<'_, E> {
-    fn ambient(&self, inverse: &[Exact], above: &[Exact], left: &[Exact]) -> Ambient {
-        let slope = self.embedding.slope(self.loss.exact());
-        let weight = Exact::ratio_of(self.root_xi) * slope;
-        Ambient {
-            inverse: inverse.to_vec(),
-            above: vec![above.to_vec()],
-            left: vec![left.to_vec()],
-            jacobian: vec![self.gradient.iter().map(|&l| weight * l).collect()],
-            differential: self.gradient.iter().map(|&l| slope * l).collect(),
+/// The tangent of the flow differs from −G⁻¹ Σ q_A dh_A by what is orthogonal to the surface: for every tangent u, G(flow, u) = −Σ q_A dh_A(u), with
+/// q = W⁻¹p.
+pub fn p12_the_flow_is_the_projection_of_descent<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let (size, weights) = (at.point.size(), at.weights());
+        if weights.contains(&zero()) {
+            return Ok(());
         }
-    }
-
-    fn xi(&self) -> f64 {
-        self.root_xi * self.root_xi
-    }
-
-    fn with_coupling(&self, c: Vec<Exact>) -> Self {
-        let (embedding, gradient, theta) = (self.embedding.clone(), self.gradient.clone(), self.theta.clone());
-        Self { embedding, loss: self.loss, root_xi: self.root_xi, gradient, c, theta }
-    }
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        let eta = Exact::ratio_of(LEARNING_RATE);
+        let tangents: Vec<Vec<Exact>> = (0..size).map(|index| at.tangent(index)).collect();
+        let flow: Vec<Exact> = (0..size + K)
+            .map(|place| (0..size).fold(zero(), |sum, index| sum + taken.change[index] / eta * tangents[index][place]))
+            .collect();
+        let lowered = at.ambient_matrix().times(&flow);
+        for tangent in &tangents {
+            let rise = (0..K).fold(zero(), |sum, loss| sum + at.descended[loss] / weights[loss] * tangent[size + loss]);
+            prop_assert_eq!(dot(&lowered, tangent), -rise);
+        }
+        Ok(())
+    })
 }
 
-fn with_coupling<M: PointwiseMetric, E: Embedding>(
-    metric: &M,
-    embedding: &E,
-    claim: impl Fn(&Tilted<'_, E>, &[Exact]) -> TestCaseResult,
+/// A step is taken exactly where G is positive definite, and refused as such elsewhere; g is definite then and det(1 + MΓ) above zero.
+pub fn p17_a_step_is_taken_exactly_where_the_ambient_form_is_a_metric<A: AmbientMetric<K>, const K: usize>(
+    ambient: &A,
 ) -> Proof {
-    Proof::of(CASES, &coupled_cases(), |(coordinates, (t, turn), quarters, divisor)| {
-        let Some((loss, embedding)) = choose_loss(embedding, t, turn) else {
-            return Err(TestCaseError::reject("no loss in the domain"));
-        };
+    Proof::of(2 * CASES, &(points::<K>(), any::<bool>()), |(point, is_pointwise)| {
         Exact::scope(|| {
-            let smaller = |c: Fraction| c.exact() / Exact::ratio(divisor, 1);
-            let tilted = Tilted {
-                embedding: embedding.clone(),
-                loss,
-                root_xi: quarters as f64 / 4.0,
-                gradient: exact(coordinates.iter().map(|at| at.0)),
-                c: coordinates.iter().map(|at| smaller(at.1)).collect(),
-                theta: exact(coordinates.iter().map(|at| at.2)),
-            };
-            let inverse = inverse_after(metric, &tilted.gradient)?;
-            claim(&tilted, &inverse)
+            let Some(at) = At::new(ambient, &point, is_pointwise, &NoMomentum) else { return Ok(()) };
+            let step = at.step(at.induced(at.ambient.clone()), NoMomentum);
+            if !at.is_metric() {
+                let is_refused =
+                    matches!(step, Err(Error::Coupling { .. } | Error::Overflow { .. } | Error::OutsideSpace { .. }));
+                prop_assert!(is_refused, "a step was taken where the ambient form is no metric");
+                return Ok(());
+            }
+            let taken = step?;
+            prop_assert!(is_positive(taken.report.determinant_ratio));
+            prop_assert!(is_positive(at.pull_back().determinant()));
+            Ok(())
         })?;
         Ok(0.0)
     })
 }
 
-/// ⟨x, y⟩.
-fn inner(inverse: &[Exact], x: &[Exact], y: &[Exact]) -> Exact {
-    let raised: Vec<Exact> = x.iter().zip(inverse).map(|(&x, &inverse)| inverse * x).collect();
-    dot(&raised, y)
-}
-
-/// Whether every number is above zero.
-fn positive(numbers: &[Exact]) -> bool {
-    numbers.iter().all(|&number| ambient_metric::Element::is_negative(-number))
-}
-
-/// A step with the user's own coupling covector.
-fn coupled_step<M: PointwiseMetric, E: Embedding>(
-    metric: &M,
-    tilted: &Tilted<'_, E>,
-) -> Result<(Vec<Exact>, Exact), Error> {
-    let coupled = Coupled::new(Borrowed(metric), tilted.embedding.clone(), Given, tilted.xi());
-    let rule = Descent::new(coupled, NoMomentum);
-    first_step(rule, &tilted.theta, core::slice::from_ref(&tilted.gradient), &[tilted.loss.exact()], |optimiser| {
-        optimiser.write_state("metric.coupling", &Reference::vector(tilted.c.iter().copied()))
-    })
-}
-
-/// Where ⟨c, c⟩ < 1 the ambient form is definite, D > 0, and the step solves the pull-back written out; elsewhere the form is not
-/// definite, and the step is refused with [`Error::Coupling`].
-pub fn p14_coupling_is_definite_exactly_below_one<M: PointwiseMetric, E: Embedding>(
-    metric: &M,
-    embedding: &E,
+/// det g = det G det Q, with Q = n G⁻¹ nᵀ for the normals n_A = dh_A − w_A l_A.
+pub fn p18_the_determinant_is_that_of_the_space_and_of_the_normals<A: AmbientMetric<K>, const K: usize>(
+    ambient: &A,
 ) -> Proof {
-    with_coupling(metric, embedding, |tilted, inverse| {
-        let ambient = tilted.ambient(inverse, &tilted.c, &tilted.c);
-        // γ is definite, so G is where its determinant, that of γ times 1 − ⟨c, c⟩, is above zero.
-        let squared = inner(inverse, &tilted.c, &tilted.c);
-        let determinant = ambient.matrix().determinant();
-        prop_assert_eq!(determinant, ambient.gamma().determinant() * (one() - squared));
-        let step = coupled_step(metric, tilted);
-        if !positive(&[determinant]) {
-            prop_assert!(matches!(step, Err(Error::Coupling { .. })), "{:?}", step);
-            return Ok(());
-        }
-        let (change, determinant_ratio) = step?;
-        prop_assert!(positive(&[determinant_ratio]), "D = {:?}", determinant_ratio);
-        let step = Step { g: ambient.pull_back(), ambient, change, determinant_ratio };
-        step.solves()?;
-        step.has_the_determinant()?;
-        step.descends()?;
-        step.is_the_projection()
-    })
-}
-
-/// g = (γ − c cᵀ) + (c + w l)(c + w l)ᵀ.
-pub fn p14_the_completed_square_holds<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
-    with_coupling(metric, embedding, |tilted, inverse| {
-        let ambient = tilted.ambient(inverse, &tilted.c, &tilted.c);
-        let sum: Vec<Exact> = tilted.c.iter().zip(&ambient.jacobian[0]).map(|(&c, &l)| c + l).collect();
-        let completed = ambient.gamma().plus_outer(-one(), &tilted.c).plus_outer(one(), &sum);
-        prop_assert_eq!(ambient.pull_back(), completed);
+    at_points(ambient, NoMomentum, |at| {
+        let (size, weights, whole) = (at.point.size(), at.weights(), at.ambient_matrix());
+        let normal = |loss: usize| {
+            let along = at.point.gradient(loss).into_iter().map(|l| -(weights[loss] * l)).collect::<Vec<_>>();
+            along.into_iter().chain((0..K).map(|other| if other == loss { one() } else { zero() })).collect::<Vec<_>>()
+        };
+        let raised: Option<Vec<Vec<Exact>>> = (0..K).map(|loss| whole.solve(&normal(loss))).collect();
+        let raised = raised.ok_or_else(|| TestCaseError::fail("G is singular"))?;
+        let q: Vec<Vec<Exact>> = (0..K).map(|b| (0..K).map(|a| dot(&normal(a), &raised[b])).collect()).collect();
+        let _ = size;
+        prop_assert_eq!(at.pull_back().determinant(), whole.determinant() * Matrix::from_columns(&q).determinant());
         Ok(())
     })
 }
 
-/// With c = 0 the step is that of the pull-back without coupling.
-pub fn p14_without_coupling_it_is_the_pull_back<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
-    with_coupling(metric, embedding, |tilted, _| {
-        let uncoupled = tilted.with_coupling(vec![zero(); tilted.c.len()]);
-        let rule = Descent::new(Induced::new(Borrowed(metric), tilted.embedding.clone(), tilted.xi()), NoMomentum);
-        let gradient = core::slice::from_ref(&tilted.gradient);
-        let plain = first_step(rule, &tilted.theta, gradient, &[tilted.loss.exact()], |_| Ok(()))?;
-        prop_assert_eq!(coupled_step(metric, &uncoupled)?, plain);
+/// An ambient metric with everything times four.
+struct Larger<A>(A);
+
+/// An ambient metric over the losses in reverse order.
+struct Reversed<A>(A);
+
+macro_rules! like {
+    ($name:ident, $columns:expr, $scale:expr, $turn:expr) => {
+        impl<A: AmbientMetric<K>, const K: usize> AmbientMetric<K> for $name<A> {
+            type State<S: Real> = A::State<S>;
+            type Memory<S: Real> = A::Memory<S>;
+            type Columns<S: Real> = A::Columns<S>;
+
+            #[inline(always)]
+            fn columns<S: Real>(&self, state: A::State<S>, at: Local<S, [S; K]>) -> A::Columns<S> {
+                let turn = |mut numbers: [S; K]| {
+                    if $turn {
+                        numbers.reverse();
+                    }
+                    numbers
+                };
+                let at = Local { gradient: turn(at.gradient), momentum: turn(at.momentum), ..at };
+                let columns = self.0.columns(state, at);
+                let count = <A::Columns<S> as ambient_metric::Bundle<S>>::LEN;
+                let mut slot = 0;
+                ambient_metric::Bundle::<S>::build(&mut || {
+                    let from = if $turn { count - 1 - slot } else { slot };
+                    slot += 1;
+                    $columns(ambient_metric::Bundle::<S>::get(&columns, from).unwrap_or_else(S::zero))
+                })
+            }
+
+            #[inline(always)]
+            fn observe<S: Real>(&self, state: A::State<S>, gradients: [S; K]) -> A::State<S> {
+                let mut gradients = gradients;
+                if $turn {
+                    gradients.reverse();
+                }
+                self.0.observe(state, gradients)
+            }
+
+            fn begin<S: Real>(&self) -> A::Memory<S> {
+                self.0.begin()
+            }
+
+            fn scale<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> Option<S> {
+                let scale = self.0.scale(memory, turned(at, $turn));
+                if $scale { Some(S::constant(4.0) * scale.unwrap_or_else(S::one)) } else { scale }
+            }
+
+            fn block<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> Option<Gram<S, K>> {
+                let block = self.0.block(memory, turned(at, $turn))?;
+                let place = |index: usize| if $turn { K - 1 - index } else { index };
+                Some(Gram::from_entries(|row, column| block.entry(place(row), place(column))))
+            }
+
+            fn descended<S: Real>(&self, at: Position<S, K>) -> Option<[S; K]> {
+                let mut descended = self.0.descended(turned(at, $turn))?;
+                if $turn {
+                    descended.reverse();
+                }
+                Some(descended)
+            }
+        }
+    };
+}
+
+fn turned<S: Real, const K: usize>(at: Position<S, K>, is_turned: bool) -> Position<S, K> {
+    let mut at = at;
+    if is_turned {
+        at.losses.reverse();
+        at.heights.reverse();
+    }
+    at
+}
+
+like!(Larger, |column| column, true, false);
+like!(Reversed, |column| column, false, true);
+
+/// With a four times as large the step is a quarter, and det(1 + MΓ) the same.
+pub fn p19_a_larger_space_takes_smaller_steps<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        let larger = at.step(at.induced(Larger(at.ambient.clone())), NoMomentum)?;
+        let fourfold: Vec<Exact> = larger.change.iter().map(|&change| Exact::ratio(4, 1) * change).collect();
+        prop_assert_eq!(&fourfold, &taken.change);
+        prop_assert_eq!(larger.report.determinant_ratio, taken.report.determinant_ratio);
         Ok(())
     })
 }
 
-/// With a = κl and the user's b ≠ a the step solves the form written out where D > 0, and is refused with [`Error::Determinant`] elsewhere.
-pub fn p14_the_bilinear_step_solves_the_explicit_system<M: PointwiseMetric, E: Embedding>(
-    metric: &M,
-    embedding: &E,
-) -> Proof {
-    with_coupling(metric, embedding, |tilted, inverse| {
-        let a: Vec<Exact> = tilted.gradient.iter().map(|&l| Exact::ratio(-1, 2) * l).collect();
-        let ambient = tilted.ambient(inverse, &a, &tilted.c);
-        let coupling = Bilinear { a: AlongGradient(-0.5), b: Given };
-        let rule =
-            Descent::new(Coupled::new(Borrowed(metric), tilted.embedding.clone(), coupling, tilted.xi()), NoMomentum);
-        let gradient = core::slice::from_ref(&tilted.gradient);
-        let step = first_step(rule, &tilted.theta, gradient, &[tilted.loss.exact()], |optimiser| {
-            optimiser.write_state("metric.coupling.1", &Reference::vector(tilted.c.iter().copied()))
-        });
-        let g = ambient.pull_back();
-        if !positive(&[g.determinant() / ambient.gamma().determinant()]) {
-            prop_assert!(matches!(step, Err(Error::Determinant { .. })), "{:?}", step);
-            return Ok(());
-        }
-        let (change, determinant_ratio) = step?;
-        let step = Step { ambient, g, change, determinant_ratio };
-        step.solves()?;
-        step.has_the_determinant()
+/// Losses in another order take the same step.
+pub fn p21_the_order_of_the_heights_changes_nothing<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    at_points(ambient, NoMomentum, |at| {
+        let taken = at.step(at.induced(at.ambient.clone()), NoMomentum)?;
+        let mut turned = at.point.clone();
+        turned.heights.reverse();
+        turned.coordinates.iter_mut().for_each(|coordinate| coordinate.1.reverse());
+        let other = At {
+            point: &turned,
+            ambient: at.ambient.clone(),
+            columns: None,
+            state: at.state.clone(),
+            descended: Vec::new(),
+            block: Vec::new(),
+            ..*at
+        };
+        let reversed = other.step(other.induced(Reversed(at.ambient.clone())), NoMomentum)?;
+        prop_assert_eq!(reversed.change, taken.change);
+        prop_assert_eq!(reversed.report.determinant_ratio, taken.report.determinant_ratio);
+        Ok(())
     })
+}
+
+/// The columns of C, which are computed for every element, are inlined into the acts of a rule.
+pub fn the_columns_are_inlined<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    let heights = [Height { embedding: Rational::Line, xi: 0.5 }; K];
+    the_acts_are_inlined(&Descent::new(Grown, Induced::of(heights).ambient(Chosen::Itself(ambient)), NoMomentum))
 }

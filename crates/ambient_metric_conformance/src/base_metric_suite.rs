@@ -7,12 +7,13 @@
 //! side n have room; what is said of both together then holds up to that times the condition number ‖γ‖ ‖γ⁻¹‖.
 
 use ambient_metric::{
-    At, BaseMetric, CouplingProducts, Covector, Embedding, Error, Gram, Identity, Log, Metric, Part, PullBack, Sqrt,
-    Tensor, Vector, coupled_step, joint_damping,
+    At, BaseMetric, Configuration, Covector, Descent, Embedding, Error, Given, Height, Identity, Induced, Log, Metric,
+    NoMomentum, Part, Preconditioner, PullBack, Report, Sqrt, Tensor, Vector,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
+use crate::chosen::{ChosenEmbedding, Frozen};
 use crate::matrix::{Matrix, MatrixMetric};
 use crate::proof::Proof;
 use crate::reference::Reference;
@@ -447,45 +448,60 @@ fn nested(
     Ok((raised, log_ratio + surface.determinant_ratio().ln()))
 }
 
-/// The closed form of K losses against K nested updates from the first to the last and back, and its determinant against theirs.
+/// The height that has this slope at every loss.
+fn line(slope: f64, xi: f64) -> Height<ChosenEmbedding<'static, Identity>> {
+    Height { embedding: ChosenEmbedding::Line(slope), xi }
+}
+
+/// A step vector, and what was reported of it.
+type Stepped<const K: usize> = (Vec<f64>, Report<f64, [f64; K]>);
+
+/// The step vector g⁻¹ Σ f′_A l_A that the optimiser takes over the metric as it is, and what it reports: from θ = 0 at η = 1, so that neither rounds.
+/// A coupling covector is written to the slot `ambient`.
+fn step<M: BaseMetric<Space>, P: Preconditioner<K>, const K: usize>(
+    probed: &Probed<'_, M>,
+    preconditioner: P,
+    gradients: [&[f64]; K],
+    coupling: Option<&[f64]>,
+) -> Result<Stepped<K>, Error> {
+    let mut theta = space(probed.parts, &vec![0.0; elements(probed.parts)])?;
+    let rule = Descent::new(Frozen(probed.at), preconditioner, NoMomentum);
+    let mut optimiser = Configuration::new(rule, 1.0).build_whole(&theta)?;
+    if let Some(c) = coupling {
+        optimiser.write_state("ambient", &space(probed.parts, c)?)?;
+    }
+    let gradients = gradients.iter().map(|l| probed.covector(l)).collect::<Result<Vec<_>, Error>>()?;
+    let report = optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<_>>(), &[1.0; K])?;
+    Ok((theta.elements().map(|x| -x).collect(), report))
+}
+
+/// The step over K losses against K nested updates from the first to the last and back, and its determinant against theirs.
 fn joint<const K: usize, M: BaseMetric<Space>>(probed: &Probed<'_, M>, case: &Case) -> Result<f64, TestCaseError> {
     let all = [&case.gradient, &case.x, &case.y, &case.seen[0]];
-    let gradients: [&Vec<f64>; K] = core::array::from_fn(|loss| all[loss]);
+    let gradients: [&[f64]; K] = core::array::from_fn(|loss| all[loss].as_slice());
     let slopes: [f64; K] = core::array::from_fn(|loss| case.loss / (1.0 + loss as f64));
     let xi: [f64; K] = core::array::from_fn(|loss| case.xi / 2.0_f64.powi(i32::from(loss == 1)));
-    let mut raised = Vec::new();
-    for gradient in gradients {
-        raised.push(probed.at.raise(&probed.covector(gradient)?)?);
-    }
-    let mut gram = [[0.0; K]; K];
-    for (row, gradient) in gram.iter_mut().zip(gradients) {
-        for (entry, raised) in row.iter_mut().zip(&raised) {
-            *entry = probed.covector(gradient)?.contract(raised)?;
-        }
-    }
-    let closed = joint_damping(slopes, xi, &Gram::from_entries(|row, column| gram[row][column]));
+    let heights: [_; K] = core::array::from_fn(|loss| line(slopes[loss], xi[loss]));
+    let (step, report) = step(probed, Induced::of(heights), gradients, None)?;
     let side = elements(probed.parts);
-    let mut step = Vector(space(probed.parts, &vec![0.0; side])?);
     let mut differential = Covector(space(probed.parts, &vec![0.0; side])?);
     let mut g = probed.gamma.clone();
     for loss in 0..K {
-        step.add_scaled(closed.dampings[loss], &raised[loss])?;
         differential.add_scaled(slopes[loss], &probed.covector(gradients[loss])?)?;
         g = g.plus_outer(xi[loss] * slopes[loss] * slopes[loss], gradients[loss]);
     }
-    let step: Vec<f64> = step.0.elements().collect();
     let size: f64 = (0..K).map(|loss| slopes[loss] * largest(gradients[loss])).sum();
     let condition = g.norm() * probed.inverse.norm() * (side as f64).sqrt();
     // Every update in a chain of K, and every row of the elimination, adds the rounding of one surface.
     let relative = 2.0 * (K * K) as f64 * probed.rounding() * condition.max(probed.condition());
     let mut losses: Vec<Loss<'_>> =
-        (0..K).map(|loss| (gradients[loss].as_slice(), xi[loss] * slopes[loss] * slopes[loss])).collect();
+        (0..K).map(|loss| (gradients[loss], xi[loss] * slopes[loss] * slopes[loss])).collect();
     let mut worst = 0.0_f64;
     for _ in 0..2 {
         let (found, log_ratio) = nested(&probed.at, probed.parts, &losses, &differential)?;
         let found: Vec<f64> = found.0.elements().collect();
         worst = worst.max(ratio(&found, &step, relative * probed.inverse.norm() * size)?);
-        worst = worst.max(ratio(&[log_ratio], &[closed.determinant_ratio.ln()], side as f64 * relative)?);
+        worst = worst.max(ratio(&[log_ratio], &[report.determinant_ratio.ln()], side as f64 * relative)?);
         losses.reverse();
     }
     Ok(worst)
@@ -500,46 +516,39 @@ pub fn p13_the_joint_step_is_nested_sherman_morrison<M: BaseMetric<Space>>(metri
     })
 }
 
-/// With a coupling covector of length 9/10 the step solves the completed square (γ − ccᵀ) + (c + wl)(c + wl)ᵀ, D is the ratio of its determinant to that of γ and above zero; with
-/// c = 0 both are those of the pull-back; and det(γ − ccᵀ) = det γ (1 − ⟨c, c⟩) for a length of 11/10, too: there the ambient form is not definite (P14).
+/// With a coupling covector of length 9/10 the step solves the completed square (γ − ccᵀ) + (c + wl)(c + wl)ᵀ, D is the ratio of its determinant to
+/// that of γ and above zero; with c = 0 both are those of the pull-back; and det(γ − ccᵀ) = det γ (1 − ⟨c, c⟩) for a length of 11/10, too: there the
+/// ambient form is not definite, and the step is refused (P14).
 pub fn p14_coupling_is_the_completed_square_and_definite_below_one<M: BaseMetric<Space>>(
     metric: &M,
     parts: &[Part],
 ) -> Proof {
     pull_back(metric, parts, |probed, case, surface, g, relative| {
         let side = elements(parts) as f64;
-        let (l, y) = (probed.covector(&case.gradient)?, probed.covector(&case.y)?);
-        let norm = probed.at.norm_covector(&y)?;
+        let norm = probed.at.norm_covector(&probed.covector(&case.y)?)?;
         if norm == 0.0 {
             return Ok(0.0);
         }
         let of_length = |length: f64| case.y.iter().map(|y| length / norm * y).collect::<Vec<_>>();
-        let (slope, root_xi) = (surface.slope(), case.xi.sqrt());
-        let weight = root_xi * slope;
+        let slope = surface.slope();
+        let weight = case.xi.sqrt() * slope;
+        let coupled = Induced::of(line(slope, case.xi)).coupled(Given);
         let right: Vec<f64> = case.gradient.iter().map(|l| slope * l).collect();
         // 1 − ⟨c, c⟩ = 0.19 bounds γ − ccᵀ from below: six times the condition; c + wl makes g at most twice as large, and γ.
         let allowed = 12.0 * 2.0 * (relative + probed.rounding() * probed.condition());
         let mut worst = 0.0_f64;
         for length in [0.0, 0.9] {
             let c = of_length(length);
-            let (raised, along) = (surface.raised_gradient(), probed.at.raise(&probed.covector(&c)?)?);
-            let c_covector = probed.covector(&c)?;
-            let left = c_covector.contract(raised)?;
-            let between = c_covector.contract(&along)?;
-            let products = CouplingProducts { length: l.contract(raised)?, left, right: left, between };
-            let step = coupled_step(slope, root_xi, products.length, products);
-            prop_assert!(step.determinant_ratio > 0.0, "D = {}", step.determinant_ratio);
+            let (found, report) = step(probed, coupled.clone(), [&case.gradient], Some(&c))?;
+            prop_assert!(report.determinant_ratio > 0.0, "D = {}", report.determinant_ratio);
+            worst = worst.max(ratio(&[report.coupling], &[length * length], side * allowed)?);
             let sum: Vec<f64> = c.iter().zip(&case.gradient).map(|(c, l)| c + weight * l).collect();
             let square = probed.gamma.clone().plus_outer(-1.0, &c).plus_outer(1.0, &sum);
-            let mut found = Vector(raised.0.duplicate()?);
-            found.scale(step.along_gradient)?;
-            found.add_scaled(step.along_coupling, &along)?;
-            let found: Vec<f64> = found.0.elements().collect();
             let solved = square.solve(&right).unwrap_or_default();
             prop_assert!(solved.len() == found.len(), "g is singular");
             worst = worst.max(ratio(&found, &solved, 6.0 * allowed * probed.inverse.norm() * largest(&right))?);
             let expected = square.determinant().ln() - probed.gamma.determinant().ln();
-            worst = worst.max(ratio(&[step.determinant_ratio.ln()], &[expected], side * allowed)?);
+            worst = worst.max(ratio(&[report.determinant_ratio.ln()], &[expected], side * allowed)?);
             if length == 0.0 {
                 let plain: Vec<f64> = surface.step()?.0.elements().collect();
                 worst = worst.max(ratio(&found, &plain, 4.0 * f64::EPSILON * largest(&plain))?);
@@ -553,6 +562,8 @@ pub fn p14_coupling_is_the_completed_square_and_definite_below_one<M: BaseMetric
             worst = worst.max(ratio(&[quotient], &[expected], side * allowed)?);
             prop_assert!((quotient > 0.0) == (length < 1.0), "det(γ − ccᵀ) / det γ = {}", quotient);
         }
+        let beyond = step(probed, coupled, [&case.gradient], Some(&of_length(1.1)));
+        prop_assert!(matches!(beyond, Err(Error::Coupling { .. })), "at ⟨c, c⟩ = 1.21 the step is {:?}", beyond);
         Ok(worst)
     })
 }

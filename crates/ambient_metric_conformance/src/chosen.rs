@@ -1,6 +1,9 @@
 //! Subjects brought to where they can be proved: as they are where their numbers are fractions, else frozen at a point.
 
-use ambient_metric::{BaseMetric, Covector, DiagonalMetric, Embedding, Error, PointwiseMetric, Real, Totals, Vector};
+use ambient_metric::{
+    At, BaseMetric, Covector, DiagonalMetric, Embedding, Error, Metric, PointwiseMetric, Real, Tensor, Totals, Vector,
+    Wide,
+};
 
 use crate::exact::Exact;
 use crate::reference::Reference;
@@ -149,6 +152,34 @@ impl<M: PointwiseMetric> BaseMetric<Space> for ChosenMetric<'_, M> {
     fn log_determinant(&self, _state: &Self::State) -> Result<Exact, Error> {
         // The logarithm of a fraction is none; determinants are taken of the matrices.
         Ok(Exact::ratio(1, 0))
+    }
+}
+
+/// A metric in one of its states, in which it stays: a step over it is one from there.
+#[derive(Debug)]
+pub(crate) struct Frozen<'m, M, St>(pub(crate) At<'m, M, St>);
+
+impl<T: Tensor, M: BaseMetric<T>> BaseMetric<T> for Frozen<'_, M, M::State> {
+    type State = ();
+
+    fn begin(&self, _parameters: &T) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn update(&self, (): &mut (), _gradient: &Covector<T>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn raise(&self, (): &(), covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        self.0.raise(covector)
+    }
+
+    fn lower(&self, (): &(), vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        self.0.lower(vector)
+    }
+
+    fn log_determinant(&self, (): &()) -> Result<Wide<T>, Error> {
+        self.0.log_determinant()
     }
 }
 

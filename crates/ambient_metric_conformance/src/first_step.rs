@@ -1,7 +1,8 @@
 //! What holds for the first step of an optimiser without momentum: proofs in exact numbers, for any metric, embedding and placement.
 
 use ambient_metric::{
-    At, BaseMetric, Configuration, Descent, Embedding, Induced, Metric, Momentum, Placement, PointwiseMetric,
+    At, BaseMetric, Configuration, Descent, Embedding, Height, Induced, Metric, Momentum, Placement, PointwiseMetric,
+    Product,
 };
 use proptest::test_runner::TestCaseResult;
 use proptest::{prop_assert, prop_assert_eq};
@@ -15,7 +16,7 @@ use crate::strategies::Surface;
 const LEARNING_RATE: f64 = 0.125;
 
 /// The rule whose step is proved.
-pub type Subject<M, E, P, Q> = Descent<Induced<M, E, P>, Q>;
+pub type Subject<M, E, P, Q> = Descent<M, Induced<Height<E>, Product, P>, Q>;
 
 struct Step {
     explicit: Explicit,
@@ -51,9 +52,9 @@ where
 {
     Exact::scope(|| {
         let mut rule = rule.clone();
-        rule.preconditioner.xi = case.xi;
-        let metric = rule.preconditioner.metric.clone();
-        let embedding = rule.preconditioner.embedding.clone();
+        rule.preconditioner.heights.xi = case.xi;
+        let metric = rule.metric.clone();
+        let embedding = rule.preconditioner.heights.embedding.clone();
 
         let before = exact(&case.other);
         let mut theta = Reference::vector(before.iter().copied());
@@ -91,7 +92,7 @@ where
 ///     loss: fraction(4),
 ///     xi: 0.5,
 /// };
-/// let rule = Descent::new(Induced::new(Euclidean, Sqrt, 0.5), Ema(0.0));
+/// let rule = Descent::new(Euclidean, Induced::new(Sqrt, 0.5), Ema(0.0));
 /// assert!(first_step::solves_the_explicit_system(&rule, &case).is_ok());
 /// ```
 ///

@@ -3,7 +3,7 @@
 //! A backend enters as a function that makes its tensors from named parts, as in [`backend_suite`](crate::backend_suite).
 
 use ambient_metric::{
-    Configuration, Covector, Element, Field, Identity, MatrixTensor, MetricDescent, Muon, NoMomentum, Part, Wide,
+    Configuration, Covector, Descent, Element, Field, Identity, Induced, MatrixTensor, Muon, NoMomentum, Part, Wide,
 };
 use proptest::prelude::*;
 
@@ -42,8 +42,8 @@ pub fn a_matrix_that_vanishes_lets_the_rest_go_on<T: MatrixTensor>(make: &impl M
         let mut theta = space(&|_| 0.0, 0.0)?;
         let digit = |index: usize| f64::from(digits.get(index).copied().unwrap_or(1)) * scale;
         let (first, later) = (Covector(space(&digit, 1.0)?), Covector(space(&|_| 0.0, 1.0)?));
-        let rule = MetricDescent::new(Muon::default(), Identity, 0.5, NoMomentum);
-        let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
+        let rule = Descent::new(Muon::default(), Induced::new(Identity, 0.5), NoMomentum);
+        let mut optimiser = Configuration::new(rule, LEARNING_RATE).build_whole(&theta)?;
         let longest = LEARNING_RATE * 1.3 * (rows.min(columns) as f64).sqrt();
         let mut before: Vec<T::Element> = elements(&theta)?;
         let mut worst = 0.0_f64;

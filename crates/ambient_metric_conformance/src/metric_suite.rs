@@ -1,8 +1,8 @@
 //! The properties of a diagonal metric by itself. [`conformance_metric!`](crate::conformance_metric) makes a test of each.
 
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, HeavyBall, Identity, Induced, Log, Momentum,
-    Nesterov, NoMomentum, Sqrt, Vector,
+    BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, Flat, HeavyBall, Identity, Induced, Log,
+    Momentum, Nesterov, NoMomentum, Preconditioner, Sqrt, Vector,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
@@ -17,6 +17,17 @@ use crate::strategies::{Trajectory, components, decays, positive_fractions, surf
 
 /// How many cases of each property where nothing else is asked for.
 const CASES: u32 = 48;
+
+/// A descent over a metric, with weight decay.
+fn over<M: DiagonalMetric, P: Preconditioner, Q: Momentum>(
+    metric: &M,
+    preconditioner: P,
+    momentum: Q,
+    learning_rate: f64,
+) -> Configuration<Descent<BorrowedDiagonal<'_, M>, P, Q>> {
+    let rule = Descent::new(BorrowedDiagonal(metric), preconditioner, momentum);
+    Configuration::new(rule, learning_rate).weight_decay(0.25)
+}
 
 /// The metric's own constants are accepted.
 pub fn the_constants_are_valid<M: DiagonalMetric>(metric: &M) -> Proof {
@@ -66,13 +77,11 @@ pub fn p6_at_xi_zero_every_bit_is_that_of_the_base_optimiser<M: DiagonalMetric>(
         momentum: Q,
         run: &Trajectory,
     ) -> TestCaseResult {
-        let configured = |rule| Configuration::new(rule, 0.1).weight_decay(0.25);
-        let induced = Induced::new(BorrowedDiagonal(metric), Identity, 0.0).beta(beta);
-        let base = Configuration::new(Descent::new(BorrowedDiagonal(metric), momentum.clone()), 0.1).weight_decay(0.25);
+        let base = over(metric, Flat, momentum.clone(), 0.1);
+        let induced = Induced::new(Identity, 0.0).beta(beta);
         let make = &Reference::<f64>::new;
-        runs::two_rules_are_one(&configured(Descent::new(induced.clone(), momentum.clone())), &base, run, make)?;
-        let full = Configuration::new(Descent::new(induced.exact(), momentum), 0.1).weight_decay(0.25);
-        runs::two_rules_are_one(&full, &base, run, make)
+        runs::two_rules_are_one(&over(metric, induced, momentum.clone(), 0.1), &base, run, make)?;
+        runs::two_rules_are_one(&over(metric, induced.exact(), momentum, 0.1), &base, run, make)
     }
     let cases = (trajectories(30, 5, -10.0..10.0, -15..16), decays(), decays());
     Proof::of(CASES, &cases, |(run, momentum, beta)| {
@@ -105,10 +114,10 @@ pub fn p15_splitting_changes_nothing<M: DiagonalMetric>(metric: &M) -> Proof {
         }
     };
     Proof::of(CASES, &trajectories(40, 4, 1.0..10.0, -3..4), |run| {
-        let log = Induced::new(BorrowedDiagonal(metric), Log, 0.5).beta(0.5);
-        let sqrt = Induced::new(BorrowedDiagonal(metric), Sqrt, 0.5).beta(0.75);
-        let damped = Configuration::new(Descent::new(log.clone(), Ema(0.75)), 0.125).weight_decay(0.25);
-        let full = Configuration::new(Descent::new(sqrt.exact(), Nesterov(0.5)), 0.125).weight_decay(0.25);
+        let log = Induced::new(Log, 0.5).beta(0.5);
+        let sqrt = Induced::new(Sqrt, 0.5).beta(0.75);
+        let damped = over(metric, log, Ema(0.75), 0.125);
+        let full = over(metric, sqrt.exact(), Nesterov(0.5), 0.125);
         runs::splitting_changes_nothing(&damped, &run, &Reference::<f64>::new)?;
         runs::splitting_changes_nothing(&full, &run, &Reference::<f64>::new)?;
         let one = whole(&run).first(1);
@@ -117,7 +126,7 @@ pub fn p15_splitting_changes_nothing<M: DiagonalMetric>(metric: &M) -> Proof {
             crate::chosen::is_exact_after(metric, &[fraction])
         });
         if numbers {
-            let exact = Configuration::new(Descent::new(log.exact(), NoMomentum), 0.125).weight_decay(0.25);
+            let exact = over(metric, log.exact(), NoMomentum, 0.125);
             runs::splitting_changes_nothing(&exact, &one, &Reference::<Exact>::new)?;
         }
         Ok(0.0)

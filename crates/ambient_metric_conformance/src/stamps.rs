@@ -44,22 +44,170 @@ macro_rules! conformance_surface {
     };
 }
 
-/// A module of named tests for a [`PointwiseMetric`](ambient_metric::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
-/// together in larger ambient spaces: one to four losses, and coupled heights; P2, P3, P9, P13 and P14, see
-/// [`ambient_suite`](crate::ambient_suite).
+/// A module of named tests for an [`AmbientMetric`](ambient_metric::AmbientMetric), for one loss or for as many as are named: P2 to P4, P6, P7, P9,
+/// P12 and P17 to P21, over base metrics that are pointwise and that are not, see [`ambient_suite`](crate::ambient_suite).
 ///
 /// ```
-/// ambient_metric_conformance::conformance_ambient!(euclidean_log, ambient_metric::Euclidean, ambient_metric::Log);
+/// use ambient_metric::{Correlated, Hyperbolic};
+/// ambient_metric_conformance::conformance_ambient!(hyperbolic, Hyperbolic);
+/// ambient_metric_conformance::conformance_ambient!(correlated, Correlated { rho: 0.5 }, 2);
 /// ```
 #[macro_export]
 macro_rules! conformance_ambient {
+    ($name:ident, $ambient:expr) => {
+        $crate::conformance_ambient!($name, $ambient, 1);
+    };
+    ($name:ident, $ambient:expr, $losses:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_ambient!(
+                @tests $ambient, $losses,
+                the_constants_are_valid,
+                p2_the_step_solves_the_explicit_system,
+                p2_the_full_inverse_solves_the_explicit_system,
+                p3_the_determinant_lemma_holds,
+                p4_vectors_are_not_shorter_than_without_the_rise,
+                p6_at_xi_zero_the_step_is_that_of_the_base_metric,
+                p7_the_step_is_bounded,
+                p9_the_step_descends,
+                p12_the_flow_is_the_projection_of_descent,
+                p17_a_step_is_taken_exactly_where_the_ambient_form_is_a_metric,
+                p18_the_determinant_is_that_of_the_space_and_of_the_normals,
+                p19_a_larger_space_takes_smaller_steps,
+                p21_the_order_of_the_heights_changes_nothing,
+                the_columns_are_inlined,
+            );
+        }
+    };
+    (@tests $ambient:expr, $losses:expr, $($property:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $property() {
+                $crate::ambient_suite::$property::<_, { $losses }>(&$ambient).require(stringify!($property), module_path!());
+            }
+        )+
+    };
+}
+
+/// A module of named tests for a [`Momentum`](ambient_metric::Momentum), see [`momentum_suite`](crate::momentum_suite).
+///
+/// ```
+/// ambient_metric_conformance::conformance_momentum!(ema, ambient_metric::Ema(0.75));
+/// ```
+#[macro_export]
+macro_rules! conformance_momentum {
+    ($name:ident, $momentum:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                momentum_suite,
+                (&$momentum),
+                the_constants_are_valid,
+                p10_the_covector_is_linear_in_the_gradients,
+                a_steady_gradient_is_followed,
+                whole_tensors_take_the_same_steps,
+                a_run_repeats_bit_for_bit,
+                p15_splitting_changes_nothing,
+                a_checkpoint_holds_everything,
+                a_refused_step_changes_nothing,
+                what_decays_ends_at_zero,
+                the_acts_are_inlined,
+            );
+        }
+    };
+}
+
+/// A module of named tests for a [`Preconditioner`](ambient_metric::Preconditioner), for one loss or for as many as are named, see
+/// [`preconditioner_suite`](crate::preconditioner_suite).
+///
+/// ```
+/// use ambient_metric::{Induced, Log};
+/// ambient_metric_conformance::conformance_preconditioner!(induced, Induced::new(Log, 0.5).beta(0.5));
+/// ```
+#[macro_export]
+macro_rules! conformance_preconditioner {
+    ($name:ident, $preconditioner:expr) => {
+        $crate::conformance_preconditioner!($name, $preconditioner, 1);
+    };
+    ($name:ident, $preconditioner:expr, $losses:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_preconditioner!(
+                @tests $preconditioner, $losses,
+                the_constants_are_valid,
+                the_step_is_linear_in_the_covectors,
+                p9_the_step_descends,
+                whole_tensors_take_the_same_steps,
+                a_run_repeats_bit_for_bit,
+                p15_splitting_changes_nothing,
+                a_checkpoint_holds_everything,
+                a_refused_step_changes_nothing,
+                rates_do_not_enter_the_memory,
+                what_decays_ends_at_zero,
+                the_acts_are_inlined,
+            );
+        }
+    };
+    (@tests $preconditioner:expr, $losses:expr, $($property:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $property() {
+                $crate::preconditioner_suite::$property::<_, { $losses }>(&$preconditioner)
+                    .require(stringify!($property), module_path!());
+            }
+        )+
+    };
+}
+
+/// A module of named tests for a [`Rule`](ambient_metric::Rule), see [`rule_suite`](crate::rule_suite).
+///
+/// ```
+/// ambient_metric_conformance::conformance_rule!(nadam, ambient_metric::rules::nadam(0.9, 0.999, 1e-8));
+/// ```
+#[macro_export]
+macro_rules! conformance_rule {
+    ($name:ident, $rule:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
+            use super::*;
+
+            $crate::conformance_proofs!(
+                rule_suite,
+                (&$rule),
+                the_constants_are_valid,
+                a_run_repeats_bit_for_bit,
+                p15_splitting_changes_nothing,
+                a_checkpoint_holds_everything,
+                a_refused_step_changes_nothing,
+                rates_do_not_enter_the_memory,
+                what_decays_ends_at_zero,
+                the_acts_are_inlined,
+            );
+        }
+    };
+}
+
+/// A module of named tests for a [`PointwiseMetric`](ambient_metric::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// together: one to four losses, and coupled heights; P2, P3, P9, P13 and P14, see [`heights_suite`](crate::heights_suite).
+///
+/// ```
+/// ambient_metric_conformance::conformance_heights!(euclidean_log, ambient_metric::Euclidean, ambient_metric::Log);
+/// ```
+#[macro_export]
+macro_rules! conformance_heights {
     ($name:ident, $metric:expr, $embedding:expr) => {
         mod $name {
             #[allow(unused_imports, reason = "the subjects are named as outside of the module")]
             use super::*;
 
             $crate::conformance_proofs!(
-                ambient_suite,
+                heights_suite,
                 (&$metric, &$embedding),
                 p2_the_joint_step_solves_the_explicit_system,
                 p3_the_joint_determinant_lemma_holds,

@@ -12,8 +12,8 @@
 //! inverse takes the difference of two terms that are each 1 + ξf′²⟨l, l⟩ times the result at most: so many times as much, twice.
 
 use ambient_metric::{
-    Configuration, Covector, Descent, Ema, Embedding, HeavyBall, Induced, Momentum, Nesterov, NoMomentum, Placement,
-    PointwiseMetric,
+    Configuration, Covector, Descent, Ema, Embedding, HeavyBall, Height, Induced, Momentum, Nesterov, NoMomentum,
+    Placement, PointwiseMetric, Product,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -113,19 +113,14 @@ where
     Q: Momentum + Clone,
 {
     let gradient: Vec<f64> = case.gradient.iter().map(|l| l.to_f64()).collect();
-    let inverse = inverse_in_f64(rule.preconditioner.metric.0, &case.gradient)?;
+    let inverse = inverse_in_f64(rule.metric.0, &case.gradient)?;
     let loss = case.loss.to_f64();
-    let slope: f64 = rule.preconditioner.embedding.slope(loss);
+    let slope: f64 = rule.preconditioner.heights.embedding.slope(loss);
     let mut theta = Reference::vector(vec![0.0; gradient.len()]);
     // The very slope, so that the rounding of f′ is no part of the claim.
-    let preconditioner = Induced {
-        metric: rule.preconditioner.metric.clone(),
-        embedding: ChosenEmbedding::<E>::Line(slope),
-        placement: rule.preconditioner.placement.clone(),
-        xi: case.xi,
-        beta: 0.0,
-    };
-    let rule = Descent::new(preconditioner, rule.momentum.clone());
+    let heights = Height { embedding: ChosenEmbedding::<E>::Line(slope), xi: case.xi };
+    let preconditioner = Induced { heights, beta: 0.0, ..rule.preconditioner.clone() };
+    let rule = Descent::new(rule.metric.clone(), preconditioner, rule.momentum.clone());
     let covector = Covector(Reference::vector(gradient.iter().copied()));
     Configuration::new(rule, LEARNING_RATE).build(&theta)?.step(&mut theta, &covector, loss)?;
     Exact::scope(|| {
@@ -225,29 +220,34 @@ macro_rules! of_the_first_step {
     ($(#[$doc:meta])* $name:ident, $exact:path, $rounded:path) => {
         $(#[$doc])*
         pub fn $name<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
-            fn check<M, E, P, Q>(induced: &Induced<Borrowed<'_, M>, ChosenEmbedding<'_, E>, P>, momentum: Q, case: &Surface) -> Result<f64, TestCaseError>
+            fn check<M, E, P, Q>(
+                metric: &M,
+                induced: &Induced<Height<ChosenEmbedding<'_, E>>, Product, P>,
+                momentum: Q,
+                case: &Surface,
+            ) -> Result<f64, TestCaseError>
             where
                 M: PointwiseMetric,
                 E: Embedding,
                 P: Placement + Clone,
                 Q: Momentum + Clone,
             {
-                let rule = Descent::new(induced.clone(), momentum);
-                if is_exact_after(rule.preconditioner.metric.0, &case.gradient) {
+                let rule = Descent::new(Borrowed(metric), induced.clone(), momentum);
+                if is_exact_after(metric, &case.gradient) {
                     $exact(&rule, case)?;
                     return Ok(0.0);
                 }
                 in_f64(&rule, case, $rounded)
             }
             at_points(embedding, |embedding, case| {
-                let damped = Induced::new(Borrowed(metric), embedding.clone(), case.xi);
+                let damped = Induced::new(embedding.clone(), case.xi);
                 let full = damped.clone().exact();
-                Ok(check(&damped, NoMomentum, case)?
-                    .max(check(&damped, Ema(0.0), case)?)
-                    .max(check(&damped, Ema(0.75), case)?)
-                    .max(check(&full, Ema(0.75), case)?)
-                    .max(check(&full, HeavyBall(0.0), case)?)
-                    .max(check(&full, Nesterov(0.0), case)?))
+                Ok(check(metric, &damped, NoMomentum, case)?
+                    .max(check(metric, &damped, Ema(0.0), case)?)
+                    .max(check(metric, &damped, Ema(0.75), case)?)
+                    .max(check(metric, &full, Ema(0.75), case)?)
+                    .max(check(metric, &full, HeavyBall(0.0), case)?)
+                    .max(check(metric, &full, Nesterov(0.0), case)?))
             })
         }
     };

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use ambient_metric::{
-    Advance, Bundle, Configuration, Covector, Descent, Element, Ema, Field, Inputs, Outcome, Pass, RmsProp, Rule,
-    StateStorage, Tensor, Totals, Uniforms, Wide, contract, rules,
+    Advance, Bundle, Configuration, Covector, Descent, DescentSums, Element, Ema, Field, Flat, Inputs, Outcome, Pass,
+    RmsProp, Rule, StateStorage, Tensor, Totals, Uniforms, Wide, contract, rules,
 };
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
@@ -435,7 +435,7 @@ struct Fused<M: Machine> {
 
 impl<M: Machine> Fused<M> {
     fn entry<'a>(machine: &'a M, space: &Space<M>, storage: StateStorage) -> Result<Entry<'a>, Error> {
-        let rule = Descent::new(RmsProp::default(), Ema(0.9));
+        let rule = Descent::new(RmsProp::default(), Flat, Ema(0.9));
         let theta = Rc::clone(&space.theta);
         let slots = (0..2).map(|slot| theta.borrow().state_like(storage, slot, 0));
         let state = slots.collect::<Result<Vec<M::Tensor>, _>>()?;
@@ -451,14 +451,15 @@ impl<M: Machine> Contender for Fused<M> {
     fn run(&mut self) -> Result<(), Error> {
         let number = Wide::<M::Tensor>::constant;
         let inputs = Inputs {
-            loss: number(LOSS),
+            loss: [number(LOSS)],
             learning_rate: number(LEARNING_RATE),
             weight_decay: number(DECAY),
-            xi: number(0.0),
+            xi: [number(0.0)],
         };
         let corrections = self.rule.correct(self.memory);
+        let sums = DescentSums { preconditioner: (), lesson: () };
         let Outcome { factors: multipliers, memory, .. } =
-            self.rule.damp(inputs, self.memory, Totals { pool: (), group: () });
+            self.rule.damp(inputs, self.memory, Totals { pool: sums, group: sums });
         self.memory = memory;
         let pass = Pass { corrections, multipliers };
         let (theta, state) = (&mut *self.theta.borrow_mut(), &mut self.state);

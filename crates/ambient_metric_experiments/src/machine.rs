@@ -324,12 +324,14 @@ impl<E: Element> Machine for OnCpu<E> {
         let loss = Wide::<Parameters<E>>::constant(loss);
         match gradients {
             // One is the case whose smallest steps are timed: it allocates nothing.
-            [gradient] => optimiser.step(parameters, gradient.borrow(), loss)?,
+            [gradient] => {
+                optimiser.step(parameters, gradient.borrow(), loss)?;
+            }
             several => {
                 let gradients: Vec<_> = several.iter().map(Borrow::borrow).collect();
-                optimiser.step_losses(parameters, &gradients, &vec![loss; gradients.len()])?
+                optimiser.step_losses(parameters, &gradients, &vec![loss; gradients.len()])?;
             }
-        };
+        }
         Ok(())
     }
 

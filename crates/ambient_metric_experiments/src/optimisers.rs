@@ -349,11 +349,11 @@ where
     M: PointwiseMetric + Clone + 'static,
     T: WithRule,
 {
-    let induced = Induced::new(metric, surface.embedding, h.xi.unwrap_or_default()).beta(h.beta.unwrap_or_default());
+    let induced = Induced::new(surface.embedding, h.xi.unwrap_or_default()).beta(h.beta.unwrap_or_default());
     let momentum = Ema(h.momentum.unwrap_or_default());
     match surface.placement {
-        Placement::Damped => task.with(Descent::new(induced, momentum)),
-        Placement::Exact => task.with(Descent::new(induced.exact(), momentum)),
+        Placement::Damped => task.with(Descent::new(metric, induced, momentum)),
+        Placement::Exact => task.with(Descent::new(metric, induced.exact(), momentum)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Steps of any rule on a function of two variables, one after another.
 
-use ambient_metric::{BaseMetric, Bundle, Configuration, Covector, Error, MetricDescent, Rule};
+use ambient_metric::{BaseMetric, Bundle, Configuration, Covector, Descent, Ema, Error, Height, Induced, Rule};
 use ambient_metric_ndarray::Parameters;
 use ndarray::{arr1, array};
 
@@ -8,11 +8,11 @@ use crate::functions::Function;
 use crate::optimisers::Hyperparameters;
 use crate::surface::Embedding;
 
-/// Where a step led, and with which effective learning rate.
+/// Where a step led, and with which effective learning rate; for several losses that of the mean of their dampings.
 pub(crate) type Stepped = ([f64; 2], f64);
 
 /// A descent in a metric over whole tensors, as the program makes them.
-pub type Whole<M> = MetricDescent<M, [ambient_metric::Height<Embedding>; 1], ambient_metric::Ema>;
+pub type Whole<M> = Descent<M, Induced<Height<Embedding>>, Ema>;
 
 /// What makes steps: from a point, the value there and its gradient.
 pub(crate) type Step<'a> = Box<dyn FnMut([f64; 2], f64, [f64; 2]) -> Result<Stepped, Error> + 'a>;
@@ -30,12 +30,12 @@ pub(crate) fn fused<'a, R: Rule + 'a>(
     config: &Hyperparameters,
 ) -> Result<Step<'a>, Error> {
     let mut theta = Parameters::from(arr1(&start));
-    let decay = config.weight_decay.unwrap_or(0.0);
-    let mut optimiser = Configuration::new(rule, config.learning_rate).weight_decay(decay).build(&theta)?;
+    let (learning_rate, decay) = (config.learning_rate, config.weight_decay.unwrap_or(0.0));
+    let mut optimiser = Configuration::new(rule, learning_rate).weight_decay(decay).build(&theta)?;
     let (_, slopes) = function.value_and_gradient(start);
     let scale = config.kappa.unwrap_or(0.0) / slopes[0].hypot(slopes[1]);
     let given = Parameters::from(arr1(&slopes.map(|slope| scale * slope)));
-    match optimiser.write_state("metric.coupling", &given) {
+    match optimiser.write_state("ambient", &given) {
         // Only a rule with a coupling that is given keeps one.
         Ok(()) | Err(Error::UnknownState { .. }) => {}
         Err(error) => return Err(error),
@@ -43,17 +43,19 @@ pub(crate) fn fused<'a, R: Rule + 'a>(
     let losses = <R::PerLoss<f64> as Bundle<f64>>::LEN;
     let mut gradients = vec![Covector(theta.clone()); losses];
     Ok(Box::new(move |at, value, slopes| {
-        let report = if let [gradient] = gradients.as_mut_slice() {
+        let rate = if let [gradient] = gradients.as_mut_slice() {
             gradient.0.as_mut_slice().copy_from_slice(&slopes);
-            optimiser.step(&mut theta, gradient, value)?
+            optimiser.step(&mut theta, gradient, value)?.effective_learning_rate
         } else {
             let (values, slopes) = function.losses(at, losses);
             for (gradient, slopes) in gradients.iter_mut().zip(&slopes) {
                 gradient.0.as_mut_slice().copy_from_slice(slopes);
             }
-            optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<_>>(), &values)?
+            let report = optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<_>>(), &values)?;
+            let mean = report.damping.scalars().sum::<f64>() / losses as f64;
+            learning_rate * mean
         };
-        Ok((point(&theta), report.effective_learning_rate))
+        Ok((point(&theta), rate))
     }))
 }
 
@@ -66,10 +68,10 @@ where
     let mut theta = Parameters::from(array![[x], [y]]);
     let mut gradient = Covector(theta.clone());
     let decay = config.weight_decay.unwrap_or(0.0);
-    let mut optimiser = Configuration::new(rule, config.learning_rate).weight_decay(decay).build(&theta)?;
+    let mut optimiser = Configuration::new(rule, config.learning_rate).weight_decay(decay).build_whole(&theta)?;
     Ok(Box::new(move |_, value, slopes| {
         gradient.0.as_mut_slice().copy_from_slice(&slopes);
-        let [rate] = optimiser.step(&mut theta, &gradient, value)?.effective_learning_rate;
-        Ok((point(&theta), rate))
+        let report = optimiser.step(&mut theta, &gradient, value)?;
+        Ok((point(&theta), report.effective_learning_rate))
     }))
 }

@@ -4,8 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use ambient_metric::{
-    AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Coupled, Dense, Descent, Ema, Given, Hard,
-    Height, Induction, Joint, Kronecker, Local, MetricDescent, Muon, PointwiseMetric, Polar, Real, Root, Soft, Width,
+    AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Dense, Descent, Ema, Given, Hard, Height,
+    Induced, Induction, Kronecker, Local, Muon, PointwiseMetric, Polar, Real, Root, Soft, Width,
 };
 
 use crate::error::Error;
@@ -152,28 +152,28 @@ impl Variant {
     {
         let get = Option::unwrap_or_default;
         let (xi, beta, kappa, momentum) = (get(h.xi), get(h.beta), get(h.kappa), Ema(get(h.momentum)));
+        let surface = |embedding| Induced::new(embedding, xi).beta(beta);
         match self {
             Self::Coupled(_, embedding, Coupling::Given) => {
-                let coupled = Coupled::new(metric, embedding, Given, xi).beta(beta).scale_back(MARGIN);
-                task.with(Descent::new(coupled, momentum))
+                task.with(Descent::new(metric, surface(embedding).coupled(Given).scale_back(MARGIN), momentum))
             }
             Self::Coupled(_, embedding, Coupling::Bilinear) => {
-                let form = Bilinear { a: AlongGradient(kappa), b: AlongMomentum(kappa) };
-                task.with(Descent::new(Coupled::new(metric, embedding, form, xi).beta(beta), momentum))
+                let form = Bilinear::new(embedding, xi, AlongGradient(kappa), AlongMomentum(kappa));
+                task.with(Descent::new(metric, form.beta(beta), momentum))
             }
             Self::Coupled(_, embedding, coupling) => {
-                let coupled = Coupled::new(metric, embedding, Along { coupling, kappa }, xi).beta(beta);
-                task.with(Descent::new(coupled.scale_back(MARGIN), momentum))
+                let coupled = surface(embedding).coupled(Along { coupling, kappa });
+                task.with(Descent::new(metric, coupled.scale_back(MARGIN), momentum))
             }
             Self::Clipped(_, clip) => {
-                task.with(Descent::new(Clipped::new(metric, Clipping { clip, xi }).beta(beta), momentum))
+                task.with(Descent::new(metric, Clipped::new(Clipping { clip, xi }).beta(beta), momentum))
             }
             Self::Joint(_, embedding, losses) => {
                 let height = Height { embedding, xi };
                 match losses {
-                    Losses::Two => task.with(Joint::new(metric, [height; 2], momentum).beta(beta)),
-                    Losses::Three => task.with(Joint::new(metric, [height; 3], momentum).beta(beta)),
-                    Losses::Four => task.with(Joint::new(metric, [height; 4], momentum).beta(beta)),
+                    Losses::Two => task.with(Descent::new(metric, Induced::of([height; 2]).beta(beta), momentum)),
+                    Losses::Three => task.with(Descent::new(metric, Induced::of([height; 3]).beta(beta), momentum)),
+                    Losses::Four => task.with(Descent::new(metric, Induced::of([height; 4]).beta(beta), momentum)),
                 }
             }
             Self::Whole(metric, embedding) => metric.over(embedding, h, task),
@@ -190,13 +190,13 @@ impl WholeMetric {
         task: T,
     ) -> Result<T::Output, Error> {
         let get = Option::unwrap_or_default;
-        let (xi, beta, momentum) = (get(h.xi), get(h.beta), Ema(get(h.momentum)));
+        let (surface, momentum) = (Induced::new(embedding, get(h.xi)).beta(get(h.beta)), Ema(get(h.momentum)));
         match self {
-            Self::Kronecker => task.whole(MetricDescent::new(Kronecker::default(), embedding, xi, momentum).beta(beta)),
+            Self::Kronecker => task.whole(Descent::new(Kronecker::default(), surface, momentum)),
             Self::Muon => {
                 // Muon remembers by itself.
                 let muon = Muon { momentum, orthogonaliser: Polar, width: Width::Unscaled };
-                task.whole(MetricDescent::new(muon, embedding, xi, Ema(0.0)).beta(beta))
+                task.whole(Descent::new(muon, surface, Ema(0.0)))
             }
             Self::Hessian => {
                 let hessian = task.hessian().ok_or_else(|| Error::Hyperparameter {
@@ -204,7 +204,7 @@ impl WholeMetric {
                     problem: "is for functions: there is no Hessian here".to_owned(),
                 })?;
                 let metric = absolute(hessian)?;
-                task.whole(MetricDescent::new(metric, embedding, xi, momentum).beta(beta))
+                task.whole(Descent::new(metric, surface, momentum))
             }
         }
     }

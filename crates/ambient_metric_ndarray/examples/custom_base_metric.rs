@@ -31,7 +31,7 @@ const LIMIT: usize = 20_000;
 /// How many steps lead to the bottom of L = (x² + 1000 y²)/2 over this base metric, or `None`.
 fn steps_to_the_minimum(metric: impl DiagonalMetric, learning_rate: f64) -> Result<Option<usize>, Error> {
     let mut theta = Parameters::from(array![1.0_f64, 1.0]);
-    let rule = Descent::new(Induced::new(metric, Identity, 1e-3).beta(0.8), Ema(0.9));
+    let rule = Descent::new(metric, Induced::new(Identity, 1e-3).beta(0.8), Ema(0.9));
     let mut optimiser = Configuration::new(rule, learning_rate).build(&theta)?;
     for step in 0..LIMIT {
         let (x, y) = (theta.as_slice()[0], theta.as_slice()[1]);

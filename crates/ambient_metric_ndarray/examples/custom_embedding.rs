@@ -20,7 +20,7 @@ const LIMIT: usize = 20_000;
 /// How many steps the embedding takes to the bottom of the banana valley L = (1−x)² + 100 (y−x²)², or `None`.
 fn steps_to_the_minimum(embedding: impl Embedding) -> Result<Option<usize>, Error> {
     let mut theta = Parameters::from(array![-1.2_f64, 1.0]);
-    let rule = Descent::new(Induced::new(Euclidean, embedding, 0.1), Ema(0.9));
+    let rule = Descent::new(Euclidean, Induced::new(embedding, 0.1), Ema(0.9));
     let mut optimiser = Configuration::new(rule, 0.005).build(&theta)?;
     for step in 0..LIMIT {
         let (x, y) = (theta.as_slice()[0], theta.as_slice()[1]);

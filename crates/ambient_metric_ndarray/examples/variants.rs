@@ -5,9 +5,9 @@
 use std::time::Instant;
 
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Bundle, Clipped, Configuration, Coupled,
-    Covector, Descent, Ema, Error, Euclidean, Given, Hard, Height, Identity, Induced, Joint, LearnedDiagonal,
-    LearnedScalar, Log, RmsProp, Root, Rule, Soft, rules,
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Bundle, Clipped, Configuration, Correlated,
+    Covector, Descent, Ema, Error, Euclidean, Given, Hard, Height, Hyperbolic, Identity, Induced, LearnedDiagonal,
+    LearnedScalar, Log, Reciprocal, RmsProp, Root, Rule, Soft, Warped, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
@@ -63,42 +63,61 @@ fn main() -> Result<(), Error> {
     row(&powers, "adamw", &rules::adam(0.9, 0.999, 1e-8))?;
     row(&powers, "euclidean", &rules::euclidean(0.1, 0.9, 0.8))?;
     row(&powers, "rmsprop", &rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()))?;
-    row(&powers, "adagrad", &Descent::new(Induced::new(Adagrad::default(), Log, 0.1), momentum()))?;
+    row(&powers, "adagrad", &Descent::new(Adagrad::default(), Induced::new(Log, 0.1), momentum()))?;
     row(
         &powers,
         "rmsprop, full inverse",
-        &Descent::new(Induced::new(RmsProp::default(), Log, 0.1).exact(), momentum()),
+        &Descent::new(RmsProp::default(), Induced::new(Log, 0.1).exact(), momentum()),
     )?;
-    row(&powers, "learned scalar", &Descent::new(Induced::new(LearnedScalar::default(), Log, 0.1), momentum()))?;
-    row(&powers, "learned diagonal", &Descent::new(Induced::new(LearnedDiagonal::default(), Log, 0.1), momentum()))?;
+    row(&powers, "learned scalar", &Descent::new(LearnedScalar::default(), Induced::new(Log, 0.1), momentum()))?;
+    row(&powers, "learned diagonal", &Descent::new(LearnedDiagonal::default(), Induced::new(Log, 0.1), momentum()))?;
     row(
         &powers,
         "coupled along the gradient",
-        &Descent::new(Coupled::new(Euclidean, Log, AlongGradient(1e-3), 0.1), momentum()),
+        &Descent::new(Euclidean, Induced::new(Log, 0.1).coupled(AlongGradient(1e-3)), momentum()),
     )?;
     row(
         &powers,
         "coupled along the momentum",
-        &Descent::new(Coupled::new(Euclidean, Log, AlongMomentum(1e-3), 0.1), momentum()),
+        &Descent::new(Euclidean, Induced::new(Log, 0.1).coupled(AlongMomentum(1e-3)), momentum()),
     )?;
     row(
         &powers,
         "coupled along the parameters",
-        &Descent::new(Coupled::new(Euclidean, Log, AlongParameters(1e-6), 0.1), momentum()),
+        &Descent::new(Euclidean, Induced::new(Log, 0.1).coupled(AlongParameters(1e-6)), momentum()),
     )?;
-    row(&powers, "coupled as given", &Descent::new(Coupled::new(RmsProp::default(), Log, Given, 0.1), momentum()))?;
-    let form = Bilinear { a: AlongGradient(1e-3), b: AlongMomentum(1e-3) };
-    row(&powers, "bilinear", &Descent::new(Coupled::new(Euclidean, Log, form, 0.1), momentum()))?;
-    row(&powers, "hard clip", &Descent::new(Clipped::new(Euclidean, Hard { length: 1.0 }), momentum()))?;
-    row(&powers, "soft clip", &Descent::new(Clipped::new(Euclidean, Soft { rate: 1.0 }), momentum()))?;
-    row(&powers, "root clip", &Descent::new(Clipped::new(RmsProp::default(), Root { xi: 1.0 }), momentum()))?;
+    row(
+        &powers,
+        "coupled as given",
+        &Descent::new(RmsProp::default(), Induced::new(Log, 0.1).coupled(Given), momentum()),
+    )?;
+    let plain = Induced::new(Identity, 0.1);
+    row(&powers, "warped space", &Descent::new(Euclidean, plain.ambient(Warped(Reciprocal(1.0))), momentum()))?;
+    row(&powers, "hyperbolic space", &Descent::new(Euclidean, plain.ambient(Hyperbolic), momentum()))?;
+    let form = Bilinear::new(Log, 0.1, AlongGradient(1e-3), AlongMomentum(1e-3));
+    row(&powers, "bilinear", &Descent::new(Euclidean, form, momentum()))?;
+    row(&powers, "hard clip", &Descent::new(Euclidean, Clipped::new(Hard { length: 1.0 }), momentum()))?;
+    row(&powers, "soft clip", &Descent::new(Euclidean, Clipped::new(Soft { rate: 1.0 }), momentum()))?;
+    row(&powers, "root clip", &Descent::new(RmsProp::default(), Clipped::new(Root { xi: 1.0 }), momentum()))?;
     row(
         &powers,
         "two heights, identity and log",
-        &Joint::new(Euclidean, (Height { embedding: Identity, xi: 0.1 }, height), momentum()),
+        &Descent::new(Euclidean, Induced::of((Height { embedding: Identity, xi: 0.1 }, height)), momentum()),
     )?;
-    row(&powers, "one loss", &Joint::new(RmsProp::default(), [height], momentum()))?;
-    row(&powers, "two losses", &Joint::new(RmsProp::default(), [height; 2], momentum()))?;
-    row(&powers, "three losses", &Joint::new(RmsProp::default(), [height; 3], momentum()))?;
-    row(&powers, "four losses", &Joint::new(RmsProp::default(), [height; 4], momentum()))
+    row(&powers, "one loss", &Descent::new(RmsProp::default(), Induced::of([height]), momentum()))?;
+    let two = Induced::of([height; 2]);
+    row(&powers, "two losses", &Descent::new(RmsProp::default(), two, momentum()))?;
+    row(&powers, "two losses, full inverse", &Descent::new(RmsProp::default(), two.exact(), momentum()))?;
+    row(
+        &powers,
+        "two losses, correlated",
+        &Descent::new(RmsProp::default(), two.ambient(Correlated { rho: 0.5 }), momentum()),
+    )?;
+    row(
+        &powers,
+        "two losses, coupled",
+        &Descent::new(RmsProp::default(), two.coupled(AlongGradient(1e-3)), momentum()),
+    )?;
+    row(&powers, "three losses", &Descent::new(RmsProp::default(), Induced::of([height; 3]), momentum()))?;
+    row(&powers, "four losses", &Descent::new(RmsProp::default(), Induced::of([height; 4]), momentum()))
 }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    AlongMomentum, Configuration, Coupled, Covector, Descent, Ema, Error, Euclidean, Given, Group, Induced, Log,
-    MetricDescent, Optimiser, RmsProp, Rule, StateStorage, Tensor, rules,
+    AlongMomentum, Configuration, Covector, Descent, Ema, Error, Euclidean, Given, Group, Induced, Log, Optimiser,
+    RmsProp, Rule, StateStorage, Tensor, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
@@ -80,14 +80,14 @@ proptest! {
         for storage in NARROW {
             steps_are_those_of_the_widened_state(rules::sgd(0.9), storage, &lengths)?;
             steps_are_those_of_the_widened_state(rules::euclidean_log(0.01, 0.9, 0.8), storage, &lengths)?;
-            let coupled = Coupled::new(Euclidean, Log, AlongMomentum(0.1), 0.01).scale_back(0.1);
-            steps_are_those_of_the_widened_state(Descent::new(coupled, Ema(0.9)), storage, &lengths)?;
+            let coupled = Induced::new(Log, 0.01).coupled(AlongMomentum(0.1)).scale_back(0.1);
+            steps_are_those_of_the_widened_state(Descent::new(Euclidean, coupled, Ema(0.9)), storage, &lengths)?;
         }
         // Halves have no room for second moments.
         let storage = NARROW[0];
         steps_are_those_of_the_widened_state(rules::rmsprop(0.01, 0.9, 0.8, RmsProp::default()), storage, &lengths)?;
         steps_are_those_of_the_widened_state(rules::nadam(0.9, 0.999, 1e-8), storage, &lengths)?;
-        let exact = Descent::new(Induced::new(RmsProp::default(), Log, 0.01).exact(), Ema(0.9));
+        let exact = Descent::new(RmsProp::default(), Induced::new(Log, 0.01).exact(), Ema(0.9));
         steps_are_those_of_the_widened_state(exact, storage, &lengths)?;
     }
 }
@@ -215,9 +215,9 @@ fn a_half_beyond_the_range_is_the_last_one() {
 #[test]
 fn a_state_that_is_written_is_rounded_to_nearest() {
     let theta = space(&[40], 1);
-    let rule = Descent::new(Coupled::new(Euclidean, Log, Given, 0.1), Ema(0.9));
+    let rule = Descent::new(Euclidean, Induced::new(Log, 0.1).coupled(Given), Ema(0.9));
     let mut optimiser = Configuration::new(rule, 0.1).state_storage(NARROW[0]).build(&theta).unwrap();
-    optimiser.write_state("metric.coupling", &theta).unwrap();
+    optimiser.write_state("ambient", &theta).unwrap();
     let nearest = |number: &f32| half::bf16::from_f32(*number).to_f32().to_bits();
     let expected: Vec<u32> = theta.iter().map(nearest).collect();
     assert_eq!(bits(&optimiser.state()[1]), expected);
@@ -240,8 +240,8 @@ fn a_narrow_tensor_is_looked_at_and_changed_in_full_width() {
 #[test]
 fn who_knows_no_narrow_state_says_so() {
     let theta = space(&[3], 1);
-    let refused = Configuration::new(MetricDescent::new(Euclidean, Log, 0.1, Ema(0.9)), 0.1)
+    let refused = Configuration::new(Descent::new(Euclidean, Induced::new(Log, 0.1), Ema(0.9)), 0.1)
         .state_storage(StateStorage::F16)
-        .build(&theta);
+        .build_whole(&theta);
     assert!(matches!(refused, Err(Error::StateStorage { storage: "f16" })));
 }

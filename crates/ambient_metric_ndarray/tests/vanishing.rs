@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, BaseMetric, Configuration, Covector, Descent, Element, Ema, Error, Field, HeavyBall, Identity, Induced,
-    Joint, Kronecker, LearnedDiagonal, LearnedScalar, Log1p, MetricDescent, Momentum, Muon, Nesterov, NewtonSchulz,
-    NoMomentum, Orthogonaliser, Polar, RmsProp, Rule, StateStorage, Width, rules,
+    Adagrad, BaseMetric, Configuration, Covector, Descent, Element, Ema, Error, Field, Flat, HeavyBall, Identity,
+    Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log1p, Momentum, Muon, Nesterov, NewtonSchulz, NoMomentum,
+    Orthogonaliser, Polar, RmsProp, Rule, StateStorage, Width, rules,
 };
 use ambient_metric_ndarray::{HostMatrix, MatrixElement, Parameters};
 use ndarray::{Array1, Array2, array};
@@ -108,15 +108,15 @@ fn adaptive_metrics_stand_gradients_that_vanish() {
     in_every_precision("adam", &rules::adam(0.9, 0.99, 1e-8), Some(LONGEST), &WIDE);
     in_every_precision("nadam", &rules::nadam(0.9, 0.99, 1e-8), Some(LONGEST), &WIDE);
     in_every_precision("rmsprop", &rules::rmsprop(0.1, 0.9, 0.8, rmsprop), Some(LONGEST), &WIDE);
-    let exact = Descent::new(Induced::new(rmsprop, Log1p, 0.1).exact(), Ema(0.9));
+    let exact = Descent::new(rmsprop, Induced::new(Log1p, 0.1).exact(), Ema(0.9));
     in_every_precision("rmsprop, exact", &exact, None, &WIDE);
-    let heavy = Descent::new(Induced::new(rmsprop, Identity, 0.1).beta(0.8), HeavyBall(0.9));
+    let heavy = Descent::new(rmsprop, Induced::new(Identity, 0.1).beta(0.8), HeavyBall(0.9));
     in_every_precision("rmsprop, heavy ball", &heavy, Some(10.0 * LONGEST), &WIDE);
-    in_every_precision("adagrad", &Descent::new(Adagrad::default(), Ema(0.9)), Some(LONGEST), &WIDE);
+    in_every_precision("adagrad", &Descent::new(Adagrad::default(), Flat, Ema(0.9)), Some(LONGEST), &WIDE);
     let learned = LearnedDiagonal { kappa: 0.1, ..LearnedDiagonal::default() };
-    in_every_precision("learned diagonal", &Descent::new(Induced::new(learned, Identity, 0.1), Ema(0.9)), None, &WIDE);
+    in_every_precision("learned diagonal", &Descent::new(learned, Induced::new(Identity, 0.1), Ema(0.9)), None, &WIDE);
     let learned = LearnedScalar { kappa: 0.1, ..LearnedScalar::default() };
-    in_every_precision("learned scalar", &Descent::new(Induced::new(learned, Identity, 0.1), Ema(0.9)), None, &WIDE);
+    in_every_precision("learned scalar", &Descent::new(learned, Induced::new(Identity, 0.1), Ema(0.9)), None, &WIDE);
 }
 
 /// A half cannot hold the squares of small gradients, nor of large ones: a step without them is 25 times too long, and more when the gradient vanishes.
@@ -135,7 +135,7 @@ fn halves_are_refused_where_a_second_moment_would_be_lost() {
     let refused = build(1e-3, StateStorage::F16);
     assert!(matches!(&refused, Err(Error::StateRange { gradient, .. }) if *gradient > 256.0), "{refused:?}");
     assert!(build(1e-8, StateStorage::Bf16 { seed: 0 }).is_ok());
-    let adagrad = Descent::new(Adagrad::default(), NoMomentum);
+    let adagrad = Descent::new(Adagrad::default(), Flat, NoMomentum);
     let refused = Configuration::new(adagrad, 0.1).state_storage(StateStorage::F16).build(&theta).map(|_| ());
     assert!(matches!(refused, Err(Error::StateRange { .. })), "{refused:?}");
 }
@@ -158,8 +158,8 @@ where
 {
     let mut theta = space::<E>(|_| 0.5, 0.5);
     let learning_rate = 1e-5;
-    let rule = MetricDescent::new(metric, Identity, 1e-3, momentum);
-    let mut optimiser = Configuration::new(rule, learning_rate).build(&theta).unwrap();
+    let rule = Descent::new(metric, Induced::new(Identity, 1e-3), momentum);
+    let mut optimiser = Configuration::new(rule, learning_rate).build_whole(&theta).unwrap();
     let mut before = Array2::from_elem((3, 2), 0.5);
     for step in 0..STEPS {
         let size = size::<E>(step);
@@ -225,8 +225,8 @@ const POLAR: f64 = 1e-6;
 fn a_matrix_too_small_to_have_a_direction_is_zero() {
     let step = |size: f32| {
         let mut theta = Parameters::from(Array2::<f32>::zeros((2, 2)));
-        let rule = MetricDescent::new(Muon::default(), Identity, 0.0, NoMomentum);
-        let mut optimiser = Configuration::new(rule, 1.0).build(&theta).unwrap();
+        let rule = Descent::new(Muon::default(), Induced::new(Identity, 0.0), NoMomentum);
+        let mut optimiser = Configuration::new(rule, 1.0).build_whole(&theta).unwrap();
         let gradient = Covector(Parameters::from(Array2::from_diag_elem(2, size)));
         optimiser.step(&mut theta, &gradient, 1.0).unwrap();
         theta.as_slice().to_vec()
@@ -351,8 +351,8 @@ fn five<R: Rule>(rule: R) -> Vec<f64> {
 
 #[test]
 fn a_metric_that_decays_and_learns_does_so_alike_in_every_rule() {
-    use ambient_metric::{Clipped, Coupled, Height, Induction, Uncoupled};
-    let expected = five(Descent::new(Induced::new(DecaysAndLearns, Identity, 0.25), NoMomentum));
+    use ambient_metric::{AlongGradient, Clipped, Height, Induction};
+    let expected = five(Descent::new(DecaysAndLearns, Induced::new(Identity, 0.25), NoMomentum));
     let close = |what: &str, found: &[f64]| {
         for (found, expected) in found.iter().zip(&expected) {
             // The same formulas, five times, in another order of some forty roundings.
@@ -360,14 +360,15 @@ fn a_metric_that_decays_and_learns_does_so_alike_in_every_rule() {
         }
     };
     let heights = [Height { embedding: Identity, xi: 0.25 }];
-    close("joint", &five(Joint::new(DecaysAndLearns, heights, NoMomentum)));
-    close("clipped", &five(Descent::new(Clipped::new(DecaysAndLearns, Induction { xi: 0.25 }), NoMomentum)));
-    close("coupled", &five(Descent::new(Coupled::new(DecaysAndLearns, Identity, Uncoupled, 0.25), NoMomentum)));
-    close("exact", &five(Descent::new(Induced::new(DecaysAndLearns, Identity, 0.25).exact(), NoMomentum)));
+    close("an array of heights", &five(Descent::new(DecaysAndLearns, Induced::of(heights), NoMomentum)));
+    close("clipped", &five(Descent::new(DecaysAndLearns, Clipped::new(Induction { xi: 0.25 }), NoMomentum)));
+    let coupled = Induced::new(Identity, 0.25).coupled(AlongGradient(0.0));
+    close("coupled", &five(Descent::new(DecaysAndLearns, coupled, NoMomentum)));
+    close("exact", &five(Descent::new(DecaysAndLearns, Induced::new(Identity, 0.25).exact(), NoMomentum)));
 
     let mut theta = Parameters::from(Array1::from(vec![1.0_f64, -2.0, 0.5]));
-    let rule = MetricDescent::new(DecaysAndLearns, Identity, 0.25, NoMomentum);
-    let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
+    let rule = Descent::new(DecaysAndLearns, Induced::new(Identity, 0.25), NoMomentum);
+    let mut optimiser = Configuration::new(rule, 0.1).build_whole(&theta).unwrap();
     for step in 0..5 {
         let gradient = Covector(Parameters::from(Array1::from_shape_fn(3, |index| number(7 * step + index))));
         optimiser.step(&mut theta, &gradient, 1.0).unwrap();
@@ -376,13 +377,12 @@ fn a_metric_that_decays_and_learns_does_so_alike_in_every_rule() {
     // The lesson of the first step is that of the corrected state, l², and not half of it.
     let l = [0, 1, 2].map(number);
     let mut theta = Parameters::from(Array1::from(vec![1.0_f64, -2.0, 0.5]));
-    let rule = Joint::new(DecaysAndLearns, heights, NoMomentum);
+    let rule = Descent::new(DecaysAndLearns, Induced::of(heights), NoMomentum);
     let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
     let gradient = Covector(Parameters::from(Array1::from(l.to_vec())));
     optimiser.step_losses(&mut theta, &[&gradient], &[1.0]).unwrap();
     let saved = optimiser.checkpoint().unwrap();
-    let learned: Vec<f64> =
-        saved.memory.iter().filter_map(|memory| memory.get("preconditioner.metric").copied()).collect();
+    let learned: Vec<f64> = saved.memory.iter().filter_map(|memory| memory.get("metric").copied()).collect();
     let squares = l.iter().map(|x| x * x).sum::<f64>();
     assert!((learned[0] - squares).abs() < 8.0 * f64::EPSILON, "{learned:?} in place of {squares}");
 }

@@ -383,17 +383,17 @@ fn latex_name(name: &str) -> String {
         "corrections.metric" => r"c_\gamma",
         "memory.powers.momentum" => r"\mu^{t}",
         "memory.powers.metric" => r"\beta_r^{t}",
-        "memory.preconditioner.average" => "v",
-        "memory.preconditioner.power" => r"\beta^{t}",
-        "sums.squared_length" | "rule.squared_length" => r"\textstyle\sum l\,\gamma^{-1}l",
+        "memory.preconditioner.lengths.average.0.0" => "v",
+        "memory.preconditioner.lengths.power" => r"\beta^{t}",
+        "sums.pool.preconditioner.lengths.0.0" | "rule.preconditioner.lengths.0.0" => r"\textstyle\sum l\,\gamma^{-1}l",
         "report.squared_length" => "s",
         "report.averaged" => r"\hat v",
         "report.slope" => "f'",
-        "multipliers.preconditioner" | "multipliers.preconditioner.0" | "report.damping" => "r",
-        "rule.placement" | "sums.placement" => r"\textstyle\sum l\,\gamma^{-1}\hat m",
+        "multipliers.preconditioner.momentum" | "report.damping" => "r",
+        "sums.pool.preconditioner.placement.gradients" | "rule.preconditioner.placement.gradients" => {
+            r"\textstyle\sum l\,\gamma^{-1}\hat m"
+        }
         "squared_gradient" => r"\textstyle\sum l^2",
-        "multipliers.preconditioner.1" => "f'-r",
-        "multipliers.preconditioner.2" => "c",
         other => return format!(r"\mathrm{{{}}}", other.replace('_', r"\_").replace('.', r"\ ")),
     };
     known.to_owned()
@@ -493,19 +493,22 @@ impl Wgsl {
     /// The variable for the name of a slot.
     ///
     /// Names inside the bundles of a rule keep their words (`state.metric` is `state_metric`). Any other name gets a prefix, so
-    /// that it is no keyword and no variable of the kernel around it.
+    /// that it begins with a letter, and is no keyword and no variable of the kernel around it.
     ///
     /// ```
     /// use ambient_metric_trace::Wgsl;
     /// assert_eq!(Wgsl::variable("state.metric"), "state_metric");
     /// assert_eq!(Wgsl::variable("0"), "slot_0");
+    /// assert_eq!(Wgsl::variable("0.gradient"), "slot_0_gradient");
     /// ```
     #[must_use]
     pub fn variable(name: &str) -> String {
         const OWN: [&str; 6] = ["parameter", "gradient", "loss", "learning_rate", "weight_decay", "xi"];
         // A Rust name that is a keyword there is written with `r#`.
         let name = name.replace("r#", "");
-        if name.contains('.') || OWN.contains(&name.as_str()) { name.replace('.', "_") } else { format!("slot_{name}") }
+        let is_whole = name.contains('.') && !name.starts_with(|first: char| first.is_ascii_digit());
+        let written = name.replace('.', "_");
+        if is_whole || OWN.contains(&name.as_str()) { written } else { format!("slot_{written}") }
     }
 
     /// A literal of the scalar type.

@@ -79,6 +79,9 @@ impl Recording {
             named("", kernel.evaluate(uniform, input)).collect()
         });
         // A kernel's bundles need not have names of their own; a rule's have.
+        for input in inputs.iter_mut().filter(|input| input.name.is_empty()) {
+            input.name.push('0');
+        }
         for uniform in uniforms.iter_mut().filter(|uniform| !uniform.name.contains('.')) {
             uniform.name = join("uniform", &uniform.name);
         }
@@ -110,7 +113,7 @@ impl Recording {
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
             let sums: Totals<R::Sums<Traced>> = fresh("sums", &mut uniforms, Node::Uniform);
             let outcome = rule.damp(inputs, memory, sums);
-            let damping: Damping<Traced> = outcome.report;
+            let damping: Damping<Traced, R::PerLoss<Traced>> = outcome.report;
             named("corrections", rule.correct(memory))
                 .chain(named("multipliers", outcome.factors))
                 .chain(named("memory", outcome.memory))

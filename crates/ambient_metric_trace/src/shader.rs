@@ -364,11 +364,9 @@ pub struct ScalarLayout {
     pub alignment: usize,
 }
 
-/// Numbers of a report: what the scalar act tells, then the effective learning rate and the norm of the gradient.
-pub const REPORT: usize = DAMPING + 2;
-
-/// Numbers of what the scalar act tells of the geometry.
-const DAMPING: usize = <Damping<Traced> as Bundle<Traced>>::LEN;
+/// Numbers of a [`Damping`] that are one per loss, and that are not.
+const PER_LOSS: usize = 4;
+const SHARED: usize = <Damping<Traced> as Bundle<Traced>>::LEN - PER_LOSS;
 
 /// Numbers before the pools of the groups in the table of the scalar act.
 pub const POOLS_HEADER: usize = 3;
@@ -385,6 +383,17 @@ impl ScalarLayout {
             sums: <R::Sums<Traced> as Bundle<Traced>>::LEN + 2,
             alignment,
         }
+    }
+
+    /// Numbers of what the scalar act tells of the geometry.
+    fn damping(&self) -> usize {
+        PER_LOSS * self.losses + SHARED
+    }
+
+    /// Numbers of a report: what the scalar act tells, then the effective learning rates and the norm of the gradient.
+    #[must_use]
+    pub fn report(&self) -> usize {
+        self.damping() + self.losses + 1
     }
 
     /// Where gate and uniforms of act 3 of the first group begin.
@@ -408,7 +417,7 @@ impl ScalarLayout {
     /// How many numbers there are.
     #[must_use]
     pub fn numbers(&self) -> usize {
-        self.reports() + self.groups * REPORT
+        self.reports() + self.groups * self.report()
     }
 }
 
@@ -498,23 +507,30 @@ fn main() {{
     var reason = 0u;
     for (var group = 0u; group < groups; group = group + 1u) {{
         var result = damp_group(group);
-        // Multipliers and memory, then s and its average.
-        for (var i = 0u; i < {checked}u + 2u; i = i + 1u) {{
+        // Multipliers and memory, then s and its average of every loss.
+        for (var i = 0u; i < {checked}u + 2u * {losses}u; i = i + 1u) {{
             if (!is_finite(result[i])) {{
                 reason = {overflow}u;
             }}
         }}
-        if (!is_finite(result[{ratio}u]) && result[{damping}u] == {zero}) {{
-            reason = {overflow}u;
+        for (var i = 0u; i < {losses}u; i = i + 1u) {{
+            if (!is_finite(result[{ratio}u]) && result[{damping}u + i] == {zero}) {{
+                reason = {overflow}u;
+            }}
         }}
     }}
     for (var group = 0u; group < groups; group = group + 1u) {{
         var result = damp_group(group);
-        let slope = result[{slope}u];
-        if (!is_finite(slope) || !(slope > {zero})) {{
-            reason = {loss}u;
+        for (var i = 0u; i < {losses}u; i = i + 1u) {{
+            let slope = result[{slope}u + i];
+            if (!is_finite(slope) || !(slope > {zero})) {{
+                reason = {loss}u;
+            }}
+            if (reason == 0u && result[{checked}u + i] < {zero}) {{
+                reason = {metric}u;
+            }}
         }}
-        if (reason == 0u && (result[{checked}u] < {zero} || !(result[{ratio}u] > {zero}))) {{
+        if (reason == 0u && !(result[{ratio}u] > {zero})) {{
             reason = {metric}u;
         }}
         if (reason == 0u && !(result[{coupling}u] < {one})) {{
@@ -550,12 +566,14 @@ fn main() {{
         for (var i = 0u; i < {memory}u; i = i + 1u) {{
             scalars[group * {memory}u + i] = result[{pass}u + i];
         }}
-        let report = pools[2] + group * {REPORT}u;
-        for (var i = 0u; i < {DAMPING}u; i = i + 1u) {{
+        let report = pools[2] + group * {report}u;
+        for (var i = 0u; i < {reported}u; i = i + 1u) {{
             scalars[report + i] = result[{checked}u + i];
         }}
-        scalars[report + {DAMPING}u] = inputs[{rates}u + 2u * group] * result[{damping}u];
-        scalars[report + {DAMPING}u + 1u] = sqrt(pooled(pools[{POOLS_HEADER}u + group], 0u));
+        for (var i = 0u; i < {losses}u; i = i + 1u) {{
+            scalars[report + {reported}u + i] = inputs[{rates}u + 2u * group] * result[{damping}u + i];
+        }}
+        scalars[report + {reported}u + {losses}u] = sqrt(pooled(pools[{POOLS_HEADER}u + group], 0u));
     }}
     status[0] = status[0] + 1u;
 }}
@@ -567,10 +585,12 @@ fn main() {{
         rates = 2 * losses,
         first_sum = 2 * losses + 2 + memory,
         checked = pass + memory,
-        slope = pass + memory + 2,
-        damping = pass + memory + 3,
-        ratio = pass + memory + 4,
-        coupling = pass + memory + 5,
+        slope = pass + memory + 2 * losses,
+        damping = pass + memory + 3 * losses,
+        ratio = pass + memory + PER_LOSS * losses,
+        coupling = pass + memory + PER_LOSS * losses + 1,
+        report = layout.report(),
+        reported = layout.damping(),
         metric = reason::METRIC,
         coupled = reason::COUPLING,
         stride = layout.pass_stride(),

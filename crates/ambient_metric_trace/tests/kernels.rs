@@ -3,10 +3,11 @@
 #![allow(missing_docs, clippy::panic, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, Advance, AlongMomentum, AlongParameters, Bilinear, Clipped, Coupled, Descent, DiagonalMetric, Dual, Ema,
-    Embedding, Euclidean, Field, Given, Hard, HeavyBall, Height, Identity, Induced, Joint, Kernel, LearnedDiagonal,
-    LearnedScalar, Log, Log1p, Momentum, Nesterov, NoMomentum, Power, Preconditioner, Real, RmsProp, Root, Rule, Sqrt,
-    rules,
+    Adagrad, Advance, AlongMomentum, AlongParameters, AmbientMetric, Bilinear, Clipped, Conformal, Correlated, Coupled,
+    Descent, DiagonalMetric, Dual, Ema, Embedding, Euclidean, Exponential, Field, Flat, Given, Hard, HeavyBall, Height,
+    Hyperbolic, Identity, Induced, Kernel, LearnedDiagonal, LearnedScalar, Log, Log1p, Momentum, Nesterov, NoMomentum,
+    OfLosses, PointwiseMetric, Power, Preconditioner, Product, Real, Reciprocal, RmsProp, Root, Rule, Sqrt, Warped,
+    Weighted, rules,
 };
 use ambient_metric_conformance::functions::{Function, NAMES};
 use ambient_metric_trace::shader::{PassShader, Purpose, ScalarLayout, damp, kernels, totals};
@@ -43,23 +44,27 @@ fn validate_rule<R: Rule>(rule: &R) {
     }
 }
 
-fn validate_momenta<P: Preconditioner + Clone>(preconditioner: &P) {
-    fn one<P: Preconditioner + Clone, M: Momentum>(preconditioner: &P, momentum: M) {
-        validate_rule(&Descent::new(preconditioner.clone(), momentum));
+fn validate_momenta<M: PointwiseMetric + Clone, P: Preconditioner + Clone>(metric: &M, preconditioner: &P) {
+    fn one<M: PointwiseMetric + Clone, P: Preconditioner + Clone, Q: Momentum>(
+        metric: &M,
+        preconditioner: &P,
+        momentum: Q,
+    ) {
+        validate_rule(&Descent::new(metric.clone(), preconditioner.clone(), momentum));
     }
-    one(preconditioner, Ema(0.9));
-    one(preconditioner, HeavyBall(0.9));
-    one(preconditioner, Nesterov(0.9));
-    one(preconditioner, NoMomentum);
+    one(metric, preconditioner, Ema(0.9));
+    one(metric, preconditioner, HeavyBall(0.9));
+    one(metric, preconditioner, Nesterov(0.9));
+    one(metric, preconditioner, NoMomentum);
 }
 
 fn validate_embedded<M: DiagonalMetric + Clone, E: Embedding + Clone>(metric: &M, embedding: E) {
-    validate_momenta(&Induced::new(metric.clone(), embedding.clone(), 0.1).beta(0.8));
-    validate_momenta(&Induced::new(metric.clone(), embedding, 0.1).beta(0.8).exact());
+    validate_momenta(metric, &Induced::new(embedding.clone(), 0.1).beta(0.8));
+    validate_momenta(metric, &Induced::new(embedding, 0.1).beta(0.8).exact());
 }
 
 fn validate_metric<M: DiagonalMetric + Clone>(metric: &M) {
-    validate_momenta(metric);
+    validate_momenta(metric, &Flat);
     validate_embedded(metric, Identity);
     validate_embedded(metric, Log);
     validate_embedded(metric, Sqrt);
@@ -124,6 +129,30 @@ impl Kernel for Slope {
     }
 }
 
+/// Bundles whose slots have numbers for names, within bundles of that kind.
+struct Paired;
+
+impl Kernel for Paired {
+    type Uniform<S: Real> = (S, [S; 2]);
+    type Input<S: Real> = ([S; 2], (S, [S; 1]));
+    type Output<S: Real> = S;
+    fn evaluate<S: Real>(&self, (a, [b, c]): (S, [S; 2]), ([x, y], (z, [w])): Self::Input<S>) -> S {
+        (a + b * c) * (x + y + z * w)
+    }
+}
+
+#[test]
+fn bundles_without_names_of_their_own_are_valid() {
+    for recording in [Recording::kernel(&Paired), Recording::kernel(&Slope)] {
+        for double in [false, true] {
+            for width in [1, 2, 4] {
+                let wgsl = Wgsl { double, width };
+                validate("pairs", &PassShader::new(&recording, wgsl, Purpose::Sum { watched: 0 }, false).text);
+            }
+        }
+    }
+}
+
 #[test]
 fn shader_statements_are_a_notation_like_the_others() {
     let rule = rules::sgd(0.5);
@@ -169,22 +198,55 @@ fn functions_and_choices_are_written_as_reviewed() {
 #[test]
 fn kernels_of_the_variants_are_valid() {
     let height = Height { embedding: Log, xi: 0.1 };
-    validate_rule(&Joint::new(Euclidean, [height], Ema(0.9)).beta(0.8));
-    validate_rule(&Joint::new(RmsProp::default(), (height, Height { embedding: Identity, xi: 0.1 }), Nesterov(0.9)));
-    validate_rule(&Joint::new(LearnedDiagonal::default(), [height; 4], Ema(0.9)));
-    validate_momenta(&Induced::new(LearnedScalar::default(), Log, 0.1));
-    validate_momenta(&Induced::new(LearnedDiagonal::default(), Log, 0.1).exact());
-    validate_momenta(&Coupled::new(RmsProp::default(), Log, AlongParameters(0.1), 0.1).scale_back(0.1));
-    validate_momenta(&Coupled::new(Euclidean, Identity, Bilinear { a: Given, b: AlongMomentum(0.1) }, 0.1));
-    validate_momenta(&Clipped::new(RmsProp::default(), Hard { length: 1.0 }).floor(0.1));
-    validate_momenta(&Clipped::new(Euclidean, Root { xi: 0.1 }));
+    validate_rule(&Descent::new(Euclidean, Induced::of([height]).beta(0.8), Ema(0.9)));
+    validate_rule(&Descent::new(
+        RmsProp::default(),
+        Induced::of((height, Height { embedding: Identity, xi: 0.1 })),
+        Nesterov(0.9),
+    ));
+    validate_rule(&Descent::new(LearnedDiagonal::default(), Induced::of([height; 4]), Ema(0.9)));
+    validate_momenta(&LearnedScalar::default(), &Induced::new(Log, 0.1));
+    validate_momenta(&LearnedDiagonal::default(), &Induced::new(Log, 0.1).exact());
+    let coupled = Induced::new(Log, 0.1).coupled(AlongParameters(0.1)).scale_back(0.1);
+    validate_momenta(&RmsProp::default(), &coupled);
+    validate_momenta(&RmsProp::default(), &coupled.exact());
+    validate_momenta(&Euclidean, &Bilinear::new(Identity, 0.1, Given, AlongMomentum(0.1)));
+    validate_momenta(&RmsProp::default(), &Clipped::new(Hard { length: 1.0 }).floor(0.1));
+    validate_momenta(&Euclidean, &Clipped::new(Root { xi: 0.1 }));
+}
+
+#[test]
+fn kernels_in_every_ambient_space_are_valid() {
+    fn placed<A: AmbientMetric + Clone>(ambient: A) {
+        let induced = Induced::new(Log1p, 0.1).beta(0.8).ambient(ambient);
+        validate_rule(&Descent::new(RmsProp::default(), induced.clone(), Ema(0.9)));
+        validate_rule(&Descent::new(RmsProp::default(), induced.exact(), Ema(0.9)));
+    }
+    fn of_several<A: AmbientMetric<3> + Clone>(ambient: A) {
+        let induced = Induced::of([Height { embedding: Log1p, xi: 0.1 }; 3]).beta(0.8).ambient(ambient);
+        validate_rule(&Descent::new(RmsProp::default(), induced.clone(), Ema(0.9)));
+        validate_rule(&Descent::new(RmsProp::default(), induced.clone().scale_back(0.1), Ema(0.9)));
+        validate_rule(&Descent::new(RmsProp::default(), induced.exact(), Ema(0.9)));
+    }
+    placed(Product);
+    placed(Weighted(Exponential(0.5)));
+    placed(Warped(Reciprocal(0.5)));
+    placed(Conformal(Exponential(-0.5)));
+    placed(Hyperbolic);
+    placed(OfLosses(Coupled(Given)));
+    of_several(Product);
+    of_several(Weighted(Reciprocal(0.5)));
+    of_several(Correlated { rho: 0.5 });
+    of_several(Coupled(AlongMomentum(0.1)));
+    of_several(OfLosses(Coupled(Given)));
 }
 
 /// k losses are k(k+1)/2 inner products, and Σ l² beside them, in one pass that reads the k gradients and the state of γ once.
 #[test]
 fn several_losses_are_measured_in_one_pass_over_memory() {
     fn measured<const K: usize>() -> (usize, usize) {
-        let rule = Joint::new(RmsProp::default(), [Height { embedding: Identity, xi: 0.1 }; K], Ema(0.9));
+        let rule =
+            Descent::new(RmsProp::default(), Induced::of([Height { embedding: Identity, xi: 0.1 }; K]), Ema(0.9));
         let measure = Recording::measure(&rule);
         (measure.outputs().len(), measure.bytes(4))
     }
@@ -232,6 +294,6 @@ fn traffic_is_what_a_rule_reads_and_writes() {
     assert_eq!(of(&|| bytes(&Recording::measure(&rmsprop), &Recording::update(&Advance(&rmsprop)))), (8, 28));
     let adam = rules::adam(0.9, 0.999, 1e-8);
     assert_eq!(of(&|| bytes(&Recording::measure(&adam), &Recording::update(&Advance(&adam)))), (4, 28));
-    let exact = Descent::new(Induced::new(Euclidean, Log, 0.1).exact(), Ema(0.9));
+    let exact = Descent::new(Euclidean, Induced::new(Log, 0.1).exact(), Ema(0.9));
     assert_eq!(of(&|| bytes(&Recording::measure(&exact), &Recording::update(&Advance(&exact)))), (8, 20));
 }

@@ -6,9 +6,7 @@ use ambient_metric::{
     Advance, Bundle, Checkpoint, Configuration, Covector, Element, Error, Groups, Layout, Report, Restored, Rule,
     StateStorage, Tensor, stands_zero,
 };
-use ambient_metric_trace::shader::{
-    DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, REPORT, ScalarLayout, damp, reason,
-};
+use ambient_metric_trace::shader::{DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, ScalarLayout, damp, reason};
 use ambient_metric_trace::{Recording, Wgsl};
 
 use crate::context::Context;
@@ -53,7 +51,7 @@ pub enum Skip {
 
 /// What the device tells when it is asked.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DeviceReport {
+pub struct DeviceReport<L = f64> {
     /// Steps taken, skipped ones not counted.
     pub steps: u64,
     /// Steps skipped; they left parameters and state as they were, bit for bit.
@@ -61,7 +59,7 @@ pub struct DeviceReport {
     /// Why the last step was skipped, if it was.
     pub last_skip: Option<Skip>,
     /// The report of the last step that was taken, for every group by name.
-    pub groups: Vec<(String, Report<f64>)>,
+    pub groups: Vec<(String, Report<f64, L>)>,
 }
 
 /// What the passes of one act move and launch, from the rule's own reads and writes.
@@ -317,7 +315,9 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         let rule = &self.configuration.rule;
         for convert in [|loss: f64| loss, |loss: f64| E::narrow(loss).to_f64()] {
             let mut losses = losses.iter().copied().map(convert);
-            rule.check_loss(Bundle::build(&mut || losses.next().unwrap_or(f64::NAN)))?;
+            let mut xi = self.groups.xi.iter().copied();
+            let xi = Bundle::build(&mut || xi.next().unwrap_or(0.0));
+            rule.check_loss(Bundle::build(&mut || losses.next().unwrap_or(f64::NAN)), xi)?;
         }
         Ok(())
     }
@@ -413,19 +413,31 @@ impl<R: Rule, E: DeviceElement> DeviceOptimiser<R, E> {
         Ok(())
     }
 
-    /// What happened so far; waits for the device.
+    /// What happened so far; waits for the device. Of several losses it has the first, and [`report_losses`](Self::report_losses) all.
     ///
     /// # Errors
     ///
     /// [`Error::Backend`] where the device fails.
     pub fn report(&self) -> Result<DeviceReport, Error> {
+        let DeviceReport { steps, skipped, last_skip, groups } = self.report_losses()?;
+        let groups = groups.into_iter().map(|(name, report)| (name, report.first())).collect();
+        Ok(DeviceReport { steps, skipped, last_skip, groups })
+    }
+
+    /// As [`report`](Self::report), with one number per loss.
+    ///
+    /// # Errors
+    ///
+    /// As [`report`](Self::report).
+    pub fn report_losses(&self) -> Result<DeviceReport<R::PerLoss<f64>>, Error> {
         let status = self.context.read(&self.scalar_act.status, 0, 16)?;
         let status = bytemuck::pod_collect_to_vec::<u8, u32>(&status);
         let at = |index: usize| status.get(index).copied().unwrap_or(0);
         let offset = self.layout.reports() as u64 * E::SIZE;
-        let numbers = self.read_scalars(offset, self.layout.groups * REPORT)?;
-        let mut groups: Vec<(String, Report<f64>)> = Vec::new();
-        for (rates, numbers) in self.groups.rates.iter().zip(numbers.chunks(REPORT)) {
+        let length = self.layout.report();
+        let numbers = self.read_scalars(offset, self.layout.groups * length)?;
+        let mut groups = Vec::<(String, Report<_, _>)>::new();
+        for (rates, numbers) in self.groups.rates.iter().zip(numbers.chunks(length)) {
             // A rule that learns per tensor has a group, and the same report, for every tensor of a group.
             if groups.last().is_some_and(|(name, _)| *name == rates.name) {
                 continue;

@@ -3,8 +3,9 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Error, Euclidean, EveryMatrix, Field, LearnedDiagonal, LearnedScalar, Log,
-    MetricDescent, MetricOptimiser, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed, Separable, Tensor, Width,
+    BaseMetric, Configuration, Covector, Descent, Error, Euclidean, EveryMatrix, Field, Induced, LearnedDiagonal,
+    LearnedScalar, Log, MetricOptimiser, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed, Separable, Tensor,
+    Width,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};
@@ -136,7 +137,7 @@ fn twenty_steps<M>(context: &Context, metric: M, learning_rate: f64, share: f64)
 where
     M: BaseMetric<DeviceTensor<f32>, State: Clone> + BaseMetric<Parameters<f32>, State: Clone> + Clone,
 {
-    let rule = MetricDescent::new(metric, Log, 0.01, NoMomentum).beta(0.5);
+    let rule = Descent::new(metric, Induced::new(Log, 0.01).beta(0.5), NoMomentum);
     let configuration = Configuration::new(rule, learning_rate).weight_decay(0.1);
     let parts = |seed: u64| {
         let array = |seed, rows, columns| numbers(seed, rows, columns).mapv(f32::constant);
@@ -155,13 +156,13 @@ where
     };
     let here = |seed: u64| Parameters::new(parts(seed)).unwrap();
     let (mut on_device, mut on_host) = (there(1), here(1));
-    let mut device = configuration.clone().build(&on_device).unwrap();
-    let mut host = configuration.build(&on_host).unwrap();
+    let mut device = configuration.clone().build_whole(&on_device).unwrap();
+    let mut host = configuration.build_whole(&on_host).unwrap();
     for step in 0..20_u32 {
         let seed = 10 + 3 * u64::from(step);
         let found = device.step(&mut on_device, &Covector(there(seed)), 1.5).unwrap();
         let expected = host.step(&mut on_host, &Covector(here(seed)), 1.5).unwrap();
-        let [found, expected] = [found.squared_length[0], expected.squared_length[0]];
+        let [found, expected] = [found.squared_length, expected.squared_length];
         assert!((found - expected).abs() <= share * expected, "{found} beside {expected}");
     }
     (on_device, on_host)
@@ -203,9 +204,9 @@ fn a_metric_over_whole_tensors_resumes_on_the_device() {
         let array = numbers(seed, 2, 3).mapv(f32::constant);
         DeviceTensor::new(&context, [("w", vec![2, 3], array.iter().copied().collect::<Vec<_>>())]).unwrap()
     };
-    let rule = MetricDescent::new(Muon::default(), Log, 0.01, NoMomentum).beta(0.5);
+    let rule = Descent::new(Muon::default(), Induced::new(Log, 0.01).beta(0.5), NoMomentum);
     let mut theta = tensor(1);
-    let mut optimiser = Configuration::new(rule, 0.02).build(&theta).unwrap();
+    let mut optimiser = Configuration::new(rule, 0.02).build_whole(&theta).unwrap();
     optimiser.step(&mut theta, &Covector(tensor(2)), 1.5).unwrap();
     let mut resumed = MetricOptimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
     let mut other = theta.duplicate().unwrap();

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use ambient_metric::{
-    Configuration, Covector, Dense, Ema, Error, Identity, Kronecker, Log, MetricDescent, Muon, Nesterov, NoMomentum, Polar, RmsProp,
-    Width, rules,
+    Configuration, Covector, Dense, Descent, Ema, Error, Identity, Induced, Kronecker, Log, Muon, Nesterov, NoMomentum,
+    Polar, RmsProp, Width, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_ndarray::ndarray::Array2;
@@ -34,8 +34,8 @@ fn descend(
 }
 
 macro_rules! descend {
-    ($rule:expr, $learning_rate:expr) => {{
-        let mut optimiser = Configuration::new($rule, $learning_rate).weight_decay(0.01).build(&start())?;
+    ($rule:expr, $build:ident) => {{
+        let mut optimiser = Configuration::new($rule, 0.05).weight_decay(0.01).$build(&start())?;
         descend(|theta, gradient, loss| optimiser.step(theta, gradient, loss).map(|_| ()))?
     }};
 }
@@ -51,11 +51,11 @@ fn subjects() -> Result<Vec<(&'static str, Vec<f64>)>, Error> {
     };
     let dense = Dense::new((0..35).map(|row| (0..35).map(|column| entry(row, column)).collect()).collect())?;
     Ok(vec![
-        ("exact", descend!(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), 0.05)),
-        ("exact", descend!(rules::euclidean_log(0.1, 0.9, 0.8), 0.05)),
-        ("rounded", descend!(MetricDescent::new(Kronecker::default(), Log, 0.1, Ema(0.9)), 0.05)),
-        ("rounded", descend!(MetricDescent::new(muon, Identity, 0.1, NoMomentum), 0.05)),
-        ("exact", descend!(MetricDescent::new(dense, Log, 0.1, Ema(0.9)), 0.05)),
+        ("exact", descend!(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), build)),
+        ("exact", descend!(rules::euclidean_log(0.1, 0.9, 0.8), build)),
+        ("rounded", descend!(Descent::new(Kronecker::default(), Induced::new(Log, 0.1), Ema(0.9)), build_whole)),
+        ("rounded", descend!(Descent::new(muon, Induced::new(Identity, 0.1), NoMomentum), build_whole)),
+        ("exact", descend!(Descent::new(dense, Induced::new(Log, 0.1), Ema(0.9)), build_whole)),
     ])
 }
 
@@ -64,7 +64,9 @@ fn numbers() -> &'static [(usize, &'static str, f64)] {
     static NUMBERS: OnceLock<Vec<(usize, &'static str, f64)>> = OnceLock::new();
     NUMBERS.get_or_init(|| {
         let subjects = subjects().expect("the steps are sound").into_iter().enumerate();
-        subjects.flat_map(|(subject, (how, found))| found.into_iter().map(move |number| (subject, how, number))).collect()
+        subjects
+            .flat_map(|(subject, (how, found))| found.into_iter().map(move |number| (subject, how, number)))
+            .collect()
     })
 }
 

@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    Adagrad, AlongParameters, Clipped, Configuration, Coupled, Covector, Descent, Ema, Embedding, Error, Euclidean,
-    Group, HeavyBall, Height, Identity, Induced, Joint, Log, Log1p, Nesterov, Power, RmsProp, Root, Rule, Sqrt, Tensor,
-    rules,
+    Adagrad, AlongParameters, Clipped, Configuration, Covector, Descent, Ema, Embedding, Error, Euclidean, Flat, Group,
+    HeavyBall, Height, Identity, Induced, Log, Log1p, Nesterov, Power, RmsProp, Root, Rule, Sqrt, Tensor, rules,
 };
 use ambient_metric_conformance::runs;
 use ambient_metric_ndarray::Parameters;
@@ -86,13 +85,13 @@ a_gradient_that_is_not_finite_is_refused_and_named_wherever_it_stands!(
     euclidean: rules::euclidean(0.1, 0.9, 0.8),
     euclidean_log: rules::euclidean_log(0.1, 0.9, 0.8),
     rmsprop: rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()),
-    adagrad_with_the_full_inverse: Descent::new(Induced::new(Adagrad::default(), Sqrt, 0.1).exact(), Nesterov(0.9)),
-    quadratic_of_a_user: Descent::new(Induced::new(Quadratic, Asinh, 0.1), HeavyBall(0.9)),
+    adagrad_with_the_full_inverse: Descent::new(Adagrad::default(), Induced::new(Sqrt, 0.1).exact(), Nesterov(0.9)),
+    quadratic_of_a_user: Descent::new(Quadratic, Induced::new(Asinh, 0.1), HeavyBall(0.9)),
 );
 
 fn loss_is_refused<E: Embedding + Clone>(embedding: &E, name: &str, losses: &[f64]) {
     for &loss in losses {
-        let rule = Descent::new(Induced::new(RmsProp::default(), embedding.clone(), 0.1).beta(0.5), Ema(0.9));
+        let rule = Descent::new(RmsProp::default(), Induced::new(embedding.clone(), 0.1).beta(0.5), Ema(0.9));
         let error = refused(rule, &theta(), loss);
         let Error::LossOutsideDomain { embedding, loss: found } = error else { panic!("{error}") };
         assert_eq!(embedding, name);
@@ -198,9 +197,9 @@ fn hyperparameters_outside_their_ranges_are_refused_and_named() {
     for wrong in [0.0, -1e-8, f64::NAN, f64::INFINITY] {
         let bits = wrong.to_bits();
         assert_eq!(hyperparameter(Configuration::new(rules::adam(0.9, 0.9, wrong), 0.1)), ("epsilon", bits));
-        let adagrad = Descent::new(Adagrad { epsilon: wrong }, Ema(0.9));
+        let adagrad = Descent::new(Adagrad { epsilon: wrong }, Flat, Ema(0.9));
         assert_eq!(hyperparameter(Configuration::new(adagrad, 0.1)), ("epsilon", bits));
-        let power = Descent::new(Induced::new(Euclidean, Power(wrong), 0.1), Ema(0.9));
+        let power = Descent::new(Euclidean, Induced::new(Power(wrong), 0.1), Ema(0.9));
         assert_eq!(hyperparameter(Configuration::new(power, 0.1)), ("power", bits));
     }
 }
@@ -296,7 +295,7 @@ fn a_rule_without_a_surface_has_no_xi_to_set() {
     }
     refused(rules::sgd(0.9));
     refused(rules::adam(0.9, 0.999, 1e-8));
-    refused(Descent::new(Clipped::new(Euclidean, Root { xi: 0.1 }), Ema(0.9)));
+    refused(Descent::new(Euclidean, Clipped::new(Root { xi: 0.1 }), Ema(0.9)));
     let mut optimiser = Configuration::new(rules::euclidean_log(0.1, 0.9, 0.0), 0.1).build(&theta()).unwrap();
     optimiser.set_xi(0.5).unwrap();
 }
@@ -313,10 +312,10 @@ fn a_squared_length_that_overflows_with_xi_is_refused_by_every_surface() {
         assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0, 2.0][..], 0));
         assert!(optimiser.state().iter().all(|slot| slot.as_slice() == [0.0, 0.0]));
     }
-    refused(Descent::new(Induced::new(Euclidean, Identity, 1e150), Ema(0.9)), &[1.0]);
-    refused(Descent::new(Induced::new(Euclidean, Log, 1.0).exact(), Ema(0.9)), &[1e-150]);
-    refused(Descent::new(Coupled::new(Euclidean, Identity, AlongParameters(0.1), 1e150), Ema(0.9)), &[1.0]);
-    refused(Descent::new(Coupled::new(Euclidean, Log, AlongParameters(0.1), 1.0), Ema(0.9)), &[1e-150]);
+    refused(Descent::new(Euclidean, Induced::new(Identity, 1e150), Ema(0.9)), &[1.0]);
+    refused(Descent::new(Euclidean, Induced::new(Log, 1.0).exact(), Ema(0.9)), &[1e-150]);
+    refused(Descent::new(Euclidean, Induced::new(Identity, 1e150).coupled(AlongParameters(0.1)), Ema(0.9)), &[1.0]);
+    refused(Descent::new(Euclidean, Induced::new(Log, 1.0).coupled(AlongParameters(0.1)), Ema(0.9)), &[1e-150]);
     let two = [Height { embedding: Identity, xi: 1e150 }, Height { embedding: Identity, xi: 1.0 }];
-    refused(Joint::new(Euclidean, two, Ema(0.9)), &[1.0, 1.0]);
+    refused(Descent::new(Euclidean, Induced::of(two), Ema(0.9)), &[1.0, 1.0]);
 }

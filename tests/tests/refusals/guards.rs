@@ -4,8 +4,8 @@
 #![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
 
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, Error, Euclidean, Group, Identity, Induced, Log,
-    Metric, NoMomentum, Optimiser, PullBack, Real, RmsProp, Rule, Tensor, rules,
+    BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, Error, Euclidean, Flat, Group, Identity,
+    Induced, Log, Metric, NoMomentum, Optimiser, PullBack, Real, RmsProp, Rule, Tensor, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
@@ -55,7 +55,7 @@ fn a_metric_that_is_not_positive_definite_is_refused() {
     let gradient = Covector(point(3.0, 4.0));
     // s = −25ξ: with the small ξ the determinant 1 + s is positive nevertheless.
     for xi in [0.1, 0.01] {
-        let rule = Descent::new(Induced::new(Negative, Identity, xi), Ema(0.9));
+        let rule = Descent::new(Negative, Induced::new(Identity, xi), Ema(0.9));
         let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
         let refused = optimiser.step(&mut theta, &gradient, 1.0);
         assert!(matches!(refused, Err(Error::NotPositiveDefinite { .. })), "{refused:?}");
@@ -93,8 +93,8 @@ fn is_refused_untouched<R: Rule>(rule: R) {
 
 #[test]
 fn a_metric_whose_inverse_is_infinite_somewhere_never_writes_nan() {
-    is_refused_untouched(Descent::new(Bare, NoMomentum));
-    is_refused_untouched(Descent::new(Bare, Ema(0.5)));
+    is_refused_untouched(Descent::new(Bare, Flat, NoMomentum));
+    is_refused_untouched(Descent::new(Bare, Flat, Ema(0.5)));
 }
 
 #[test]
@@ -124,9 +124,9 @@ impl DiagonalMetric for Decaying {
 fn the_decay_of_a_users_metric_is_checked() {
     for decay in [1.0, 1.5, -0.5, f64::NAN] {
         let plain =
-            Configuration::new(Descent::new(Decaying(decay), Ema(0.9)), 0.1).build(&point(1.0, 2.0)).map(|_| ());
+            Configuration::new(Descent::new(Decaying(decay), Flat, Ema(0.9)), 0.1).build(&point(1.0, 2.0)).map(|_| ());
         assert!(matches!(plain, Err(Error::Hyperparameter { name: "decay", .. })), "{plain:?}");
-        let induced = Descent::new(Induced::new(Decaying(decay), Log, 0.1), Ema(0.9));
+        let induced = Descent::new(Decaying(decay), Induced::new(Log, 0.1), Ema(0.9));
         let induced = Configuration::new(induced, 0.1).build(&point(1.0, 2.0)).map(|_| ());
         assert!(matches!(induced, Err(Error::Hyperparameter { name: "decay", .. })));
     }
@@ -164,6 +164,7 @@ fn a_part_that_is_not_there_is_named() {
 fn a_configuration_is_not_read_as_one_with_another_embedding() {
     let written = serde_json::to_string(&Configuration::new(rules::euclidean(0.1, 0.9, 0.8), 0.1)).unwrap();
     assert!(written.contains("\"Identity\"") && written.contains("\"Euclidean\"") && written.contains("\"Damped\""));
+    assert!(written.contains("\"Product\""));
     assert!(serde_json::from_str::<Configuration<rules::EuclideanInduced>>(&written).is_ok());
     let other = serde_json::from_str::<Configuration<rules::EuclideanLogInduced>>(&written);
     assert!(other.unwrap_err().to_string().contains("Log"));

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ambient_metric::{
-    Adagrad, AlongGradient, Bilinear, Checkpoint, Clipped, Configuration, Constant, Cosine, Coupled, Damped, Descent,
-    Ema, Euclidean, Exact, Group, Guard, Hard, Height, HiddenMatrices, Induced, Induction, Joint, Kronecker,
-    LearnedDiagonal, LearnedScalar, Linear, Log, MetricDescent, Muon, Named, Nesterov, NewtonSchulz, NoMomentum,
-    Optimiser, Remembering, RmsProp, Root, Routed, SavedParameter, Schedule, Soft, StateStorage, Uncoupled, WarmUp,
-    Width, rules,
+    Adagrad, AlongGradient, AlongMomentum, Bilinear, Checkpoint, Clipped, Configuration, Conformal, Constant,
+    Correlated, Cosine, Coupled, Damped, Descent, Ema, Euclidean, Exact, Exponential, Flat, Group, Guard, Hard, Height,
+    HiddenMatrices, Hyperbolic, Induced, Induction, Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Muon,
+    Named, Nesterov, NewtonSchulz, NoMomentum, OfLosses, Optimiser, Product, Reciprocal, Remembering, RmsProp, Root,
+    Routed, SavedParameter, Schedule, Soft, StateStorage, WarmUp, Warped, Weighted, Width, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
@@ -104,33 +104,51 @@ fn a_configuration_knows_its_keys_and_their_defaults() {
 
 #[test]
 fn rules_know_their_keys_and_their_defaults() {
-    check(&Descent::new(Euclidean, Ema(0.5)), &[]);
-    let induced = Induced::new(Euclidean, Log, 0.1).beta(0.8);
-    check(&induced, &[("placement", &induced), ("beta", &Induced { beta: 0.0, ..induced })]);
-    let exact = induced.exact();
-    check(&exact, &[("placement", &Induced { placement: Exact, ..exact }), ("beta", &Induced { beta: 0.0, ..exact })]);
-    let coupled = Coupled::new(Euclidean, Log, AlongGradient(0.1), 0.1).beta(0.8).scale_back(1e-3);
-    check(
-        &coupled,
-        &[("guard", &Coupled { guard: Guard::Refuse, ..coupled }), ("beta", &Coupled { beta: 0.0, ..coupled })],
-    );
-    check(&Bilinear { a: AlongGradient(0.1), b: AlongGradient(0.2) }, &[]);
-    let clipped = Clipped::new(Euclidean, Hard { length: 2.0 }).beta(0.5).floor(0.1);
-    check(&clipped, &[("beta", &Clipped { beta: 0.0, ..clipped }), ("floor", &Clipped { floor: 0.0, ..clipped })]);
+    check(&Descent::new(Euclidean, Flat, Ema(0.5)), &[]);
     let height = Height { embedding: Log, xi: 0.1 };
     check(&height, &[]);
-    let joint = Joint::new(Euclidean, [height; 2], NoMomentum).beta(0.5);
-    check(&joint, &[("beta", &Joint { beta: 0.0, ..joint })]);
-    let descent = MetricDescent::new(Kronecker::default(), Log, 0.1, Ema(0.9)).scale_back(0.1).beta(0.5);
-    check(
-        &descent,
-        &[
-            ("placement", &MetricDescent { placement: Damped, ..descent }),
-            ("coupling", &MetricDescent { coupling: Uncoupled, ..descent }),
-            ("guard", &MetricDescent { guard: Guard::Refuse, ..descent }),
-            ("beta", &MetricDescent { beta: 0.0, ..descent }),
-        ],
-    );
+    // Without the ambient space it is the product, without the placement the paper's.
+    let induced = Induced::new(Log, 0.1).beta(0.8).scale_back(1e-3);
+    let defaults = (Induced { guard: Guard::Refuse, ..induced }, Induced { beta: 0.0, ..induced });
+    let optional = [("ambient", &induced), ("placement", &induced), ("guard", &defaults.0), ("beta", &defaults.1)];
+    check(&induced, &optional);
+    assert_eq!((induced.ambient, induced.placement), (Product, Damped));
+    let exact = induced.exact();
+    let defaults = (Induced { guard: Guard::Refuse, ..exact }, Induced { beta: 0.0, ..exact });
+    assert_eq!(exact.placement, Exact);
+    check(&exact, &[("ambient", &exact), ("placement", &exact), ("guard", &defaults.0), ("beta", &defaults.1)]);
+    let two = Induced::of([height; 2]).beta(0.5);
+    let defaults = Induced { beta: 0.0, ..two };
+    check(&two, &[("ambient", &two), ("placement", &two), ("guard", &two), ("beta", &defaults)]);
+    check(&Descent::new(Kronecker::default(), two, NoMomentum), &[]);
+    let bilinear = Bilinear::new(Log, 0.1, AlongGradient(0.1), AlongMomentum(0.2)).beta(0.8);
+    check(&bilinear, &[("beta", &Bilinear { beta: 0.0, ..bilinear })]);
+    let clipped = Clipped::new(Hard { length: 2.0 }).beta(0.5).floor(0.1);
+    check(&clipped, &[("beta", &Clipped { beta: 0.0, ..clipped }), ("floor", &Clipped { floor: 0.0, ..clipped })]);
+    check(&Correlated { rho: 0.5 }, &[]);
+}
+
+/// What is around something else, or has no constants, is written without keys of its own.
+#[test]
+fn ambient_spaces_are_written_as_what_they_are_made_of() {
+    fn is_written<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, expected: Value) {
+        assert_eq!(serde_json::to_value(value).unwrap(), expected);
+        assert_eq!(&serde_json::from_value::<T>(expected).unwrap(), value);
+    }
+    is_written(&Product, json!("Product"));
+    is_written(&Hyperbolic, json!("Hyperbolic"));
+    is_written(&Flat, json!("Flat"));
+    is_written(&Coupled(AlongGradient(0.5)), json!(0.5));
+    is_written(&Weighted(Reciprocal(0.5)), json!(0.5));
+    is_written(&Warped(Exponential(0.5)), json!(0.5));
+    is_written(&Conformal(Reciprocal(0.5)), json!(0.5));
+    is_written(&OfLosses(Correlated { rho: 0.5 }), json!({ "rho": 0.5 }));
+    assert!(serde_json::from_value::<Product>(json!("Hyperbolic")).is_err());
+    // A surface in a space that is no default says which.
+    let mut keys = written(&Induced::new(Log, 0.1).coupled(AlongGradient(0.5)));
+    keys.remove("ambient");
+    let message = read::<Induced<Height<Log>>>(keys).map(|induced| induced.ambient);
+    assert_eq!(message, Ok(Product));
 }
 
 #[test]
@@ -217,8 +235,9 @@ fn a_short_file_is_a_whole_configuration_in_every_format() {
         r#"
         learning_rate = 0.01
         [rule]
+        metric = "Euclidean"
+        preconditioner = { heights = { embedding = "Identity", xi = 0.1 } }
         momentum = 0.9
-        preconditioner = { metric = "Euclidean", embedding = "Identity", xi = 0.1 }
         [[groups]]
         name = "head"
         members = ["w*"]
@@ -244,7 +263,7 @@ proptest! {
 
 #[test]
 fn what_was_written_before_defaults_applied_is_read() {
-    let text = r#"{"version":1,"rule_name":"Descent(Euclidean, Ema)","configuration":{"rule":{"preconditioner":"Euclidean","momentum":0.9},
+    let text = r#"{"version":1,"rule_name":"Descent(Euclidean, Flat, Ema)","configuration":{"rule":{"metric":"Euclidean","preconditioner":"Flat","momentum":0.9},
         "learning_rate":0.1,"weight_decay":0.0,"groups":[{"name":"g","members":["a"],"learning_rate":null,"weight_decay":null,"own_metric":false}],
         "state_storage":"Full"},"learning_rates":[0.1,0.1],"xi":[],"steps":1,"memory":[{"powers.momentum":0.9,"powers.metric":0.0}],
         "parameters":{"a":{"shape":[1],"state":{"momentum":[0.1]}}}}"#;

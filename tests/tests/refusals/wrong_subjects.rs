@@ -204,7 +204,7 @@ impl Momentum for Uncorrected {
 #[test]
 fn momentum_without_bias_correction_breaks_p2_alone() {
     fn check<Q: Momentum + Clone>(momentum: &Q) -> Vec<&'static str> {
-        let rule = || Descent::new(Induced::new(Euclidean, Log, 0.0), momentum.clone());
+        let rule = || Descent::new(Euclidean, Induced::new(Log, 0.0), momentum.clone());
         broken(vec![
             ("p2", at_surfaces(|case| first_step::solves_the_explicit_system(&rule(), case))),
             ("p7", at_surfaces(|case| first_step::is_bounded(&rule(), case))),

@@ -3,8 +3,7 @@
 
 use ambient_metric::{
     Adagrad, Checkpoint, Configuration, Covector, Descent, Ema, Error, Euclidean, Group, HeavyBall, Identity, Induced,
-    Joint, Kronecker, LearnedDiagonal, Log, MetricDescent, MetricOptimiser, Nesterov, NoMomentum, Optimiser, Restored,
-    RmsProp, Rule, rules,
+    Kronecker, LearnedDiagonal, Log, MetricOptimiser, Nesterov, NoMomentum, Optimiser, Restored, RmsProp, Rule, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
@@ -128,9 +127,9 @@ parts_go_on_and_start_by_themselves!(
     nadam: rules::nadam(0.9, 0.999, 1e-8),
     euclidean_log: rules::euclidean_log(0.0, 0.9, 0.8),
     rmsprop: rules::rmsprop(0.0, 0.9, 0.8, RmsProp::default()),
-    adagrad_with_nesterov: Descent::new(Induced::new(Adagrad::default(), Log, 0.0).exact(), Nesterov(0.9)),
-    joint: Joint::new(RmsProp::default(), [ambient_metric::Height { embedding: Log, xi: 0.0 }], Ema(0.9)),
-    heavy_ball: Descent::new(Induced::new(Euclidean, Identity, 0.0), HeavyBall(0.9)),
+    adagrad_with_nesterov: Descent::new(Adagrad::default(), Induced::new(Log, 0.0).exact(), Nesterov(0.9)),
+    joint: Descent::new(RmsProp::default(), Induced::of([ambient_metric::Height { embedding: Log, xi: 0.0 }]), Ema(0.9)),
+    heavy_ball: Descent::new(Euclidean, Induced::new(Identity, 0.0), HeavyBall(0.9)),
 );
 
 proptest! {
@@ -181,7 +180,7 @@ fn where_nothing_came_or_went_it_is_the_plain_restart() {
 
 #[test]
 fn a_rule_that_learns_per_tensor_takes_up_a_tensor() {
-    let rule = Descent::new(Induced::new(LearnedDiagonal::default(), Identity, 0.1), Ema(0.9));
+    let rule = Descent::new(LearnedDiagonal::default(), Induced::new(Identity, 0.1), Ema(0.9));
     let mut theta = space(&[("a", &[1.0, 2.0]), ("b", &[3.0])]);
     let mut optimiser = Configuration::new(rule, 0.1).build(&theta).unwrap();
     step(&mut optimiser, &mut theta, 1.0).unwrap();
@@ -260,10 +259,12 @@ fn a_memory_that_is_none_is_refused() {
 fn steps_of_whole_tensors_say_that_they_take_up_nothing() {
     let matrix = |name: &str| (name.to_owned(), ndarray::array![[1.0, 2.0], [3.0, 5.0]].into_dyn());
     let theta = Parameters::new([matrix("a")]).unwrap();
-    let rule = MetricDescent::new(Kronecker::default(), Identity, 0.0, NoMomentum);
-    let checkpoint = Configuration::new(rule, 0.1).build(&theta).unwrap().checkpoint().unwrap();
+    let rule = Descent::new(Kronecker::default(), Induced::new(Identity, 0.0), NoMomentum);
+    let checkpoint = Configuration::new(rule, 0.1).build_whole(&theta).unwrap().checkpoint().unwrap();
     assert!(MetricOptimiser::restore_partial(&checkpoint, &theta).unwrap().is_whole());
     let more = Parameters::new([matrix("a"), matrix("b")]).unwrap();
     let refused = MetricOptimiser::restore_partial(&checkpoint, &more);
-    assert!(matches!(refused, Err(Error::NotPartial { rule }) if rule.starts_with("MetricDescent(Kronecker")));
+    assert!(
+        matches!(refused, Err(Error::NotPartial { rule }) if rule.starts_with("Descent(Kronecker, Induced(Identity"))
+    );
 }

@@ -318,15 +318,12 @@ fn surface(
     Ok((PullBack::new(base, gradient, loss.at(theta), embedding, xi)?, hessian))
 }
 
-/// Products with a Hessian.
-type Products<'a> = Box<dyn FnMut(&Vector<Space>) -> Result<Covector<Space>, Error> + 'a>;
-
 /// The curvature of a surface with a Hessian that is a matrix.
 fn bend<'a>(
     surface: &'a Surface,
     hessian: &'a DenseHessian<Space>,
-) -> Result<Curvature<'a, Space, Written, Products<'a>>, Error> {
-    surface.curvature(Box::new(|v: &Vector<Space>| hessian.product(v)) as Products<'a>)
+) -> Result<Curvature<'a, Space, Written, impl FnMut(usize, &Vector<Space>) -> Result<Covector<Space>, Error>>, Error> {
+    surface.curvature(|v: &Vector<Space>| hessian.product(v))
 }
 
 fn christoffel_symbols_are_those_of_the_definition(embedding: &impl Embedding, case: &Case) -> TestCaseResult {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Configuration, Covector, Descent, Ema, Embedding, Euclidean, Exact, Identity, Induced, Log, NoMomentum, RmsProp,
+    Configuration, Covector, Descent, Ema, Embedding, Euclidean, Flat, Identity, Induced, Log, NoMomentum, RmsProp,
     Rule,
 };
 use ambient_metric_ndarray::Parameters;
@@ -35,11 +35,10 @@ fn spikes() -> impl Strategy<Value = Vec<Vec<f64>>> {
 
 fn both<E: Embedding + Copy>(embedding: E, xi: f64, beta: f64) -> impl Fn(&[Vec<f64>], f64) -> [Vec<Vec<f64>>; 2] {
     move |gradients, loss| {
-        let damped = Induced::new(RmsProp::default(), embedding, xi).beta(beta);
-        let exact = Induced::new(RmsProp::default(), embedding, xi).beta(beta).exact();
+        let damped = Induced::new(embedding, xi).beta(beta);
         [
-            changes(Descent::new(damped, NoMomentum), gradients, loss),
-            changes(Descent::new(exact, NoMomentum), gradients, loss),
+            changes(Descent::new(RmsProp::default(), damped, NoMomentum), gradients, loss),
+            changes(Descent::new(RmsProp::default(), damped.exact(), NoMomentum), gradients, loss),
         ]
     }
 }
@@ -55,7 +54,7 @@ proptest! {
             (1.0, both(Identity, xi, beta)(&gradients, loss)),
             (1.0 / loss, both(Log, xi, beta)(&gradients, loss)),
         ] {
-            let undamped = changes(Descent::new(RmsProp::default(), NoMomentum), &gradients, loss);
+            let undamped = changes(Descent::new(RmsProp::default(), Flat, NoMomentum), &gradients, loss);
             for ((damped, exact), undamped) in damped.iter().flatten().zip(exact.iter().flatten()).zip(undamped.iter().flatten()) {
                 let bound = 16.0 * f64::EPSILON * (damped.abs() + slope * undamped.abs());
                 prop_assert!((damped - exact).abs() <= bound, "{damped:e} {exact:e} {bound:e}");
@@ -69,7 +68,7 @@ proptest! {
     fn it_descends_in_every_step_whatever_the_average(
         gradients in spikes(), xi in 0.0..10.0_f64, beta in 0.0..0.99_f64,
     ) {
-        let rule = Descent::new(Induced::new(Euclidean, Identity, xi).beta(beta).exact(), NoMomentum);
+        let rule = Descent::new(Euclidean, Induced::new(Identity, xi).beta(beta).exact(), NoMomentum);
         for (gradient, change) in gradients.iter().zip(changes(rule, &gradients, 1.0)) {
             let rounding = 16.0 * f64::EPSILON * dot(gradient, gradient);
             prop_assert!(dot(gradient, &change) <= rounding, "{gradient:?} {change:?}");
@@ -81,8 +80,8 @@ proptest! {
     fn it_is_positive_definite_whatever_the_average(
         gradients in spikes(), xi in 0.0..10.0_f64, beta in 0.0..0.99_f64, mu in 0.1..0.95_f64,
     ) {
-        let rule = Descent::new(Induced::new(Euclidean, Identity, xi).beta(beta).exact(), Ema(mu));
-        let plain = Descent::new(Euclidean, Ema(mu));
+        let rule = Descent::new(Euclidean, Induced::new(Identity, xi).beta(beta).exact(), Ema(mu));
+        let plain = Descent::new(Euclidean, Flat, Ema(mu));
         let momenta = changes(plain, &gradients, 1.0);
         for (momentum, change) in momenta.iter().zip(changes(rule, &gradients, 1.0)) {
             // Both are −η times a vector.
@@ -96,7 +95,7 @@ proptest! {
 #[test]
 fn a_large_gradient_in_single_precision_is_damped_and_not_lost() {
     let mut theta = Parameters::from(Array1::<f32>::zeros(2));
-    let rule = Descent::new(Induced { placement: Exact, ..Induced::new(Euclidean, Identity, 0.1).exact() }, NoMomentum);
+    let rule = Descent::new(Euclidean, Induced::new(Identity, 0.1).exact(), NoMomentum);
     let mut optimiser = Configuration::new(rule, 1.0).build(&theta).unwrap();
     let gradient = Covector(Parameters::from(Array1::from(vec![6e5_f32, 8e5])));
     optimiser.step(&mut theta, &gradient, 1.0).unwrap();

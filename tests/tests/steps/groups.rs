@@ -75,7 +75,7 @@ fn the_decay_of_the_rest_is_that_of_every_group_without_its_own_also_after_a_res
 }
 
 /// The numbers of a report, in order.
-fn bits_of(report: Report<f64>) -> Vec<u64> {
+fn bits_of(report: Report<f64, [f64; 1]>) -> Vec<u64> {
     report.scalars().map(f64::to_bits).collect()
 }
 

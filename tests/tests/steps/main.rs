@@ -13,6 +13,7 @@ mod rounded;
 mod scalars;
 mod schedules;
 mod slopes;
+mod spaces;
 mod splitting;
 mod textbook;
 mod variants;

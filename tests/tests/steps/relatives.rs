@@ -4,10 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Configuration, Coupled, Covector,
-    Descent, Drive, Ema, Error, Euclidean, Given, Group, Hard, Height, Identity, Induced, Induction, Joint,
-    LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OffDiagonal, PointwiseMetric, Preconditioner, Report,
-    RmsProp, Root, Rule, Soft, Uncoupled,
+    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Configuration, Conformal, Correlated,
+    Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Exponential, Given, Group, Hard, Height, Hyperbolic,
+    Identity, Induced, Induction, LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OfLosses, PointwiseMetric,
+    Reciprocal, Report, RmsProp, Root, Rule, Soft, Warped, Weighted,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::{cases, two_tensors};
@@ -30,7 +30,7 @@ fn space(tensors: &[Vec<f64>; 2]) -> Parameters<f64> {
 }
 
 /// θ and the reports of a run from θ = 1.
-fn run<R: Rule<PerLoss<f64> = f64>>(rule: R, steps: &[[Vec<f64>; 2]]) -> (Vec<f64>, Vec<Report<f64>>) {
+fn run<R: Rule>(rule: R, steps: &[[Vec<f64>; 2]]) -> (Vec<f64>, Vec<Report<f64>>) {
     let mut theta = space(&steps[0].clone().map(|tensor| vec![1.0; tensor.len()]));
     let mut optimiser = Configuration::new(rule, ETA).build(&theta).unwrap();
     let reports =
@@ -47,16 +47,17 @@ fn near(found: f64, expected: f64) -> TestCaseResult {
     Ok(())
 }
 
-/// Clipping by induction, no coupling, and no coupling twice are the induced step over the same metric, in θ and in what is reported.
+/// Clipping by induction, a coupling of zero, and such a bilinear form are the induced step over the same metric, in θ and in what is reported.
 fn relatives_agree<M: PointwiseMetric + Copy>(metric: M, beta: f64, steps: &[[Vec<f64>; 2]]) -> TestCaseResult {
-    let (theta, reports) = run(Descent::new(Induced::new(metric, Identity, 1.0).beta(beta), Ema(0.5)), steps);
-    let clipped = Clipped::new(metric, Induction { xi: 1.0 }).beta(beta);
-    let coupled = Coupled::new(metric, Identity, Uncoupled, 1.0).beta(beta);
-    let bilinear = Coupled::new(metric, Identity, Bilinear { a: Uncoupled, b: Uncoupled }, 1.0).beta(beta);
+    let (theta, reports) = run(Descent::new(metric, Induced::new(Identity, 1.0).beta(beta), Ema(0.5)), steps);
+    let clipped = Clipped::new(Induction { xi: 1.0 }).beta(beta);
+    let none = AlongGradient(0.0);
+    let coupled = Induced::new(Identity, 1.0).coupled(none).beta(beta);
+    let bilinear = Bilinear::new(Identity, 1.0, none, none).beta(beta);
     let relatives = [
-        run(Descent::new(clipped, Ema(0.5)), steps),
-        run(Descent::new(coupled, Ema(0.5)), steps),
-        run(Descent::new(bilinear, Ema(0.5)), steps),
+        run(Descent::new(metric, clipped, Ema(0.5)), steps),
+        run(Descent::new(metric, coupled, Ema(0.5)), steps),
+        run(Descent::new(metric, bilinear, Ema(0.5)), steps),
     ];
     for (found, reported) in &relatives {
         for (found, expected) in found.iter().zip(&theta) {
@@ -91,8 +92,8 @@ proptest! {
     /// A report speaks of ξ⟨l, l⟩ and of its average, whatever ξ and the embedding are.
     #[test]
     fn a_report_has_the_coefficient_in_both_lengths(steps in steps(), xi in 0.0..1.0_f64) {
-        let (_, induced) = run(Descent::new(Induced::new(Euclidean, Log, xi).beta(0.5), NoMomentum), &steps);
-        let (_, coupled) = run(Descent::new(Coupled::new(Euclidean, Log, Uncoupled, xi).beta(0.5), NoMomentum), &steps);
+        let (_, induced) = run(Descent::new(Euclidean, Induced::new(Log, xi).beta(0.5), NoMomentum), &steps);
+        let (_, coupled) = run(Descent::new(Euclidean, Induced::new(Log, xi).coupled(AlongGradient(0.0)).beta(0.5), NoMomentum), &steps);
         for (found, expected) in coupled.iter().zip(&induced) {
             near(found.squared_length, expected.squared_length)?;
             near(found.averaged, expected.averaged)?;
@@ -107,10 +108,10 @@ proptest! {
         prop_assume!(squared > 0.5);
         // ⟨c, c⟩ = κ²⟨l, l⟩ is cut to 3/4.
         let shorter = (0.75 / squared).sqrt();
-        let scaled = Coupled::new(Euclidean, Identity, AlongGradient(kappa), 1.0).scale_back(0.25);
-        let plain = Coupled::new(Euclidean, Identity, AlongGradient(shorter), 1.0);
-        let (found, of_found) = run(Descent::new(scaled, NoMomentum), one);
-        let (expected, of_expected) = run(Descent::new(plain, NoMomentum), one);
+        let scaled = Induced::new(Identity, 1.0).coupled(AlongGradient(kappa)).scale_back(0.25);
+        let plain = Induced::new(Identity, 1.0).coupled(AlongGradient(shorter));
+        let (found, of_found) = run(Descent::new(Euclidean, scaled, NoMomentum), one);
+        let (expected, of_expected) = run(Descent::new(Euclidean, plain, NoMomentum), one);
         for (found, expected) in found.iter().zip(&expected) {
             near(*found, *expected)?;
         }
@@ -118,12 +119,38 @@ proptest! {
         near(of_found[0].determinant_ratio, of_expected[0].determinant_ratio)?;
         near(of_found[0].coupling_scale * kappa, shorter)?;
     }
+
+    /// And so it is for several losses, whose columns are shortened together by the trace of Cᵀγ⁻¹C.
+    #[test]
+    fn couplings_of_several_losses_are_scaled_back_together(steps in steps(), kappa in 2.0..4.0_f64) {
+        let [first, second] = [&steps[0], &steps[1]].map(|gradient| Covector(space(gradient)));
+        let squared: f64 = steps[..2].iter().flatten().flatten().map(|l| l * l).sum();
+        prop_assume!(squared > 0.5);
+        let shorter = (0.75 / squared).sqrt();
+        let taken = |kappa: f64, margin: f64| {
+            let heights = [Height { embedding: Log, xi: 1.0 }, Height { embedding: Log, xi: 0.5 }];
+            let coupled = Induced::of(heights).coupled(AlongGradient(kappa)).scale_back(margin);
+            let mut theta = space(&steps[0].clone().map(|tensor| vec![1.0; tensor.len()]));
+            let mut optimiser = Configuration::new(Descent::new(Euclidean, coupled, NoMomentum), ETA).build(&theta).unwrap();
+            let report = optimiser.step_losses(&mut theta, &[&first, &second], &[1.0, 2.0]).unwrap();
+            (theta.iter().copied().collect::<Vec<_>>(), report)
+        };
+        let ((found, of_found), (expected, of_expected)) = (taken(kappa, 0.25), taken(shorter, 1e-6));
+        near(of_expected.coupling_scale, 1.0)?;
+        near(of_found.coupling_scale * kappa, shorter)?;
+        near(of_found.coupling, of_expected.coupling)?;
+        prop_assert!(of_found.coupling < 1.0, "{:?}", of_found);
+        near(of_found.determinant_ratio, of_expected.determinant_ratio)?;
+        for (found, expected) in found.iter().zip(&expected) {
+            near(*found, *expected)?;
+        }
+    }
 }
 
 #[test]
-fn a_bilinear_form_is_never_scaled_back() {
-    let form = Bilinear { a: AlongGradient(3.0), b: AlongGradient(2.0) };
-    let rule = Descent::new(Coupled::new(Euclidean, Identity, form, 1.0).scale_back(0.25), NoMomentum);
+fn a_bilinear_form_has_no_length_that_could_be_too_long() {
+    let form = Bilinear::new(Identity, 1.0, AlongGradient(3.0), AlongGradient(2.0));
+    let rule = Descent::new(Euclidean, form, NoMomentum);
     let mut theta = Parameters::from(array![1.0_f64]);
     // D = (1 + 3)(1 + 2) + 1 − 6 = 7.
     let report = Configuration::new(rule, 1.0)
@@ -138,8 +165,8 @@ fn a_bilinear_form_is_never_scaled_back() {
 fn both_sides_of_a_bilinear_form_are_validated() {
     let theta = Parameters::from(array![1.0_f64]);
     for (a, b) in [(f64::NAN, 1.0), (1.0, f64::NAN)] {
-        let form = Bilinear { a: AlongGradient(a), b: AlongGradient(b) };
-        let rule = Descent::new(Coupled::new(Euclidean, Identity, form, 1.0), NoMomentum);
+        let form = Bilinear::new(Identity, 1.0, AlongGradient(a), AlongGradient(b));
+        let rule = Descent::new(Euclidean, form, NoMomentum);
         let refused = Configuration::new(rule, 1.0).build(&theta).map(|_| ());
         assert!(matches!(refused, Err(Error::Hyperparameter { name: "kappa", .. })), "{refused:?}");
     }
@@ -148,55 +175,71 @@ fn both_sides_of_a_bilinear_form_are_validated() {
 /// And so are losses that the embedding does not take: nothing is written for them.
 #[test]
 fn losses_outside_the_domain_of_the_embedding_are_refused() {
-    let rule = Descent::new(Coupled::new(Euclidean, Log, Uncoupled, 1.0), NoMomentum);
-    let mut theta = Parameters::from(array![1.0_f64]);
-    let mut optimiser = Configuration::new(rule, 1.0).build(&theta).unwrap();
-    let refused = optimiser.step(&mut theta, &Covector(Parameters::from(array![1.0])), -1.0);
-    assert!(matches!(refused, Err(Error::LossOutsideDomain { .. })), "{refused:?}");
-    assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0][..], 0));
+    fn refuses<R: Rule>(rule: R) {
+        let mut theta = Parameters::from(array![1.0_f64]);
+        let mut optimiser = Configuration::new(rule, 1.0).build(&theta).unwrap();
+        let refused = optimiser.step(&mut theta, &Covector(Parameters::from(array![1.0])), -1.0);
+        assert!(matches!(refused, Err(Error::LossOutsideDomain { .. })), "{refused:?}");
+        assert_eq!((theta.as_slice(), optimiser.steps()), (&[1.0][..], 0));
+    }
+    refuses(Descent::new(Euclidean, Induced::new(Log, 1.0).coupled(AlongGradient(0.1)), NoMomentum));
+    refuses(Descent::new(Euclidean, Bilinear::new(Log, 1.0, AlongGradient(0.1), AlongGradient(0.1)), NoMomentum));
 }
 
 /// The name of a coupled step.
-fn coupled_name<C: OffDiagonal>(coupling: C) -> String {
-    Descent::new(Coupled::new(Euclidean, Log, coupling, 1.0), NoMomentum).name()
+fn coupled_name<C: Coupling>(coupling: C) -> String {
+    Descent::new(Euclidean, Induced::new(Log, 1.0).coupled(coupling), NoMomentum).name()
 }
 
 /// A name goes into every checkpoint, which another rule refuses.
 #[test]
 fn names_say_what_a_rule_is_made_of() {
     let clips = [
-        Descent::new(Clipped::new(Euclidean, Hard { length: 1.0 }), NoMomentum).name(),
-        Descent::new(Clipped::new(Euclidean, Soft { rate: 1.0 }), NoMomentum).name(),
-        Descent::new(Clipped::new(RmsProp::default(), Root { xi: 1.0 }), Ema(0.9)).name(),
-        Descent::new(Clipped::new(Adagrad { epsilon: 1.0 }, Induction { xi: 1.0 }), Nesterov(0.9)).name(),
+        Descent::new(Euclidean, Clipped::new(Hard { length: 1.0 }), NoMomentum).name(),
+        Descent::new(Euclidean, Clipped::new(Soft { rate: 1.0 }), NoMomentum).name(),
+        Descent::new(RmsProp::default(), Clipped::new(Root { xi: 1.0 }), Ema(0.9)).name(),
+        Descent::new(Adagrad { epsilon: 1.0 }, Clipped::new(Induction { xi: 1.0 }), Nesterov(0.9)).name(),
     ];
     assert_eq!(
         clips,
         [
-            "Descent(Clipped(Euclidean, Hard), NoMomentum)",
-            "Descent(Clipped(Euclidean, Soft), NoMomentum)",
-            "Descent(Clipped(RmsProp, Root), Ema)",
-            "Descent(Clipped(Adagrad, Induction), Nesterov)",
+            "Descent(Euclidean, Clipped(Hard), NoMomentum)",
+            "Descent(Euclidean, Clipped(Soft), NoMomentum)",
+            "Descent(RmsProp, Clipped(Root), Ema)",
+            "Descent(Adagrad, Clipped(Induction), Nesterov)",
         ]
     );
-    assert_eq!(coupled_name(Uncoupled), "Descent(Coupled(Euclidean, Log, Uncoupled), NoMomentum)");
-    assert_eq!(coupled_name(AlongParameters(1.0)), "Descent(Coupled(Euclidean, Log, AlongParameters), NoMomentum)");
-    assert_eq!(
-        coupled_name(Bilinear { a: AlongMomentum(1.0), b: Given }),
-        "Descent(Coupled(Euclidean, Log, Bilinear(AlongMomentum, Given)), NoMomentum)"
-    );
+    let leaning = |name: &str| format!("Descent(Euclidean, Induced(Log, Coupled({name}), damped), NoMomentum)");
+    assert_eq!(coupled_name(AlongParameters(1.0)), leaning("AlongParameters"));
+    assert_eq!(coupled_name(Given), leaning("Given"));
+    let bilinear = Bilinear::new(Log, 1.0, AlongMomentum(1.0), Given);
+    let bilinear = Descent::new(Euclidean, bilinear, NoMomentum).name();
+    assert_eq!(bilinear, "Descent(Euclidean, Bilinear(Log, AlongMomentum, Given), NoMomentum)");
     let height = Height { embedding: Log, xi: 1.0 };
     let other = Height { embedding: Identity, xi: 1.0 };
-    assert_eq!(Joint::new(Euclidean, [height; 2], Ema(0.5)).name(), "Joint(Euclidean, [Log, Log], Ema)");
     assert_eq!(
-        Joint::new(LearnedScalar::default(), (height, other), NoMomentum).name(),
-        "Joint(LearnedScalar, [Log, Identity], NoMomentum)"
+        Descent::new(Euclidean, Induced::of([height; 2]), Ema(0.5)).name(),
+        "Descent(Euclidean, Induced([Log, Log], Product, damped), Ema)"
     );
-    let exact = Induced::new(LearnedDiagonal::default(), Identity, 1.0).exact();
+    let correlated = Induced::of((height, other)).ambient(Correlated { rho: 0.5 });
     assert_eq!(
-        Descent::new(exact, NoMomentum).name(),
-        "Descent(Induced(LearnedDiagonal, Identity, exact), NoMomentum)"
+        Descent::new(LearnedScalar::default(), correlated, NoMomentum).name(),
+        "Descent(LearnedScalar, Induced([Log, Identity], Correlated, damped), NoMomentum)"
     );
+    let exact = Induced::new(Identity, 1.0).exact();
+    assert_eq!(
+        Descent::new(LearnedDiagonal::default(), exact, NoMomentum).name(),
+        "Descent(LearnedDiagonal, Induced(Identity, Product, exact), NoMomentum)"
+    );
+    let plain = Induced::new(Log, 1.0);
+    let spaces = [
+        Descent::new(Euclidean, plain.ambient(Hyperbolic), NoMomentum).name(),
+        Descent::new(Euclidean, plain.ambient(Weighted(Reciprocal(1.0))), NoMomentum).name(),
+        Descent::new(Euclidean, plain.ambient(Warped(Exponential(1.0))), NoMomentum).name(),
+        Descent::new(Euclidean, plain.ambient(OfLosses(Conformal(Reciprocal(1.0)))), NoMomentum).name(),
+    ];
+    let expected = ["Hyperbolic", "Weighted(Reciprocal)", "Warped(Exponential)", "OfLosses(Conformal(Reciprocal))"];
+    assert_eq!(spaces, expected.map(|space| format!("Descent(Euclidean, Induced(Log, {space}, damped), NoMomentum)")));
 }
 
 /// The groups that an error for an unknown one names.
@@ -211,7 +254,7 @@ fn known<R: Rule>(configuration: Configuration<R>, theta: &Parameters<f64>) -> V
 #[test]
 fn groups_are_named_once() {
     let theta = space(&[vec![1.0], vec![1.0]]);
-    let rule = || Descent::new(Induced::new(LearnedDiagonal::default(), Identity, 1.0), NoMomentum);
+    let rule = || Descent::new(LearnedDiagonal::default(), Induced::new(Identity, 1.0), NoMomentum);
     assert_eq!(known(Configuration::new(rule(), 0.1), &theta), ["default"]);
     assert_eq!(known(Configuration::new(rule(), 0.1).group(Group::new("head", ["b"])), &theta), ["default", "head"]);
 }
@@ -221,11 +264,12 @@ fn groups_are_named_once() {
 fn relatives_learn_per_tensor_where_their_metric_does() {
     fn all<M: PointwiseMetric + Copy>(metric: M) -> [bool; 4] {
         let heights = [Height { embedding: Identity, xi: 1.0 }; 2];
+        let induced = Induced::new(Identity, 1.0);
         [
-            Induced::new(metric, Identity, 1.0).learns_per_tensor(),
-            Clipped::new(metric, Induction { xi: 1.0 }).learns_per_tensor(),
-            Coupled::new(metric, Identity, Uncoupled, 1.0).learns_per_tensor(),
-            Joint::new(metric, heights, NoMomentum).learns_per_tensor(),
+            Descent::new(metric, induced, NoMomentum).learns_per_tensor(),
+            Descent::new(metric, Clipped::new(Induction { xi: 1.0 }), NoMomentum).learns_per_tensor(),
+            Descent::new(metric, induced.coupled(AlongGradient(0.1)), NoMomentum).learns_per_tensor(),
+            Descent::new(metric, Induced::of(heights), NoMomentum).learns_per_tensor(),
         ]
     }
     assert_eq!(all(RmsProp::default()), [false; 4]);

@@ -4,7 +4,7 @@
 
 use ambient_metric::{
     At, BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Element, Ema, Embedding, Euclidean, Induced, Log,
-    Metric, NoMomentum, PullBack, Tensor, Vector,
+    Metric, NoMomentum, PullBack, Tensor, Vector, rules,
 };
 use ambient_metric_conformance::{
     Fraction, Matrix, Reference, Surface, Trajectory, compensated_sum, gradients, positive_diagonals, runs,
@@ -64,7 +64,7 @@ fn p2_the_step_agrees_with_lu<M: DiagonalMetric + Clone, E: Embedding + Clone>(
 
     // From the origin, so that the change is the step without a further rounding.
     let mut theta = covector.0.zeros_like()?;
-    let rule = Descent::new(Induced::new(metric.clone(), embedding.clone(), case.xi), NoMomentum);
+    let rule = Descent::new(metric.clone(), Induced::new(embedding.clone(), case.xi), NoMomentum);
     Configuration::new(rule, 0.125).build(&theta)?.step(&mut theta, &covector, loss)?;
 
     let size = gradient.len();
@@ -121,7 +121,7 @@ fn step_lengths<T: Element<Wide = f64>, M: DiagonalMetric + Clone, E: Embedding 
     let gradient: Vec<T> = gradient.iter().map(|&l| T::constant(l)).collect();
     let covector = Covector(Parameters::from(Array1::from(gradient.clone())));
     let mut theta = covector.0.zeros_like()?;
-    let rule = Descent::new(Induced::new(metric.clone(), embedding.clone(), xi), NoMomentum);
+    let rule = Descent::new(metric.clone(), Induced::new(embedding.clone(), xi), NoMomentum);
     Configuration::new(rule, 0.125).build(&theta)?.step(&mut theta, &covector, loss)?;
 
     // Independently in f64: γ from the metric's own formulas, and every sum compensated.
@@ -207,8 +207,8 @@ fn p7_the_bound_in_gamma_is_reached_where_the_height_rises_as_fast_as_it_is_damp
     assert_eq!(lengths.map(f64::to_bits)[0], 1.0_f64.to_bits());
 }
 
-fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> Configuration<Descent<Induced<Euclidean, Log>, Ema>> {
-    Configuration::new(Descent::new(Induced::new(Euclidean, Log, xi).beta(beta), Ema(momentum)), 0.125)
+fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> Configuration<rules::EuclideanLogInduced> {
+    Configuration::new(Descent::new(Euclidean, Induced::new(Log, xi).beta(beta), Ema(momentum)), 0.125)
         .weight_decay(0.25)
 }
 

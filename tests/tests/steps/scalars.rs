@@ -2,11 +2,11 @@
 //! dual numbers, by walking the traced graph, and, where there are no roots, in exact fractions.
 
 use ambient_metric::{
-    Adagrad, Advance, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Bundle, Clipped, Coordinate, Coupled,
-    Descent, DiagonalMetric, Drive, Dual, Element, Ema, Embedding, Euclidean, Given, Hard, HeavyBall, Height, Identity,
-    Induced, Induction, Inputs, Joint, Kernel, LearnedDiagonal, LearnedScalar, Log, Log1p, Measure, Nesterov,
-    NoMomentum, OffDiagonal, Pass, PointwiseMetric, Power, Preconditioner, Real, RmsProp, Root, Rule, Soft, Sqrt,
-    Totals, Uncoupled,
+    Adagrad, Advance, AlongGradient, AlongMomentum, AlongParameters, AmbientMetric, Bilinear, Bundle, Clipped,
+    Conformal, Coordinate, Correlated, Coupling, Descent, DiagonalMetric, Drive, Dual, Element, Ema, Embedding,
+    Euclidean, Exponential, Given, Hard, HeavyBall, Height, Hyperbolic, Identity, Induced, Induction, Inputs, Kernel,
+    LearnedDiagonal, LearnedScalar, Log, Log1p, Measure, Nesterov, NoMomentum, OfLosses, Pass, PointwiseMetric, Power,
+    Preconditioner, Product, Real, Reciprocal, RmsProp, Root, Rule, Soft, Sqrt, Totals, Warped, Weighted,
 };
 use ambient_metric_conformance::Exact;
 use ambient_metric_conformance::functions::{Function, NAMES};
@@ -115,11 +115,17 @@ fn same_numbers<R: Rule>(rule: &R, run: &Run, rational: bool) -> TestCaseResult 
     if rational { Exact::scope(|| near(&plain, &acts::<Exact, R>(rule, run), losses)) } else { Ok(()) }
 }
 
-fn every_momentum<P: Preconditioner + Clone>(induced: &P, run: &Run, rational: bool) -> TestCaseResult {
-    same_numbers(&Descent::new(induced.clone(), NoMomentum), run, rational)?;
-    same_numbers(&Descent::new(induced.clone(), Ema(0.75)), run, rational)?;
-    same_numbers(&Descent::new(induced.clone(), HeavyBall(0.75)), run, rational)?;
-    same_numbers(&Descent::new(induced.clone(), Nesterov(0.75)), run, rational)
+fn every_momentum<M: PointwiseMetric + Clone, P: Preconditioner + Clone>(
+    metric: &M,
+    preconditioner: &P,
+    run: &Run,
+    rational: bool,
+) -> TestCaseResult {
+    let (metric, preconditioner) = (|| metric.clone(), || preconditioner.clone());
+    same_numbers(&Descent::new(metric(), preconditioner(), NoMomentum), run, rational)?;
+    same_numbers(&Descent::new(metric(), preconditioner(), Ema(0.75)), run, rational)?;
+    same_numbers(&Descent::new(metric(), preconditioner(), HeavyBall(0.75)), run, rational)?;
+    same_numbers(&Descent::new(metric(), preconditioner(), Nesterov(0.75)), run, rational)
 }
 
 fn every_placement<M: DiagonalMetric + Clone, E: Embedding + Clone>(
@@ -128,9 +134,9 @@ fn every_placement<M: DiagonalMetric + Clone, E: Embedding + Clone>(
     run: &Run,
     rational: bool,
 ) -> TestCaseResult {
-    let induced = Induced::new(metric.clone(), embedding.clone(), RATES[2]).beta(0.5);
-    every_momentum(&induced, run, rational)?;
-    every_momentum(&induced.exact(), run, rational)
+    let induced = Induced::new(embedding.clone(), RATES[2]).beta(0.5);
+    every_momentum(metric, &induced, run, rational)?;
+    every_momentum(metric, &induced.exact(), run, rational)
 }
 
 /// Couplings small enough for these runs to stay metrics, so that D does not come near zero.
@@ -140,21 +146,23 @@ fn every_coupling<M: DiagonalMetric + Clone, E: Embedding + Clone>(
     run: &Run,
     rational: bool,
 ) -> TestCaseResult {
-    fn one<M: DiagonalMetric + Clone, E: Embedding + Clone, C: OffDiagonal + Clone>(
+    fn one<M: DiagonalMetric + Clone, E: Embedding + Clone, C: Coupling + Clone>(
         (metric, embedding, run, rational): (&M, &E, &Run, bool),
         coupling: C,
     ) -> TestCaseResult {
-        let coupled = Coupled::new(metric.clone(), embedding.clone(), coupling, RATES[2]).beta(0.5);
-        every_momentum(&coupled, run, rational)?;
-        every_momentum(&coupled.scale_back(0.25), run, false)
+        let coupled = Induced::new(embedding.clone(), RATES[2]).coupled(coupling).beta(0.5);
+        every_momentum(metric, &coupled, run, rational)?;
+        every_momentum(metric, &coupled.clone().exact(), run, rational)?;
+        every_momentum(metric, &coupled.scale_back(0.25), run, false)
     }
     let subject = (metric, embedding, run, rational);
-    one(subject, Uncoupled)?;
+    one(subject, AlongGradient(0.0))?;
     one(subject, AlongGradient(0.0625))?;
     one(subject, AlongMomentum(0.0625))?;
     one(subject, AlongParameters(0.0625))?;
     one(subject, Given)?;
-    one(subject, Bilinear { a: AlongGradient(0.0625), b: AlongParameters(0.0625) })
+    let form = Bilinear::new(embedding.clone(), RATES[2], AlongGradient(0.0625), AlongParameters(0.0625)).beta(0.5);
+    every_momentum(metric, &form, run, rational)
 }
 
 /// One to four losses.
@@ -169,8 +177,12 @@ fn every_number_of_losses<M: PointwiseMetric + Clone, E: Embedding + Clone>(
         heights: [Height<E>; K],
         (run, rational): (&Run, bool),
     ) -> TestCaseResult {
-        same_numbers(&Joint::new(metric.clone(), heights.clone(), NoMomentum), run, rational)?;
-        same_numbers(&Joint::new(metric.clone(), heights, Ema(0.75)).beta(0.5), run, rational)
+        let induced = || Induced::of(heights.clone());
+        same_numbers(&Descent::new(metric.clone(), induced(), NoMomentum), run, rational)?;
+        same_numbers(&Descent::new(metric.clone(), induced().beta(0.5), Ema(0.75)), run, rational)?;
+        same_numbers(&Descent::new(metric.clone(), induced().beta(0.5).exact(), Ema(0.75)), run, false)?;
+        let coupled = induced().beta(0.5).coupled(AlongMomentum(0.0625)).scale_back(0.25);
+        same_numbers(&Descent::new(metric.clone(), coupled, Ema(0.75)), run, false)
     }
     let height = || Height { embedding: embedding.clone(), xi: RATES[2] };
     let how = (run, rational);
@@ -223,6 +235,33 @@ proptest! {
         every_coupling(&Quadratic, &Identity, &run, true)?;
     }
 
+    /// Losses are positive and so are heights, as every space here wants them.
+    #[test]
+    fn every_ambient_space(run in runs()) {
+        fn space<A: AmbientMetric + Clone>(ambient: A, run: &Run, rational: bool) -> TestCaseResult {
+            let induced = Induced::new(Identity, RATES[2]).beta(0.5).ambient(ambient);
+            every_momentum(&Quadratic, &induced, run, rational)?;
+            every_momentum(&Quadratic, &induced.exact(), run, rational)
+        }
+        space(Product, &run, true)?;
+        space(OfLosses(Product), &run, true)?;
+        space(Weighted(Reciprocal(0.5)), &run, true)?;
+        space(Weighted(Exponential(-0.25)), &run, false)?;
+        space(Warped(Reciprocal(0.25)), &run, true)?;
+        space(Conformal(Reciprocal(0.5)), &run, true)?;
+        space(Conformal(Exponential(0.25)), &run, false)?;
+        space(OfLosses(Hyperbolic), &run, true)?;
+    }
+
+    #[test]
+    fn losses_at_an_angle(run in runs(), quarters in -1..4_i32) {
+        let rho = f64::from(quarters) / 4.0;
+        let heights = [Height { embedding: Log1p, xi: RATES[2] }; 3];
+        let induced = Induced::of(heights).beta(0.5).ambient(Correlated { rho });
+        same_numbers(&Descent::new(Euclidean, induced, Ema(0.75)), &run, false)?;
+        same_numbers(&Descent::new(Euclidean, induced.exact(), Ema(0.75)), &run, false)?;
+    }
+
     #[test]
     fn several_losses_over_every_metric(run in runs()) {
         every_number_of_losses(&Euclidean, &Identity, &run, true)?;
@@ -237,17 +276,17 @@ proptest! {
         for drive in [Drive::Metric, Drive::Flat] {
             let scalar = LearnedScalar { kappa: 0.25, drive, ..LearnedScalar::default() };
             let diagonal = LearnedDiagonal { kappa: 0.25, drive, ..LearnedDiagonal::default() };
-            every_momentum(&Induced::new(scalar, Log, RATES[2]).beta(0.5), &run, false)?;
-            every_momentum(&Induced::new(diagonal, Identity, RATES[2]).beta(0.5), &run, false)?;
+            every_momentum(&scalar, &Induced::new(Log, RATES[2]).beta(0.5), &run, false)?;
+            every_momentum(&diagonal, &Induced::new(Identity, RATES[2]).beta(0.5), &run, false)?;
         }
     }
 
     #[test]
     fn clipping(run in runs()) {
-        every_momentum(&Clipped::new(Euclidean, Hard { length: 2.0 }).beta(0.5), &run, false)?;
-        every_momentum(&Clipped::new(RmsProp::default(), Soft { rate: 0.5 }), &run, false)?;
-        every_momentum(&Clipped::new(Euclidean, Root { xi: 0.25 }).floor(0.25), &run, false)?;
-        every_momentum(&Clipped::new(Euclidean, Induction { xi: 0.25 }), &run, true)?;
+        every_momentum(&Euclidean, &Clipped::new(Hard { length: 2.0 }).beta(0.5), &run, false)?;
+        every_momentum(&RmsProp::default(), &Clipped::new(Soft { rate: 0.5 }), &run, false)?;
+        every_momentum(&Euclidean, &Clipped::new(Root { xi: 0.25 }).floor(0.25), &run, false)?;
+        every_momentum(&Euclidean, &Clipped::new(Induction { xi: 0.25 }), &run, true)?;
     }
 }
 

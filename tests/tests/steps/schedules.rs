@@ -41,7 +41,7 @@ proptest! {
     fn every_step_uses_the_scheduled_values(x in -3.0..3.0_f64, y in -3.0..3.0_f64) {
         let mut theta = Parameters::from(array![x, y]);
         // β = 0 and μ = 0: the damping follows from the gradient of the step alone.
-        let rule = Descent::new(Induced::new(Euclidean, Identity, 0.0), Ema(0.0));
+        let rule = Descent::new(Euclidean, Induced::new(Identity, 0.0), Ema(0.0));
         let mut optimiser = Configuration::new(rule, 1.0).build(&theta)?;
         for step in 0..30 {
             let squared: f64 = theta.iter().map(|x| x * x).sum();

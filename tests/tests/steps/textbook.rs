@@ -173,12 +173,12 @@ proptest! {
         xi in 0.0..2.0_f64,
     ) {
         let log = Height { xi, beta, slope: |loss| 1.0 / loss, full: true };
-        let rule = |xi| Descent::new(Induced::new(Euclidean, Log, xi).beta(beta).exact(), Ema(mu));
+        let rule = |xi| Descent::new(Euclidean, Induced::new(Log, xi).beta(beta).exact(), Ema(mu));
         is_textbook(rule(xi), rule(0.0), &run, &textbook(&run, Gamma::Flat, Follow::Average(mu), log))?;
 
         let sqrt = Height { slope: |loss| 0.5 / loss.sqrt(), ..log };
         let metric = Adagrad { epsilon: EPSILON };
-        let rule = |xi| Descent::new(Induced::new(metric, Sqrt, xi).beta(beta).exact(), Nesterov(mu));
+        let rule = |xi| Descent::new(metric, Induced::new(Sqrt, xi).beta(beta).exact(), Nesterov(mu));
         is_textbook(rule(xi), rule(0.0), &run, &textbook(&run, Gamma::Sum, Follow::LookAhead(mu), sqrt))?;
     }
 }

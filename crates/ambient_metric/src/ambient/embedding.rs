@@ -84,6 +84,32 @@ pub trait Embedding: Sync {
     }
 }
 
+impl<E: Embedding> Embedding for &E {
+    fn height<S: Real>(&self, loss: S) -> S {
+        (**self).height(loss)
+    }
+
+    fn slope<S: Real>(&self, loss: S) -> S {
+        (**self).slope(loss)
+    }
+
+    fn second_slope<S: Real>(&self, loss: S) -> S {
+        (**self).second_slope(loss)
+    }
+
+    fn check(&self, loss: f64) -> Result<(), Error> {
+        (**self).check(loss)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        (**self).validate()
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
+}
+
 /// f(L) = L: the damping is a smooth form of gradient clipping.
 ///
 /// # Mathematics

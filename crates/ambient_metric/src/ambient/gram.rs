@@ -17,7 +17,7 @@ use crate::number::scalar::Field;
 /// assert_eq!(gram.scalars().collect::<Vec<_>>(), [2.0, 3.0, 4.5]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Gram<S, const K: usize>(pub(crate) [[S; K]; K]);
+pub struct Gram<S, const K: usize = 1>(pub(crate) [[S; K]; K]);
 
 impl<S: Field, const K: usize> Gram<S, K> {
     /// What one coordinate adds: the products of the components of the covectors with those of the same covectors raised. The later covector
@@ -56,6 +56,16 @@ impl<S: Field, const K: usize> Gram<S, K> {
         Self(entries)
     }
 
+    /// The diagonal matrix with these entries.
+    ///
+    /// ```
+    /// assert_eq!(ambient_metric::Gram::diagonal([2.0, 3.0]).entry(1, 1), 3.0);
+    /// ```
+    #[inline(always)]
+    pub fn diagonal(entries: [S; K]) -> Self {
+        Self::from_entries(|row, column| if row == column { entries[row] } else { S::zero() })
+    }
+
     /// ⟨l_A, l_B⟩ of the covectors `row` and `column`; zero past the last.
     #[inline(always)]
     pub fn entry(&self, row: usize, column: usize) -> S {
@@ -73,6 +83,9 @@ impl<S: Field, const K: usize> Bundle<S> for Gram<S, K> {
 
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
+        if K == 1 {
+            return (slot == 0).then(|| self.0[0][0]);
+        }
         let mut first = 0;
         for (row, entries) in self.0.iter().enumerate() {
             if slot <= first + row {
@@ -101,6 +114,15 @@ impl<S: Field, const K: usize> Bundle<S> for Gram<S, K> {
             *entry = *entry * factor;
         }
         product
+    }
+
+    #[inline(always)]
+    fn over(self, divisor: S) -> Self {
+        let mut quotient = self;
+        for entry in quotient.0.iter_mut().flatten() {
+            *entry = *entry / divisor;
+        }
+        quotient
     }
 
     #[inline(always)]

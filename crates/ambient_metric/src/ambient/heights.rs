@@ -25,13 +25,13 @@ pub struct Height<E> {
 known_keys! { Height<E> { embedding, xi } }
 
 impl<E: Embedding> Height<E> {
-    fn validate(&self) -> Result<(), Error> {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
         self.embedding.validate()?;
         require_non_negative("xi", self.xi)
     }
 }
 
-/// The heights h_A = √ξ_A f_A(L_A) of a surface over K losses: an array of [`Height`]s, or a tuple of up to four whose embeddings differ.
+/// The heights h_A = √ξ_A f_A(L_A) of a surface over K losses: one [`Height`], an array of them, or a tuple of up to four whose embeddings differ.
 ///
 /// # Example
 ///
@@ -45,11 +45,17 @@ impl<E: Embedding> Height<E> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the heights of {K} losses",
-    note = "give an array `[Height; K]`, or a tuple of up to four such `Height`s whose embeddings differ"
+    note = "give one `Height` for one loss, else an array `[Height; K]`, or a tuple of up to four such `Height`s whose embeddings differ"
 )]
 pub trait Heights<const K: usize>: Sync {
+    /// f_A(L_A) of every loss.
+    fn values<S: Real>(&self, losses: [S; K]) -> [S; K];
+
     /// f′_A(L_A) of every loss.
     fn slopes<S: Real>(&self, losses: [S; K]) -> [S; K];
+
+    /// f″_A(L_A) of every loss.
+    fn second_slopes<S: Real>(&self, losses: [S; K]) -> [S; K];
 
     /// ξ_A of every loss.
     fn xi(&self) -> [f64; K];
@@ -72,9 +78,48 @@ pub trait Heights<const K: usize>: Sync {
     fn name(&self) -> String;
 }
 
+impl<E: Embedding> Heights<1> for Height<E> {
+    fn values<S: Real>(&self, [loss]: [S; 1]) -> [S; 1] {
+        [self.embedding.height(loss)]
+    }
+
+    fn slopes<S: Real>(&self, [loss]: [S; 1]) -> [S; 1] {
+        [self.embedding.slope(loss)]
+    }
+
+    fn second_slopes<S: Real>(&self, [loss]: [S; 1]) -> [S; 1] {
+        [self.embedding.second_slope(loss)]
+    }
+
+    fn xi(&self) -> [f64; 1] {
+        [self.xi]
+    }
+
+    #[inline]
+    fn check(&self, [loss]: [f64; 1]) -> Result<(), Error> {
+        self.embedding.check(loss)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        Height::validate(self)
+    }
+
+    fn name(&self) -> String {
+        self.embedding.name()
+    }
+}
+
 impl<E: Embedding, const K: usize> Heights<K> for [Height<E>; K] {
+    fn values<S: Real>(&self, losses: [S; K]) -> [S; K] {
+        core::array::from_fn(|loss| self[loss].embedding.height(losses[loss]))
+    }
+
     fn slopes<S: Real>(&self, losses: [S; K]) -> [S; K] {
         core::array::from_fn(|loss| self[loss].embedding.slope(losses[loss]))
+    }
+
+    fn second_slopes<S: Real>(&self, losses: [S; K]) -> [S; K] {
+        core::array::from_fn(|loss| self[loss].embedding.second_slope(losses[loss]))
     }
 
     fn xi(&self) -> [f64; K] {
@@ -90,15 +135,23 @@ impl<E: Embedding, const K: usize> Heights<K> for [Height<E>; K] {
     }
 
     fn name(&self) -> String {
-        self.iter().map(|height| height.embedding.name()).collect::<Vec<_>>().join(", ")
+        format!("[{}]", self.iter().map(|height| height.embedding.name()).collect::<Vec<_>>().join(", "))
     }
 }
 
 macro_rules! heights {
     ($count:literal: $($embedding:ident $place:tt),+) => {
         impl<$($embedding: Embedding),+> Heights<$count> for ($(Height<$embedding>,)+) {
+            fn values<S: Real>(&self, losses: [S; $count]) -> [S; $count] {
+                [$(self.$place.embedding.height(losses[$place])),+]
+            }
+
             fn slopes<S: Real>(&self, losses: [S; $count]) -> [S; $count] {
                 [$(self.$place.embedding.slope(losses[$place])),+]
+            }
+
+            fn second_slopes<S: Real>(&self, losses: [S; $count]) -> [S; $count] {
+                [$(self.$place.embedding.second_slope(losses[$place])),+]
             }
 
             fn xi(&self) -> [f64; $count] {
@@ -116,7 +169,7 @@ macro_rules! heights {
             }
 
             fn name(&self) -> String {
-                [$(self.$place.embedding.name()),+].join(", ")
+                format!("[{}]", [$(self.$place.embedding.name()),+].join(", "))
             }
         }
     };

@@ -45,7 +45,7 @@ pub enum Drive {
 /// use ndarray::array;
 ///
 /// let metric = LearnedScalar { kappa: 0.1, ..LearnedScalar::default() };
-/// let rule = Descent::new(Induced::new(metric, Identity, 0.04), Ema(0.0));
+/// let rule = Descent::new(metric, Induced::new(Identity, 0.04), Ema(0.0));
 /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
 /// let mut optimiser = Configuration::new(rule, 0.5).build(&theta)?;
 ///
@@ -95,6 +95,7 @@ fn validate(kappa: f64, decay: f64, bound: f64) -> Result<(), Error> {
 }
 
 /// x within ±bound.
+#[inline(always)]
 fn clamp<S: Real>(x: S, bound: f64) -> S {
     x.minimum(S::constant(bound)).maximum(S::constant(-bound))
 }
@@ -188,7 +189,7 @@ bundle! {
 /// use ndarray::array;
 ///
 /// let metric = LearnedDiagonal { kappa: 0.5, ..LearnedDiagonal::default() };
-/// let rule = Descent::new(Induced::new(metric, Identity, 1.0), Ema(0.0));
+/// let rule = Descent::new(metric, Induced::new(Identity, 1.0), Ema(0.0));
 /// let mut theta = Parameters::from(array![1.0_f64, 0.0]);
 /// let mut optimiser = Configuration::new(rule, 0.1).build(&theta)?;
 /// optimiser.step(&mut theta, &Covector(Parameters::from(array![1.0, 0.0])), 0.5)?;

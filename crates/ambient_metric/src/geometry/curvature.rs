@@ -1,5 +1,6 @@
 //! Curvature: how the loss surface bends, from products of the Hessian with vectors.
 
+use crate::ambient::solve::Factors;
 use crate::error::Error;
 use crate::geometry::hessian::{elements, require_finite, unit};
 use crate::geometry::pull_back::PullBack;
@@ -19,13 +20,22 @@ const LEAST_SQUARED_SINE: f64 = 1.0 / (1_u64 << 40) as f64;
 /// # Mathematics
 ///
 /// The surface h = √ξ f(𝓛(θ)) stands over flat parameters: γ is taken as constant near the point. H is the Hessian of the loss, K that of f∘𝓛, by
-/// the chain rule, and everything below is a multiple of it:
+/// the chain rule, and in the paper's ambient space everything below is a multiple of it:
 ///
 #[doc = include_str!("../../math/curvature.html")]
 ///
 /// For the Christoffel symbols put ∂_i g_jm = ξ (K_ij f′l_m + f′l_j K_im) into their definition: two of the three pairs cancel, ξ K_ij f′l_m stays, and
 /// g⁻¹ takes f′l to r l♯. II is the part of the second derivative (0, √ξ K) of the surface along its unit normal (−√ξ f′l♯, 1)/√W. The ambient
 /// space is flat, so Gauss's equation gives all of the curvature. With f = identity, K is H, and Γ = ξ H l♯ / (1 + ξ⟨l, l⟩).
+///
+/// In any [`AmbientMetric`](crate::AmbientMetric) G that depends on the heights, and for K of them, Γ(u, v) = g⁻¹G(∇_u v, ·) with the ambient
+/// connection ∇ of the tangent vectors, II_A(u, v) = n_A(∇_u v) for the normals n_A = dh_A − w_A l_A, Q = n G⁻¹ nᵀ, and
+///
+/// R(u, v, v, u) = R_G(u, v, v, u) + Σ_AB (Q⁻¹)_AB (II_A(u, u) II_B(v, v) − II_A(u, v) II_B(u, v)).
+///
+/// The derivatives of a and B come from dual numbers. Of one height the curvature R_G is that of a warped product; of several it is known where it is
+/// zero: where a is constant and B too, or diagonal and each element of its own height. Columns of C must be constant, and a and B with them. Anything
+/// else is [`Error::UnknownCurvature`].
 ///
 /// # Requirements
 ///
@@ -64,12 +74,12 @@ const LEAST_SQUARED_SINE: f64 = 1.0 / (1_u64 << 40) as f64;
 ///
 /// M. P. do Carmo, *Riemannian Geometry*, 1992: chapter 2 (Christoffel symbols), 6 (second fundamental form, Gauss's equation).
 /// arXiv 2509.03594, eq. 7: the metric whose derivatives these are.
-pub struct Curvature<'a, T: Tensor, G, F> {
-    surface: &'a PullBack<T, G>,
+pub struct Curvature<'a, T: Tensor, G, F, const K: usize = 1> {
+    surface: &'a PullBack<T, G, K>,
     hessian: F,
 }
 
-impl<T: Tensor, G, F> core::fmt::Debug for Curvature<'_, T, G, F> {
+impl<T: Tensor, G, F, const K: usize> core::fmt::Debug for Curvature<'_, T, G, F, K> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_struct("Curvature").finish_non_exhaustive()
     }
@@ -100,112 +110,175 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
     /// # Errors
     ///
     /// [`Error::Overflow`] where f″ is not finite at the loss.
-    pub fn curvature<F>(&self, hessian: F) -> Result<Curvature<'_, T, G, F>, Error>
+    #[allow(clippy::type_complexity, reason = "a closure has no name")]
+    pub fn curvature<F>(
+        &self,
+        mut hessian: F,
+    ) -> Result<Curvature<'_, T, G, impl FnMut(usize, &Vector<T>) -> Result<Covector<T>, Error>>, Error>
     where
         F: FnMut(&Vector<T>) -> Result<Covector<T>, Error>,
     {
-        if !self.second_slope().is_finite() {
-            return Err(Error::Overflow { quantity: "the second derivative of the embedding".to_owned() });
-        }
-        Ok(Curvature { surface: self, hessian })
+        self.curvature_of(move |_, vector: &Vector<T>| hessian(vector))
     }
 }
 
-impl<T, G, F> Curvature<'_, T, G, F>
-where
-    T: Tensor,
-    G: Metric<T>,
-    F: FnMut(&Vector<T>) -> Result<Covector<T>, Error>,
-{
-    /// K v = f′Hv + f″ l (l·v), the Hessian of f∘𝓛 applied to a vector.
+impl<T: Tensor, G: Metric<T>, const K: usize> PullBack<T, G, K> {
+    /// The curvature at this point of the surface of K losses, from products v ↦ H_A v with the Hessian of the loss A, counted from zero.
     ///
     /// # Errors
     ///
-    /// See [`Curvature`].
-    pub fn embedded_hessian(&mut self, vector: &Vector<T>) -> Result<Covector<T>, Error> {
-        let gradient = self.surface.gradient();
+    /// [`Error::Overflow`] where f″_A is not finite, and [`Error::UnknownCurvature`] for columns that are not constant, or that stand beside a or B
+    /// which are not.
+    pub fn curvature_of<F>(&self, hessians: F) -> Result<Curvature<'_, T, G, F, K>, Error>
+    where
+        F: FnMut(usize, &Vector<T>) -> Result<Covector<T>, Error>,
+    {
+        if !self.second_slopes().into_iter().all(Element::is_finite) {
+            return Err(Error::Overflow { quantity: "the second derivative of the embedding".to_owned() });
+        }
+        let bending = self.bending();
+        if self.columns().next().is_some() && !(bending.has_constant_columns && bending.is_none()) {
+            return Err(Error::UnknownCurvature {
+                what: "columns that are not constant, or beside a or B that are not",
+            });
+        }
+        Ok(Curvature { surface: self, hessian: hessians })
+    }
+}
+
+impl<T, G, F, const K: usize> Curvature<'_, T, G, F, K>
+where
+    T: Tensor,
+    G: Metric<T>,
+    F: FnMut(usize, &Vector<T>) -> Result<Covector<T>, Error>,
+{
+    /// f′_A H_A v + f″_A l_A (l_A·v), the Hessian of f_A∘𝓛_A applied to a vector.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Losses`] where there is no such loss; see [`Curvature`].
+    pub fn embedded_hessian_of(&mut self, loss: usize, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        let gradient = self.surface.gradients().get(loss).ok_or(Error::Losses { expected: K, found: loss + 1 })?;
         let along = gradient.contract(vector)?;
-        let mut product = (self.hessian)(vector)?;
+        let mut product = (self.hessian)(loss, vector)?;
         gradient.0.layout().check(product.0.layout())?;
         require_finite(&product)?;
-        product.scale(self.surface.slope())?;
-        product.add_scaled(self.surface.second_slope() * along, gradient)?;
+        product.scale(self.surface.surface().slopes[loss])?;
+        product.add_scaled(self.surface.second_slopes()[loss] * along, gradient)?;
         Ok(product)
     }
 
-    /// Γ(u, v)ᵏ = Γᵏ_ij uⁱvʲ = ξ r K(u, v) (l♯)ᵏ.
+    /// Γ(u, v)ᵏ = Γᵏ_ij uⁱvʲ, in the paper's ambient space ξ r K(u, v) (l♯)ᵏ.
     ///
     /// # Errors
     ///
     /// See [`Curvature`].
     pub fn christoffel(&mut self, u: &Vector<T>, v: &Vector<T>) -> Result<Vector<T>, Error> {
-        let bend = self.embedded_hessian(v)?.contract(u)?;
-        let scale = self.surface.xi() * self.surface.damping() * bend;
-        let mut symbol = Vector(self.surface.raised_gradient().0.duplicate()?);
-        symbol.scale(finite("the Christoffel symbols", scale)?)?;
-        Ok(symbol)
+        let surface = self.surface.surface();
+        let (weights, block) = (surface.weights(), surface.block());
+        let mut bends = [<Wide<T> as Field>::zero(); K];
+        for (loss, bend) in bends.iter_mut().enumerate() {
+            *bend = self.embedded_hessian_of(loss, v)?.contract(u)?;
+        }
+        let one = <Wide<T> as Field>::one();
+        let scale = surface.scale.unwrap_or(one);
+        // What g⁻¹ is applied to, along the gradients: a Σ w_B B_AB √ξ_A K_A(u, v), with √ξ_A√ξ_A = ξ_A where that is a factor.
+        let mut along = [<Wide<T> as Field>::zero(); K];
+        for (row, along) in along.iter_mut().enumerate() {
+            for (column, &bend) in bends.iter().enumerate() {
+                let roots = self.roots(row, column);
+                if row == column || surface.block.is_some() {
+                    *along = *along + scale * surface.slopes[row] * roots * block.entry(row, column) * bend;
+                }
+            }
+        }
+        let bending = self.surface.bending();
+        if bending.is_none() {
+            for along in &along {
+                finite("the Christoffel symbols", *along)?;
+            }
+            let mut symbol = self.surface.raise_gradients(along)?;
+            if self.surface.columns().next().is_some() {
+                let mut columns: Option<Covector<T>> = None;
+                for ((column, &bend), &root) in self.surface.columns().zip(&bends).zip(&surface.root_xi) {
+                    let mut part = Covector(column.0.duplicate()?);
+                    part.scale(scale * root * bend)?;
+                    match &mut columns {
+                        None => columns = Some(part),
+                        Some(sum) => sum.add_scaled(one, &part)?,
+                    }
+                }
+                if let Some(columns) = columns {
+                    symbol.add_scaled(one, &self.surface.raise(&columns)?)?;
+                }
+            }
+            return Ok(symbol);
+        }
+        let (rise_u, rise_v) = (self.rise(u)?, self.rise(v)?);
+        let flat = self.surface.base().inner(u, v)?;
+        for (loss, along) in along.iter_mut().enumerate() {
+            *along = *along + weights[loss] * self.turn(loss, &rise_u, &rise_v, flat);
+        }
+        let mut lowered: Option<Covector<T>> = None;
+        for (gradient, &weight) in self.surface.gradients().iter().zip(&along) {
+            let mut part = Covector(gradient.0.duplicate()?);
+            part.scale(finite("the Christoffel symbols", weight)?)?;
+            match &mut lowered {
+                None => lowered = Some(part),
+                Some(sum) => sum.add_scaled(one, &part)?,
+            }
+        }
+        let mut lowered = lowered.ok_or(Error::Empty)?;
+        let half = Wide::<T>::constant(0.5);
+        lowered.add_scaled(half * dot(&bending.scale, &rise_u), &self.surface.base().lower(v)?)?;
+        lowered.add_scaled(half * dot(&bending.scale, &rise_v), &self.surface.base().lower(u)?)?;
+        self.surface.raise(&lowered)
     }
 
-    /// All Christoffel symbols, from one product per parameter.
+    /// All Christoffel symbols, in a flat ambient space without columns from one product per parameter and loss.
     ///
     /// # Errors
     ///
     /// See [`Curvature`].
     pub fn christoffel_symbols(&mut self) -> Result<Christoffel<Wide<T>>, Error> {
-        let layout = self.surface.gradient().0.layout().clone();
-        let mut hessian = Vec::new();
-        for index in 0..layout.elements() {
-            let column = self.embedded_hessian(&self.unit(index)?)?;
-            hessian.extend(elements(&column.0)?);
+        let layout = self.layout();
+        let size = layout.elements();
+        let is_flat = self.surface.bending().is_none() && self.surface.columns().next().is_none();
+        let mut terms = Vec::new();
+        if is_flat && self.surface.surface().block.is_none() {
+            for loss in 0..K {
+                let mut form = Vec::with_capacity(size * size);
+                for index in 0..size {
+                    form.extend(elements(&self.embedded_hessian_of(loss, &self.unit(index)?)?.0)?);
+                }
+                let mut along = [<Wide<T> as Field>::zero(); K];
+                let surface = self.surface.surface();
+                along[loss] = surface.scale.unwrap_or_else(Field::one) * surface.slopes[loss] * surface.xi[loss];
+                finite("the Christoffel symbols", along[loss])?;
+                terms.push((elements(&self.surface.raise_gradients(along)?.0)?, form));
+            }
+            return Ok(Christoffel { layout, terms });
         }
-        let scale = finite("the Christoffel symbols", self.surface.xi() * self.surface.damping())?;
-        let direction = elements(&self.surface.raised_gradient().0)?.into_iter().map(|l| scale * l).collect();
-        Ok(Christoffel { layout, direction, hessian })
-    }
-
-    /// The second fundamental form II(u, v) = √(ξ/W) K(u, v): how fast the surface leaves its tangent plane.
-    ///
-    /// It is positive where the height bends upwards, because the normal is the one that points up.
-    ///
-    /// # Errors
-    ///
-    /// See [`Curvature`].
-    pub fn second_fundamental_form(&mut self, u: &Vector<T>, v: &Vector<T>) -> Result<Wide<T>, Error> {
-        let bend = self.embedded_hessian(v)?.contract(u)?;
-        finite("the second fundamental form", self.bending().sqrt() * bend)
-    }
-
-    /// The shape operator S(v) = g⁻¹ II(v, ·): minus the derivative of the unit normal along v.
-    ///
-    /// Its eigenvalues are the principal curvatures.
-    ///
-    /// # Errors
-    ///
-    /// See [`Curvature`].
-    pub fn shape_operator(&mut self, vector: &Vector<T>) -> Result<Vector<T>, Error> {
-        let mut bend = self.embedded_hessian(vector)?;
-        bend.scale(self.bending().sqrt())?;
-        self.surface.raise(&bend)
-    }
-
-    /// The normal curvature II(v, v) / ⟨v, v⟩: that of the curve in which a plane through v and the normal cuts the surface.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoDirection`] for a vector of length zero; see [`Curvature`].
-    pub fn normal_curvature(&mut self, vector: &Vector<T>) -> Result<Wide<T>, Error> {
-        let squared_length = self.surface.inner(vector, vector)?;
-        if squared_length == <Wide<T> as Field>::zero() {
-            return Err(Error::NoDirection { quantity: "normal curvature" });
+        let mut forms = vec![vec![<Wide<T> as Field>::zero(); size * size]; size];
+        for i in 0..size {
+            for j in 0..=i {
+                let symbol = elements(&self.christoffel(&self.unit(i)?, &self.unit(j)?)?.0)?;
+                for (form, entry) in forms.iter_mut().zip(symbol) {
+                    form[i * size + j] = entry;
+                    form[j * size + i] = entry;
+                }
+            }
         }
-        let bend = self.second_fundamental_form(vector, vector)?;
-        finite("the normal curvature", bend / squared_length)
+        for (index, form) in forms.into_iter().enumerate() {
+            terms.push((elements(&self.unit(index)?.0)?, form));
+        }
+        Ok(Christoffel { layout, terms })
     }
 
     /// The sectional curvature of the plane that two vectors span.
     ///
-    /// With w = v minus its part along u in γ, the same plane has the area ‖u‖²‖w‖² + ξf′²(‖w‖²(l·u)² + ‖u‖²(l·w)²) in g, lengths taken in γ:
-    /// nothing cancels there.
+    /// With w = v minus its part along u in γ, the same plane has for one loss the area a²(‖u‖²‖w‖² + w²b(‖w‖²(l·u)² + ‖u‖²(l·w)²)) in g, lengths
+    /// taken in γ: nothing cancels there.
     ///
     /// # Errors
     ///
@@ -213,7 +286,7 @@ where
     /// [`Curvature`].
     pub fn sectional_curvature(&mut self, u: &Vector<T>, v: &Vector<T>) -> Result<Wide<T>, Error> {
         let zero = <Wide<T> as Field>::zero();
-        let (base, gradient) = (self.surface.base(), self.surface.gradient());
+        let base = self.surface.base();
         let lowered = base.lower(u)?;
         let (uu, uv, vv) = (lowered.contract(u)?, lowered.contract(v)?, base.inner(v, v)?);
         if uu == zero || vv == zero {
@@ -225,71 +298,52 @@ where
         if !(Wide::<T>::constant(LEAST_SQUARED_SINE) * vv - ww).is_negative() {
             return Err(Error::NoPlane);
         }
-        let (climb_u, climb_w) = (gradient.contract(u)?, gradient.contract(&w)?);
-        let area = uu * ww + self.surface.weight() * (ww * climb_u * climb_u + uu * climb_w * climb_w);
-
-        let (along_u, along_w) = (self.embedded_hessian(u)?, self.embedded_hessian(&w)?);
-        let mixed = along_u.contract(&w)?;
-        let bend = along_u.contract(u)? * along_w.contract(&w)? - mixed * mixed;
-        finite("the sectional curvature", self.bending() * bend / area)
-    }
-
-    /// The Gaussian curvature of a surface over two parameters: ξ det K / (det γ · W²).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Dimension`] where there are not two parameters; see [`Curvature`].
-    pub fn gaussian_curvature(&mut self) -> Result<Wide<T>, Error> {
-        let rows = self.shape()?;
-        let found = rows.len();
-        let [[a, b], [c, d]] = rows.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] else {
-            return Err(Error::Dimension { quantity: "Gaussian curvature", needed: "two", found });
+        let surface = self.surface.surface();
+        let area = if let ([gradient], None) = (self.surface.gradients().as_slice(), &surface.coupling) {
+            let (climb_u, climb_w) = (gradient.contract(u)?, gradient.contract(&w)?);
+            let weight = surface.xi[0] * surface.slopes[0] * surface.slopes[0] * surface.block().entry(0, 0);
+            let area = uu * ww + weight * (ww * climb_u * climb_u + uu * climb_w * climb_w);
+            surface.scale.map_or(area, |scale| scale * scale * area)
+        } else {
+            let (gu, gw, mixed) = (self.surface.inner(u, u)?, self.surface.inner(&w, &w)?, self.surface.inner(u, &w)?);
+            gu * gw - mixed * mixed
         };
-        finite("the Gaussian curvature", self.bending() * (*a * *d - *b * *c))
+        let normals = self.normals();
+        let mut forms = [[zero; 3]; K];
+        for (loss, form) in forms.iter_mut().enumerate() {
+            let (along_u, along_w) = (self.normal_part(loss, u)?, self.normal_part(loss, &w)?);
+            *form = [along_u.contract(u)?, along_u.contract(&w)?, along_w.contract(&w)?];
+        }
+        let mut bend = self.ambient_curvature(u, &w, [uu, ww])?;
+        for (row, a) in normals.iter().zip(&forms) {
+            for (&weight, b) in row.iter().zip(&forms) {
+                bend = bend + weight * (a[0] * b[2] - a[1] * b[1]);
+            }
+        }
+        finite("the sectional curvature", bend / area)
     }
 
-    /// The mean curvature, the mean of the principal ones, from one product per parameter.
-    ///
-    /// # Errors
-    ///
-    /// See [`Curvature`].
-    pub fn mean_curvature(&mut self) -> Result<Wide<T>, Error> {
-        let shape = self.shape()?;
-        let mean = trace(&shape) / Wide::<T>::constant(shape.len() as f64);
-        finite("the mean curvature", self.bending().sqrt() * mean)
-    }
-
-    /// The scalar curvature, twice the sum of the products of the principal ones in pairs, from one product per parameter.
+    /// The scalar curvature, in a flat ambient space twice the sum of the products of the principal ones in pairs, from one product per parameter
+    /// and loss.
     ///
     /// # Errors
     ///
     /// See [`Curvature`].
     pub fn scalar_curvature(&mut self) -> Result<Wide<T>, Error> {
-        let shape = self.shape()?;
-        let mut pairs = <Wide<T> as Field>::zero();
-        for (i, row) in shape.iter().enumerate() {
-            for (j, other) in shape.iter().enumerate().take(i) {
-                let minor = row.get(i).zip(other.get(j)).zip(row.get(j).zip(other.get(i)));
-                if let Some(((&a, &d), (&b, &c))) = minor {
-                    pairs = pairs + (a * d - b * c);
-                }
-            }
-        }
-        finite("the scalar curvature", Wide::<T>::constant(2.0) * self.bending() * pairs)
+        finite("the scalar curvature", self.scalar()?)
     }
 
-    /// The Hessian of f∘𝓛 on the surface applied to a vector, ∇∇(f∘𝓛) v = K v / W.
-    ///
-    /// With f = identity it is Hv / (1 + ξ⟨l, l⟩), and has the signs of H: minima, maxima and saddles keep their kind, however steep the
-    /// surface is around them.
+    /// The Gaussian curvature of a surface over two parameters, in the paper's ambient space ξ det K / (det γ · W²).
     ///
     /// # Errors
     ///
-    /// See [`Curvature`].
-    pub fn induced_hessian(&mut self, vector: &Vector<T>) -> Result<Covector<T>, Error> {
-        let mut product = self.embedded_hessian(vector)?;
-        product.scale(<Wide<T> as Field>::one() / self.surface.determinant_ratio())?;
-        Ok(product)
+    /// [`Error::Dimension`] where there are not two parameters; see [`Curvature`].
+    pub fn gaussian_curvature(&mut self) -> Result<Wide<T>, Error> {
+        let found = self.layout().elements();
+        if found != 2 {
+            return Err(Error::Dimension { quantity: "Gaussian curvature", needed: "two", found });
+        }
+        finite("the Gaussian curvature", Wide::<T>::constant(0.5) * self.scalar()?)
     }
 
     /// Where the geodesic with this initial velocity is after a unit of time, to second order: v − ½Γ(v, v), seen from the point.
@@ -343,25 +397,292 @@ where
         add_scaled(parameters, <Wide<T> as Field>::one(), &displacement.0)
     }
 
-    /// ξ/W, whose root makes II of K.
-    fn bending(&self) -> Wide<T> {
-        self.surface.xi() / self.surface.determinant_ratio()
+    /// √ξ_A√ξ_B, which is ξ_A on the diagonal.
+    fn roots(&self, row: usize, column: usize) -> Wide<T> {
+        let surface = self.surface.surface();
+        if row == column { surface.xi[row] } else { surface.root_xi[row] * surface.root_xi[column] }
+    }
+
+    /// w_A l_A·v, how fast the heights rise along a vector.
+    fn rise(&self, vector: &Vector<T>) -> Result<[Wide<T>; K], Error> {
+        let mut rise = self.surface.surface().weights();
+        for (rise, gradient) in rise.iter_mut().zip(self.surface.gradients()) {
+            *rise = *rise * gradient.contract(vector)?;
+        }
+        Ok(rise)
+    }
+
+    /// F_B(u, v): the first kind of the ambient Christoffel symbols along h_B, from the rises of two tangent vectors and γ(u, v).
+    #[allow(clippy::needless_range_loop, reason = "a form is summed by its indices")]
+    fn turn(&self, height: usize, u: &[Wide<T>; K], v: &[Wide<T>; K], flat: Wide<T>) -> Wide<T> {
+        let bending = self.surface.bending();
+        let mut sum = -bending.scale[height] * flat;
+        for c in 0..K {
+            for d in 0..K {
+                let turned = bending.block[c].entry(height, d) + bending.block[d].entry(height, c)
+                    - bending.block[height].entry(c, d);
+                sum = sum + turned * u[c] * v[d];
+            }
+        }
+        Wide::<T>::constant(0.5) * sum
+    }
+
+    /// Whether √ξ can stay out of the second fundamental forms, so that it need not be a number of the type.
+    fn is_plain(&self) -> bool {
+        K == 1 && self.surface.bending().is_none()
+    }
+
+    /// II_A(·, v), or without its factor √ξ where the surface is [plain](Self::is_plain).
+    fn normal_part(&mut self, loss: usize, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        let mut part = self.embedded_hessian_of(loss, vector)?;
+        if self.is_plain() {
+            return Ok(part);
+        }
+        let surface = self.surface.surface();
+        part.scale(surface.root_xi[loss])?;
+        let bending = self.surface.bending();
+        if bending.is_none() {
+            return Ok(part);
+        }
+        // (aB)⁻¹ F, whose first argument is open, and what the parameters turn.
+        let (half, scale) = (Wide::<T>::constant(0.5), surface.scale.unwrap_or_else(Field::one));
+        let rise = self.rise(vector)?;
+        let factors = Factors::of(&surface.block());
+        let mut unit = [<Wide<T> as Field>::zero(); K];
+        unit[loss] = <Wide<T> as Field>::one();
+        let inverse = factors.solve(unit).map(|entry| entry / scale);
+        let weights = surface.weights();
+        let climb = self.surface.gradients()[loss].contract(vector)?;
+        let mut along = [<Wide<T> as Field>::zero(); K];
+        let mut flat = <Wide<T> as Field>::zero();
+        for (height, &inverse) in inverse.iter().enumerate() {
+            for (c, along) in along.iter_mut().enumerate() {
+                let mut turned = <Wide<T> as Field>::zero();
+                for (d, &rise) in rise.iter().enumerate() {
+                    turned = turned
+                        + (bending.block[c].entry(height, d) + bending.block[d].entry(height, c)
+                            - bending.block[height].entry(c, d))
+                            * rise;
+                }
+                *along = *along + half * inverse * turned * weights[c];
+            }
+            flat = flat - half * inverse * bending.scale[height];
+        }
+        let drift = half * weights[loss] / scale;
+        for (c, along) in along.iter_mut().enumerate() {
+            *along = *along - drift * climb * bending.scale[c] * weights[c];
+        }
+        along[loss] = along[loss] - drift * dot(&bending.scale, &rise);
+        for (weight, gradient) in along.iter().zip(self.surface.gradients()) {
+            part.add_scaled(*weight, gradient)?;
+        }
+        part.add_scaled(flat, &self.surface.base().lower(vector)?)?;
+        Ok(part)
+    }
+
+    /// (Q⁻¹)_AB, times ξ where the surface is [plain](Self::is_plain).
+    fn normals(&self) -> [[Wide<T>; K]; K] {
+        let surface = self.surface.surface();
+        let factors = Factors::of(&surface.normals(self.surface.gram()));
+        core::array::from_fn(|row| {
+            let mut unit = [<Wide<T> as Field>::zero(); K];
+            unit[row] = if self.is_plain() { surface.xi[row] } else { <Wide<T> as Field>::one() };
+            factors.solve(unit)
+        })
+    }
+
+    /// R_G(u, w, w, u) of the ambient space, for tangent vectors over u and w that are orthogonal in γ.
+    fn ambient_curvature(&self, u: &Vector<T>, w: &Vector<T>, [uu, ww]: [Wide<T>; 2]) -> Result<Wide<T>, Error> {
+        let Some([flat, mixed]) = self.warping()? else { return Ok(<Wide<T> as Field>::zero()) };
+        let (rise_u, rise_w) = (self.rise(u)?[0], self.rise(w)?[0]);
+        Ok(-(flat * uu * ww + mixed * (uu * rise_w * rise_w + ww * rise_u * rise_u)))
+    }
+
+    /// Minus the curvatures of the ambient space along two parameters, and along a parameter and the height; nothing where it is flat.
+    fn warping(&self) -> Result<Option<[Wide<T>; 2]>, Error> {
+        let (bending, surface) = (self.surface.bending(), self.surface.surface());
+        if bending.is_none() {
+            return Ok(None);
+        }
+        let zero = <Wide<T> as Field>::zero();
+        if K > 1 {
+            let is_straight = |c: usize| {
+                let mut entries = (0..K).flat_map(|row| (0..K).map(move |column| (row, column)));
+                bending.scale[c] == zero
+                    && entries
+                        .all(|(row, column)| row == c && column == c || bending.block[c].entry(row, column) == zero)
+            };
+            if (0..K).all(is_straight) {
+                return Ok(None);
+            }
+            return Err(Error::UnknownCurvature { what: "several heights whose metric depends on others" });
+        }
+        let a = surface.scale.unwrap_or_else(Field::one);
+        let (a1, a2) = (bending.scale[0], bending.second[0]);
+        let (b, b1) = (a * surface.block().entry(0, 0), bending.block[0].entry(0, 0));
+        let quarter = Wide::<T>::constant(0.25);
+        let flat = quarter * a1 * a1 / b;
+        let mixed = Wide::<T>::constant(0.5) * a2 - quarter * (a1 * a1 / a + a1 * b1 / b);
+        Ok(Some([flat, mixed]))
+    }
+
+    /// The scalar curvature, whatever it is.
+    fn scalar(&mut self) -> Result<Wide<T>, Error> {
+        let normals = self.normals();
+        let mut shapes = Vec::with_capacity(K);
+        for loss in 0..K {
+            shapes.push(self.shape(loss)?);
+        }
+        let mut pairs = <Wide<T> as Field>::zero();
+        for (row, a) in normals.iter().zip(&shapes) {
+            for (&weight, b) in row.iter().zip(&shapes) {
+                pairs = pairs + weight * minors(a, b);
+            }
+        }
+        let of_surface = Wide::<T>::constant(2.0) * pairs;
+        let Some([flat, mixed]) = self.warping()? else { return Ok(of_surface) };
+        let count = |number: usize| Wide::<T>::constant(number as f64);
+        let (surface, size) = (self.surface.surface(), self.layout().elements());
+        let (a, ratio) = (surface.scale.unwrap_or_else(Field::one), self.surface.determinant_ratio());
+        let climb = surface.xi[0] * surface.slopes[0] * surface.slopes[0] * self.surface.gram().entry(0, 0);
+        let two = Wide::<T>::constant(2.0);
+        let planes = flat * (count(size) - two + two / ratio) + two * mixed * climb / ratio;
+        Ok(of_surface - (count(size) - <Wide<T> as Field>::one()) * planes / (a * a))
+    }
+
+    fn layout(&self) -> Layout {
+        self.surface
+            .gradients()
+            .first()
+            .map_or_else(|| Layout::single("", vec![0]), |gradient| gradient.0.layout().clone())
     }
 
     /// The basis vector of an element.
     fn unit(&self, index: usize) -> Result<Vector<T>, Error> {
-        Ok(Vector(unit(&self.surface.gradient().0, index)?))
+        let gradient = self.surface.gradients().first().ok_or(Error::Empty)?;
+        Ok(Vector(unit(&gradient.0, index)?))
     }
 
-    /// g⁻¹K, the shape operator without its root, column by column.
-    fn shape(&mut self) -> Result<Vec<Vec<Wide<T>>>, Error> {
-        let size = self.surface.gradient().0.layout().elements();
+    /// g⁻¹II_A, without the root of Q⁻¹, column by column.
+    fn shape(&mut self, loss: usize) -> Result<Vec<Vec<Wide<T>>>, Error> {
+        let size = self.layout().elements();
         let column = |index| {
-            let bend = self.embedded_hessian(&self.unit(index)?)?;
+            let bend = self.normal_part(loss, &self.unit(index)?)?;
             elements(&self.surface.raise(&bend)?.0)
         };
         (0..size).map(column).collect()
     }
+}
+
+impl<T, G, F> Curvature<'_, T, G, F>
+where
+    T: Tensor,
+    G: Metric<T>,
+    F: FnMut(usize, &Vector<T>) -> Result<Covector<T>, Error>,
+{
+    /// K v = f′Hv + f″ l (l·v), the Hessian of f∘𝓛 applied to a vector.
+    ///
+    /// # Errors
+    ///
+    /// See [`Curvature`].
+    pub fn embedded_hessian(&mut self, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        self.embedded_hessian_of(0, vector)
+    }
+
+    /// The second fundamental form along the unit normal, II(u, v): how fast the surface leaves its tangent plane. In the paper's ambient space
+    /// √(ξ/W) K(u, v).
+    ///
+    /// It is positive where the height bends upwards, because the normal is the one that points up.
+    ///
+    /// # Errors
+    ///
+    /// See [`Curvature`].
+    pub fn second_fundamental_form(&mut self, u: &Vector<T>, v: &Vector<T>) -> Result<Wide<T>, Error> {
+        let bend = self.normal_part(0, v)?.contract(u)?;
+        finite("the second fundamental form", self.normal_root() * bend)
+    }
+
+    /// The shape operator S(v) = g⁻¹ II(v, ·): minus the derivative of the unit normal along v.
+    ///
+    /// Its eigenvalues are the principal curvatures.
+    ///
+    /// # Errors
+    ///
+    /// See [`Curvature`].
+    pub fn shape_operator(&mut self, vector: &Vector<T>) -> Result<Vector<T>, Error> {
+        let mut bend = self.normal_part(0, vector)?;
+        bend.scale(self.normal_root())?;
+        self.surface.raise(&bend)
+    }
+
+    /// The normal curvature II(v, v) / ⟨v, v⟩: that of the curve in which a plane through v and the normal cuts the surface.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDirection`] for a vector of length zero; see [`Curvature`].
+    pub fn normal_curvature(&mut self, vector: &Vector<T>) -> Result<Wide<T>, Error> {
+        let squared_length = self.surface.inner(vector, vector)?;
+        if squared_length == <Wide<T> as Field>::zero() {
+            return Err(Error::NoDirection { quantity: "normal curvature" });
+        }
+        let bend = self.second_fundamental_form(vector, vector)?;
+        finite("the normal curvature", bend / squared_length)
+    }
+
+    /// The mean curvature, the mean of the principal ones, from one product per parameter.
+    ///
+    /// # Errors
+    ///
+    /// See [`Curvature`].
+    pub fn mean_curvature(&mut self) -> Result<Wide<T>, Error> {
+        let shape = self.shape(0)?;
+        let mean = trace(&shape) / Wide::<T>::constant(shape.len() as f64);
+        finite("the mean curvature", self.normal_root() * mean)
+    }
+
+    /// The Hessian of f∘𝓛 on the surface applied to a vector, ∇∇(f∘𝓛) v = K v − f′ l·Γ(v, ·), in the paper's ambient space K v / W.
+    ///
+    /// With f = identity it is Hv / (1 + ξ⟨l, l⟩) there, and has the signs of H: minima, maxima and saddles keep their kind, however steep the
+    /// surface is around them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownCurvature`] in other ambient spaces; see [`Curvature`].
+    pub fn induced_hessian(&mut self, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        let surface = self.surface.surface();
+        if !self.surface.bending().is_none() || surface.coupling.is_some() {
+            return Err(Error::UnknownCurvature {
+                what: "the Hessian of the loss in an ambient space that is not a product",
+            });
+        }
+        let mut product = self.embedded_hessian(vector)?;
+        product.scale(<Wide<T> as Field>::one() / self.surface.determinant_ratio())?;
+        Ok(product)
+    }
+
+    /// 1/√Q, times √ξ where the surface is [plain](Self::is_plain).
+    fn normal_root(&self) -> Wide<T> {
+        let [[normal]] = self.normals();
+        normal.sqrt()
+    }
+}
+
+/// The sum of the mixed 2×2 minors along the diagonal.
+fn minors<S: Field>(a: &[Vec<S>], b: &[Vec<S>]) -> S {
+    let mut pairs = S::zero();
+    let entry = |matrix: &[Vec<S>], i: usize, j: usize| {
+        matrix.get(i).and_then(|row| row.get(j)).copied().unwrap_or_else(S::zero)
+    };
+    for i in 0..a.len() {
+        for j in 0..i {
+            pairs = pairs + (entry(a, i, i) * entry(b, j, j) - entry(a, i, j) * entry(b, j, i));
+        }
+    }
+    pairs
+}
+
+fn dot<S: Field, const K: usize>(x: &[S; K], y: &[S; K]) -> S {
+    x.iter().zip(y).fold(S::zero(), |sum, (&x, &y)| sum + x * y)
 }
 
 /// The sum along the diagonal.
@@ -375,11 +696,11 @@ fn finite<S: Element>(quantity: &str, value: S) -> Result<S, Error> {
     if value.is_finite() { Ok(value) } else { Err(Error::Overflow { quantity: quantity.to_owned() }) }
 }
 
-/// All Christoffel symbols at a point: N³ numbers, of which N² + N are kept because they are a product.
+/// All Christoffel symbols at a point: N³ numbers, of which N² + N are kept where they are a product.
 ///
 /// # Mathematics
 ///
-/// Γᵏ_ij = ξ r (l♯)ᵏ K_ij, see [`Curvature`]. Indices count the elements of all parts, one after another, each part in row-major order.
+/// In the paper's ambient space Γᵏ_ij = ξ r (l♯)ᵏ K_ij, see [`Curvature`], a sum of one such product for every loss; elsewhere all numbers are kept. Indices count the elements of all parts, one after another, each part in row-major order.
 ///
 /// # Example
 ///
@@ -401,10 +722,8 @@ fn finite<S: Element>(quantity: &str, value: S) -> Result<S, Error> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Christoffel<S> {
     layout: Layout,
-    /// ξ r l♯.
-    direction: Vec<S>,
-    /// K, row by row.
-    hessian: Vec<S>,
+    /// Vectors, and the symmetric forms by which each is multiplied, row by row.
+    terms: Vec<(Vec<S>, Vec<S>)>,
 }
 
 impl<S: Field> Christoffel<S> {
@@ -412,14 +731,18 @@ impl<S: Field> Christoffel<S> {
     #[must_use]
     pub fn get(&self, k: usize, i: usize, j: usize) -> Option<S> {
         let size = self.size();
-        let bend = if j < size { self.hessian.get(i.checked_mul(size)?.checked_add(j)?) } else { None };
-        Some(*self.direction.get(k)? * *bend?)
+        if i >= size || j >= size || k >= size {
+            return None;
+        }
+        let term = |(direction, form): &(Vec<S>, Vec<S>)| Some(*direction.get(k)? * *form.get(i * size + j)?);
+        let (first, others) = self.terms.split_first()?;
+        others.iter().try_fold(term(first)?, |sum, other| Some(sum + term(other)?))
     }
 
     /// How many parameters there are.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.direction.len()
+        self.layout.elements()
     }
 
     /// The layout whose elements the indices count.

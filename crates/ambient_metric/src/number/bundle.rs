@@ -57,6 +57,10 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
     #[must_use]
     fn times(self, factor: S) -> Self;
 
+    /// The bundle divided by a number, slot by slot, without a closure likewise.
+    #[must_use]
+    fn over(self, divisor: S) -> Self;
+
     /// The bundle with every scalar [flushed](Field::flushed), without a closure likewise.
     #[must_use]
     fn flushed(self) -> Self;
@@ -85,6 +89,12 @@ pub fn convert<A: Field, B: Field, From: Bundle<A>, To: Bundle<B>>(from: From, f
     })
 }
 
+/// The bundle of the converted numbers of a slice, with zeros for what is missing.
+pub(crate) fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> S) -> B {
+    let mut numbers = numbers.iter();
+    B::build(&mut || numbers.next().map_or_else(S::zero, &convert))
+}
+
 impl<S: Field> Bundle<S> for () {
     const LEN: usize = 0;
     #[inline(always)]
@@ -97,6 +107,8 @@ impl<S: Field> Bundle<S> for () {
     fn plus(self, (): Self) -> Self {}
     #[inline(always)]
     fn times(self, _: S) -> Self {}
+    #[inline(always)]
+    fn over(self, _: S) -> Self {}
     #[inline(always)]
     fn flushed(self) -> Self {}
     fn names() -> Vec<String> {
@@ -123,6 +135,10 @@ impl<S: Field> Bundle<S> for S {
         self * factor
     }
     #[inline(always)]
+    fn over(self, divisor: S) -> Self {
+        self / divisor
+    }
+    #[inline(always)]
     fn flushed(self) -> Self {
         Field::flushed(self)
     }
@@ -147,6 +163,9 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
     }
     #[inline(always)]
     fn get(&self, slot: usize) -> Option<S> {
+        if let [only] = self.as_slice() {
+            return only.get(slot);
+        }
         let inner = slot.checked_rem(B::LEN)?;
         <[B]>::get(self, slot / B::LEN)?.get(inner)
     }
@@ -167,6 +186,14 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
         product
     }
     #[inline(always)]
+    fn over(self, divisor: S) -> Self {
+        let mut quotient = self;
+        for inner in &mut quotient {
+            *inner = inner.over(divisor);
+        }
+        quotient
+    }
+    #[inline(always)]
     fn flushed(self) -> Self {
         let mut flushed = self;
         for inner in &mut flushed {
@@ -175,6 +202,9 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
         flushed
     }
     fn names() -> Vec<String> {
+        if N == 1 {
+            return B::names();
+        }
         (0..N).flat_map(|place| nested_names::<S, B>(&place.to_string())).collect()
     }
 }
@@ -197,6 +227,10 @@ impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
     #[inline(always)]
     fn times(self, factor: S) -> Self {
         (self.0.times(factor), self.1.times(factor))
+    }
+    #[inline(always)]
+    fn over(self, divisor: S) -> Self {
+        (self.0.over(divisor), self.1.over(divisor))
     }
     #[inline(always)]
     fn flushed(self) -> Self {
@@ -267,6 +301,11 @@ macro_rules! bundle {
             }
 
             #[inline(always)]
+            fn over(self, divisor: S) -> Self {
+                Self { $($field: self.$field / divisor),+ }
+            }
+
+            #[inline(always)]
             fn flushed(self) -> Self {
                 Self { $($field: $crate::Field::flushed(self.$field)),+ }
             }
@@ -276,12 +315,12 @@ macro_rules! bundle {
             }
         }
     };
-    ($(#[$doc:meta])* $visibility:vis nested struct $name:ident<$($part:ident),+> {
+    ($(#[$doc:meta])* $visibility:vis nested struct $name:ident<$($part:ident $(= $default:ty)?),+> {
         $($(#[$field_doc:meta])* $field:ident: $type:ident),+ $(,)?
     }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
-        $visibility struct $name<$($part),+> {
+        $visibility struct $name<$($part $(= $default)?),+> {
             $($(#[$field_doc])* #[allow(missing_docs, reason = "the struct says what its fields are")] pub $field: $type),+
         }
 
@@ -316,6 +355,11 @@ macro_rules! bundle {
             #[inline(always)]
             fn times(self, factor: Scalar) -> Self {
                 Self { $($field: $crate::Bundle::<Scalar>::times(self.$field, factor)),+ }
+            }
+
+            #[inline(always)]
+            fn over(self, divisor: Scalar) -> Self {
+                Self { $($field: $crate::Bundle::<Scalar>::over(self.$field, divisor)),+ }
             }
 
             #[inline(always)]

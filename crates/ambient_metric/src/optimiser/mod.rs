@@ -6,5 +6,6 @@ pub(crate) mod in_place;
 #[allow(clippy::module_inception, reason = "the room has the name of what stands in the middle of it")]
 pub(crate) mod optimiser;
 pub(crate) mod present;
+pub(crate) mod report;
 pub(crate) mod schedule;
 pub(crate) mod whole;

@@ -1,14 +1,13 @@
 //! The optimiser: a rule at work on named parameters, with groups, reports and checkpoints.
 
-use crate::bundle;
 use crate::error::Error;
-use crate::number::bundle::Bundle;
+use crate::number::bundle::{Bundle, from_slice};
 use crate::number::scalar::{Element, Field, Real};
 use crate::optimiser::checkpoint::{Checkpoint, Restored};
 use crate::optimiser::configuration::{Configuration, Groups, Rates};
 use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
-use crate::rule::preconditioner::check_range;
+use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::{Kernel, Uniforms};
@@ -16,56 +15,6 @@ use crate::space::layout::Layout;
 use crate::space::matrix::Separable;
 use crate::space::selection::{placed, placed_all, select_all};
 use crate::space::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
-
-bundle! {
-    /// What a step tells about itself.
-    ///
-    /// # Mathematics
-    ///
-    /// s = ξ⟨l, l⟩, v̂ = v / (1−βᵗ) with v ← βv + (1−β)s, r = f′ / (1 + f′² v̂), and the effective learning rate ηr. A rule without a
-    /// pull-back reports s = v̂ = 0 and f′ = r = 1.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{rules, Configuration, Covector};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
-    /// let mut optimiser = Configuration::new(rules::euclidean(0.04, 0.0, 0.0), 0.5).build(&theta)?;
-    /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![3.0, 4.0])), 12.5)?;
-    ///
-    /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), (1.0, 1.0, 5.0));
-    /// assert_eq!((report.damping, report.effective_learning_rate), (0.5, 0.25));
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    ///
-    /// # References
-    ///
-    /// arXiv 2509.03594, eq. 10, 13 and 14 (r without averages), Algorithms 1 and 2 (with them).
-    pub struct Report {
-        /// s = ξ⟨l, l⟩, the squared length of the gradient in γ⁻¹ times ξ; zero for a rule without a pull-back.
-        squared_length,
-        /// v̂, the bias-corrected moving average of s.
-        averaged,
-        /// f′, the slope of the embedding at the loss.
-        slope,
-        /// r = f′ / (1 + f′² v̂), the damping.
-        damping,
-        /// det g / det γ = 1 + f′² v̂: the square of how much larger a patch of the surface is than its shadow on the parameters.
-        determinant_ratio,
-        /// ⟨c, c⟩ of the coupling covector as it enters the metric; zero without coupling.
-        coupling,
-        /// What the coupling covector was multiplied by to keep ⟨c, c⟩ below one; one where nothing was needed.
-        coupling_scale,
-        /// η r, the learning rate that the base optimiser would need for the same step.
-        effective_learning_rate,
-        /// ‖l‖, the Euclidean norm of the gradient (of all gradients together) over the parameters that share this sum; infinite where
-        /// its square overflows.
-        gradient_norm,
-    }
-}
 
 /// A rule at work on parameters of type `T`.
 ///
@@ -153,7 +102,7 @@ struct Acts<R: Rule, S: Real> {
     /// Per group.
     passes: Vec<Pass<R::Corrections<S>, R::Multipliers<S>>>,
     /// Per group.
-    reports: Vec<Report<S>>,
+    reports: Vec<ReportOf<R, S>>,
 }
 
 impl<R: Rule, T: Tensor> Optimiser<R, T> {
@@ -194,10 +143,10 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         gradient: &Covector<T>,
         loss: Wide<T>,
     ) -> Result<Report<Wide<T>>, Error> {
-        self.advance(parameters, &[&gradient.0], &[loss])
+        self.advance(parameters, &[&gradient.0], &[loss]).map(Report::first)
     }
 
-    /// As [`step`](Self::step), for a rule of several losses such as [`Joint`](crate::Joint): one gradient and one loss for each.
+    /// As [`step`](Self::step), for a rule of several losses, such as a descent over [`Induced::of`](crate::Induced::of): one gradient and one loss for each.
     ///
     /// # Errors
     ///
@@ -206,13 +155,13 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Configuration, Covector, Euclidean, Height, Identity, Joint, Log, NoMomentum};
+    /// use ambient_metric::{Configuration, Covector, Descent, Euclidean, Height, Identity, Induced, Log, NoMomentum};
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///
     /// let mut theta = Parameters::from(array![1.0_f64, 1.0]);
     /// let heights = (Height { embedding: Identity, xi: 1.0 }, Height { embedding: Log, xi: 0.5 });
-    /// let mut optimiser = Configuration::new(Joint::new(Euclidean, heights, NoMomentum), 0.1).build(&theta)?;
+    /// let mut optimiser = Configuration::new(Descent::new(Euclidean, Induced::of(heights), NoMomentum), 0.1).build(&theta)?;
     /// let (first, second) = (Covector(Parameters::from(array![1.0, 0.0])), Covector(Parameters::from(array![0.0, 1.0])));
     /// let report = optimiser.step_losses(&mut theta, &[&first, &second], &[2.0, 1.0])?;
     /// // The gradients are orthogonal, so each loss is damped by itself: 1 / (1 + 1) and 1 / (1 + 1/2).
@@ -225,14 +174,19 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         parameters: &mut T,
         gradients: &[&Covector<T>],
         losses: &[Wide<T>],
-    ) -> Result<Report<Wide<T>>, Error> {
+    ) -> Result<ReportOf<R, Wide<T>>, Error> {
         let gradients: Vec<&T> = gradients.iter().map(|gradient| &gradient.0).collect();
         self.advance(parameters, &gradients, losses)
     }
 
     // So that a report of which the caller wants little stays in registers.
     #[inline(always)]
-    fn advance(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Result<Report<Wide<T>>, Error> {
+    fn advance(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&T],
+        losses: &[Wide<T>],
+    ) -> Result<ReportOf<R, Wide<T>>, Error> {
         self.check(parameters, gradients, losses)?;
         match self.advance_few(parameters, gradients, losses) {
             Some(report) => Ok(report),
@@ -253,12 +207,18 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         for gradient in gradients {
             self.layout.check(gradient.layout())?;
         }
-        self.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()))
+        let xi = from_slice(&self.groups.xi, |&xi| xi);
+        self.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()), xi)
     }
 
     /// The step where one group of few numbers takes it and every act is sound; else nothing has happened.
     #[inline(always)]
-    fn advance_few(&mut self, parameters: &mut T, gradients: &[&T], losses: &[Wide<T>]) -> Option<Report<Wide<T>>> {
+    fn advance_few(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&T],
+        losses: &[Wide<T>],
+    ) -> Option<ReportOf<R, Wide<T>>> {
         let Self { configuration: Configuration { rule, .. }, groups, state, memory, acts, .. } = self;
         let ([rates], [memory], [report]) = (&*groups.rates, &mut **memory, &mut *acts.reports) else { return None };
         if self.is_fragile {
@@ -285,7 +245,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
         parameters: &mut T,
         gradients: &[&T],
         losses: &[Wide<T>],
-    ) -> Result<Report<Wide<T>>, Error> {
+    ) -> Result<ReportOf<R, Wide<T>>, Error> {
         let Self { configuration: Configuration { rule, .. }, groups, state, memory, acts, .. } = self;
         acts.run((rule, groups, losses), memory, self.is_fragile, parameters, state, gradients)?;
         self.steps = self.steps.saturating_add(1);
@@ -300,7 +260,7 @@ impl<R: Rule, T: Tensor> Optimiser<R, T> {
 
     /// What happened to every group in the last step: first the parameters in no group, then the groups in order. A group that no gradient came for
     /// keeps the report of the step before.
-    pub fn reports(&self) -> impl Iterator<Item = (&str, Report<Wide<T>>)> {
+    pub fn reports(&self) -> impl Iterator<Item = (&str, ReportOf<R, Wide<T>>)> {
         let mut last = None;
         let all = self.groups.rates.iter().map(|rates| rates.name.as_str()).zip(self.acts.reports.iter().copied());
         // A rule that learns per tensor has a group, and the same report, for every tensor of a group.
@@ -510,7 +470,7 @@ impl<R: Rule, T: Separable> Optimiser<R, T> {
         loss: Wide<T>,
         absent: &[usize],
     ) -> Result<Report<Wide<T>>, Error> {
-        self.step_losses_without(parameters, &[gradient], &[loss], absent)
+        self.step_losses_without(parameters, &[gradient], &[loss], absent).map(Report::first)
     }
 
     /// As [`step_losses`](Self::step_losses), where the parts `absent` have no gradient of any loss; see [`step_without`](Self::step_without).
@@ -524,7 +484,7 @@ impl<R: Rule, T: Separable> Optimiser<R, T> {
         gradients: &[&Covector<T>],
         losses: &[Wide<T>],
         absent: &[usize],
-    ) -> Result<Report<Wide<T>>, Error> {
+    ) -> Result<ReportOf<R, Wide<T>>, Error> {
         if absent.is_empty() {
             return self.step_losses(parameters, gradients, losses);
         }
@@ -633,31 +593,10 @@ impl<R: Rule, S: Element> Acts<R, S> {
         if is_extreme {
             gradients.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
         }
-        self.find_unsound(rule)?;
+        self.reports.iter().try_for_each(|report| report.check(|| rule.name()))?;
         named_finite::<S, _>(&self.passes, "multiplier", |value| T::Element::narrow(value).is_finite())?;
         named_finite::<S, _>(&self.memory, "memory", Element::is_finite)?;
         Ok(is_extreme)
-    }
-
-    /// Why a metric is not positive definite; nothing where only the sum of what was reported overflowed.
-    fn find_unsound(&self, rule: &R) -> Result<(), Error> {
-        for report in &self.reports {
-            if report.squared_length.is_negative() {
-                return Err(Error::NotPositiveDefinite { metric: rule.name() });
-            }
-            check_range([report.squared_length, report.averaged], report.determinant_ratio, [report.damping])?;
-            if !report.coupling.is_finite() {
-                return Err(Error::Overflow { quantity: "the squared length of the coupling covector".to_owned() });
-            }
-            if !(report.coupling - S::one()).is_negative() {
-                return Err(Error::Coupling { squared_length: report.coupling.to_f64() });
-            }
-            if report.determinant_ratio.is_finite() && !(-report.determinant_ratio).is_negative() {
-                let determinant_ratio = report.determinant_ratio.to_f64();
-                return Err(Error::Determinant { rule: rule.name(), determinant_ratio });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -665,7 +604,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
 struct Act<R: Rule, S: Real> {
     pass: Pass<R::Corrections<S>, R::Multipliers<S>>,
     memory: R::Memory<S>,
-    report: Report<S>,
+    report: ReportOf<R, S>,
     /// Whether all of it is finite, also in the type that act 3 computes with, and of a positive definite metric, as far as the step can tell.
     /// (No, where only the sum of finite numbers overflows.)
     is_sound: bool,
@@ -687,29 +626,13 @@ impl<R: Rule, S: Element> Act<R, S> {
             xi: from_slice(xi, |&xi| S::constant(xi)),
         };
         let sums = Totals { pool: totals.pool.rule, group: totals.group.rule };
-        let Outcome { factors, memory, report } = rule.damp(inputs, memory, sums);
+        let Outcome { factors, memory, report: damping } = rule.damp(inputs, memory, sums);
         let pass = Pass { corrections, multipliers: factors };
-        let report = Report {
-            squared_length: report.squared_length,
-            averaged: report.averaged,
-            slope: report.slope,
-            damping: report.damping,
-            effective_learning_rate: inputs.learning_rate * report.damping,
-            gradient_norm: totals.pool.squared_gradient.sqrt(),
-            determinant_ratio: report.determinant_ratio,
-            coupling: report.coupling,
-            coupling_scale: report.coupling_scale,
-        };
+        let report = Report::of(damping, inputs.learning_rate, totals.pool.squared_gradient);
         let others = total(&totals.pool, |value| value) + total(&memory, |value| value);
-        let is_sound = is_sound(&report, others + E::widen(total(&pass, E::narrow)));
+        let is_sound = report.is_sound(others + E::widen(total(&pass, E::narrow)));
         Self { pass, memory, report, is_sound }
     }
-}
-
-/// The bundle of the converted numbers of a slice, with zeros for what is missing.
-fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> S) -> B {
-    let mut numbers = numbers.iter();
-    B::build(&mut || numbers.next().map_or_else(S::zero, &convert))
 }
 
 /// Whether a number is so small that processors compute with it a hundred times slower.
@@ -728,44 +651,6 @@ fn has_subnormal<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
 
 fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
     bundle.scalars().all(Element::is_finite)
-}
-
-/// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.
-#[inline(always)]
-fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
-    let mut total = bundle.get(0).map_or_else(E::zero, &convert);
-    for slot in 1..B::LEN {
-        if let Some(value) = bundle.get(slot) {
-            total = total + convert(value);
-        }
-    }
-    total
-}
-
-/// Whether a report is one of a positive definite metric, and everything within the range of its numbers. (No, where the sum is not.)
-#[inline(always)]
-fn is_sound<S: Element>(report: &Report<S>, others: S) -> bool {
-    let Report { squared_length, averaged, damping, determinant_ratio, coupling, .. } = *report;
-    (squared_length + averaged + damping + determinant_ratio + coupling + others).is_finite()
-        && !squared_length.is_negative()
-        && (coupling - S::one()).is_negative()
-        && (-determinant_ratio).is_negative()
-}
-
-/// Accepts bundles that are finite in every slot, else names the slot.
-#[cold]
-fn named_finite<S: Element, B: Bundle<S>>(
-    bundles: &[B],
-    what: &str,
-    is_finite: impl Fn(S) -> bool,
-) -> Result<(), Error> {
-    for bundle in bundles {
-        if let Some(slot) = bundle.scalars().position(|value| !is_finite(value)) {
-            let name = B::names().into_iter().nth(slot).unwrap_or_default();
-            return Err(Error::Overflow { quantity: format!("the {what} `{name}`") });
-        }
-    }
-    Ok(())
 }
 
 /// The uniforms of act 3 of a rule.

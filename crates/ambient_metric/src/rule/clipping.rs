@@ -1,12 +1,12 @@
 //! The relatives of the pull-back that clip: for comparison, and for those who want one of them.
 
-use crate::base::pointwise::PointwiseMetric;
+use crate::ambient::ambient_metric::Covectors;
 use crate::error::{Error, require, require_decay, require_non_negative, require_positive};
 use crate::named::short_name;
 use crate::number::scalar::Real;
-use crate::rule::induced::{Average, SurfaceFactors, SurfaceMemory};
-use crate::rule::preconditioner::{Damping, Preconditioner};
-use crate::space::acts::{Inputs, Local, Outcome, Totals};
+use crate::rule::induced::Average;
+use crate::rule::preconditioner::{Damping, Preconditioner, Raised};
+use crate::space::acts::{Inputs, Outcome};
 
 /// How much of a step is left, from the squared length of the gradient.
 ///
@@ -145,7 +145,7 @@ impl Clip for Induction {
     }
 }
 
-/// A base metric whose steps are clipped.
+/// Steps that are clipped by the length of the gradient in γ.
 ///
 /// # Mathematics
 ///
@@ -162,7 +162,7 @@ impl Clip for Induction {
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
-/// let rule = Descent::new(Clipped::new(Euclidean, Hard { length: 1.0 }).floor(0.05), NoMomentum);
+/// let rule = Descent::new(Euclidean, Clipped::new(Hard { length: 1.0 }).floor(0.05), NoMomentum);
 /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
 /// let gradient = Covector(theta.clone());
 /// let report = Configuration::new(rule, 0.5).build(&theta)?.step(&mut theta, &gradient, 12.5)?;
@@ -176,9 +176,7 @@ impl Clip for Induction {
 /// eq. 10 ([`Induction`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Clipped<M, C> {
-    /// The base metric γ.
-    pub metric: M,
+pub struct Clipped<C> {
     /// How steps are clipped.
     pub clip: C,
     /// The decay β of the moving average of s.
@@ -187,12 +185,12 @@ pub struct Clipped<M, C> {
     pub floor: f64,
 }
 
-known_keys! { Clipped<M, C> { metric, clip, beta = 0.0, floor = 0.0 } }
+known_keys! { Clipped<C> { clip, beta = 0.0, floor = 0.0 } }
 
-impl<M, C> Clipped<M, C> {
-    /// Steps of `metric`, clipped by `clip`, without averaging or floor.
-    pub fn new(metric: M, clip: C) -> Self {
-        Self { metric, clip, beta: 0.0, floor: 0.0 }
+impl<C> Clipped<C> {
+    /// Steps clipped by `clip`, without averaging or floor.
+    pub fn new(clip: C) -> Self {
+        Self { clip, beta: 0.0, floor: 0.0 }
     }
 
     /// With the moving average of s decaying by β.
@@ -208,85 +206,55 @@ impl<M, C> Clipped<M, C> {
     }
 }
 
-impl<M: PointwiseMetric, C: Clip> Preconditioner for Clipped<M, C> {
-    type State<S: Real> = M::State<S>;
-    type Sums<S: Real> = (S, M::Lesson<S>);
-    type Memory<S: Real> = SurfaceMemory<Average<S>, M::Memory<S>>;
-    type Corrections<S: Real> = M::Shared<S>;
-    type Factors<S: Real> = SurfaceFactors<S, M::Correction<S>>;
+impl<C: Clip> Preconditioner for Clipped<C> {
+    type State<S: Real> = ();
+    type Memory<S: Real> = Average<S, S>;
+    type Columns<S: Real> = ();
+    /// ⟨l, l⟩.
+    type Sums<S: Real> = S;
+    /// r.
+    type Factors<S: Real> = S;
 
-    fn decay(&self) -> f64 {
-        self.metric.decay()
-    }
-
-    fn begin<S: Real>(&self) -> Self::Memory<S> {
-        SurfaceMemory { surface: Average::begin(), metric: self.metric.begin() }
-    }
-
-    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> M::Shared<S> {
-        self.metric.share(memory.metric)
+    fn begin<S: Real>(&self) -> Average<S, S> {
+        Average::begin()
     }
 
     #[inline(always)]
-    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
-        self.metric.observe(state, gradient)
+    fn measure<S: Real>(&self, at: Covectors<[S; 1], ()>, raised: Raised<[S; 1], ()>) -> S {
+        at.gradient[0] * raised.gradient[0]
     }
 
     #[inline(always)]
-    fn measure<S: Real>(&self, shared: M::Shared<S>, state: M::State<S>, at: Local<S>) -> Self::Sums<S> {
-        let raised = self.metric.inverse(shared, state) * at.gradient;
-        (at.gradient * raised, self.metric.lesson(shared, state, at.gradient))
-    }
-
     fn damp<S: Real>(
         &self,
-        _inputs: Inputs<S, S>,
-        memory: Self::Memory<S>,
-        sums: Totals<Self::Sums<S>>,
-    ) -> Outcome<Self::Factors<S>, Self::Memory<S>, Damping<S>> {
-        let (squared_length, lesson) = sums.pool;
-        let surface = memory.surface.with(self.beta, squared_length);
-        let averaged = surface.corrected();
+        _inputs: Inputs<S, [S; 1]>,
+        memory: Average<S, S>,
+        squared_length: S,
+    ) -> Outcome<S, Average<S, S>, Damping<S, [S; 1]>> {
+        let memory = memory.with(self.beta, squared_length);
+        let averaged = memory.corrected();
         let factor = self.clip.factor(averaged).maximum(S::constant(self.floor));
-        let (_, of_group) = sums.group;
-        // A clip has no ξ of its own that a metric could learn with.
-        let xi = S::one();
-        Outcome {
-            factors: SurfaceFactors {
-                step: factor,
-                metric: self.metric.correction(xi, Totals { pool: lesson, group: of_group }),
-            },
-            memory: SurfaceMemory { surface, metric: self.metric.learn(memory.metric, xi, squared_length, lesson) },
-            report: Damping::uncoupled(squared_length, averaged, S::one(), factor, S::one()),
-        }
+        let report = Damping::uncoupled([squared_length], [averaged], [S::one()], [factor], S::one());
+        Outcome { factors: factor, memory, report }
     }
 
     #[inline(always)]
-    fn apply<S: Real>(&self, shared: M::Shared<S>, factors: Self::Factors<S>, state: M::State<S>, at: Local<S>) -> S {
-        factors.step * (self.metric.inverse(shared, state) * at.momentum)
+    fn follow<S: Real>(&self, factor: S, at: Covectors<[S; 1], ()>) -> S {
+        factor * at.momentum[0]
     }
 
-    #[inline(always)]
-    fn settle<S: Real>(&self, factors: Self::Factors<S>, state: M::State<S>, gradient: S) -> M::State<S> {
-        self.metric.settle(factors.metric, state, gradient)
-    }
-
-    fn learns_per_tensor(&self) -> bool {
-        self.metric.learns_per_tensor()
-    }
-
-    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
-        Ok(())
+    /// One: a clip has no ξ of its own that a metric could learn with.
+    fn drive<S: Real>(&self, _xi: [S; 1]) -> S {
+        S::one()
     }
 
     fn validate(&self) -> Result<(), Error> {
-        self.metric.validate()?;
         self.clip.validate()?;
         require_decay("beta", self.beta)?;
         require((0.0..=1.0).contains(&self.floor), "floor", self.floor, "it must lie in [0, 1]")
     }
 
     fn name(&self) -> String {
-        format!("Clipped({}, {})", self.metric.name(), self.clip.name())
+        format!("Clipped({})", self.clip.name())
     }
 }

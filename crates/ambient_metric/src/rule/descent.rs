@@ -1,33 +1,39 @@
-//! Descent: the rule θ ← θ − η P(m̂) − ηλθ for any preconditioner P and any momentum.
+//! Descent: the rule θ ← θ − η P(m̂) − ηλθ for any base metric, any preconditioner P and any momentum.
 
+use crate::ambient::ambient_metric::Covectors;
+use crate::base::pointwise::PointwiseMetric;
 use crate::bundle;
 use crate::error::Error;
+use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
-use crate::rule::preconditioner::{Damping, Preconditioner};
+use crate::rule::preconditioner::{Damping, Preconditioner, Raised, total};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
 use crate::space::momentum::Momentum;
 
-/// Descent along a preconditioned momentum, with decoupled weight decay.
+/// Descent along preconditioned momenta over a base metric, with decoupled weight decay.
 ///
 /// # Mathematics
 ///
 #[doc = include_str!("../../math/descent.html")]
 ///
-/// With a [`DiagonalMetric`](crate::DiagonalMetric) for P this is a classical optimiser: SGD for the Euclidean metric, AdamW for RMSprop. With
-/// [`Induced`](crate::Induced) it is the optimiser on the loss surface.
+/// With [`Flat`](crate::Flat) for P this is a classical optimiser: SGD over the Euclidean metric, AdamW over RMSprop's. With
+/// [`Induced`](crate::Induced) it is the optimiser on the loss surface, of one loss or of K.
 ///
 /// # Requirements
 ///
-/// The constants of preconditioner and momentum lie in their ranges, which [`Rule::validate`] checks.
+/// The constants of all parts lie in their ranges, which [`Rule::validate`] checks. Over a pointwise metric it is a [`Rule`], which
+/// [`Configuration::build`](crate::Configuration::build) runs in passes over memory; over any other
+/// [`BaseMetric`](crate::BaseMetric), such as [`Dense`](crate::Dense), [`Kronecker`](crate::Kronecker) and [`Muon`](crate::Muon),
+/// [`Configuration::build_whole`](crate::Configuration::build_whole) runs it on whole tensors.
 ///
 /// # Example
 ///
 /// ```
 /// use ambient_metric::{Descent, Ema, Induced, Log, RmsProp, Rule};
 ///
-/// let rule = Descent::new(Induced::new(RmsProp::default(), Log, 0.1), Ema(0.9));
-/// assert_eq!(rule.name(), "Descent(Induced(RmsProp, Log, damped), Ema)");
+/// let rule = Descent::new(RmsProp::default(), Induced::new(Log, 0.1), Ema(0.9));
+/// assert_eq!(rule.name(), "Descent(RmsProp, Induced(Log, Product, damped), Ema)");
 /// ```
 ///
 /// # References
@@ -36,25 +42,34 @@ use crate::space::momentum::Momentum;
 /// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Descent<P, M> {
-    /// What turns the momentum covector into a step vector.
+pub struct Descent<M, P, Q, const K: usize = 1> {
+    /// The base metric γ, which sees the sum of all gradients.
+    pub metric: M,
+    /// What turns the momenta into a step vector.
     pub preconditioner: P,
-    /// How gradients are remembered.
-    pub momentum: M,
+    /// How the gradients of every loss are remembered.
+    pub momentum: Q,
 }
 
-known_keys! { Descent<P, M> { preconditioner, momentum } }
+known_keys! { Descent<M, P, Q; K> { metric, preconditioner, momentum } }
 
-impl<P, M> Descent<P, M> {
-    /// Descent with this preconditioner and momentum.
-    pub fn new(preconditioner: P, momentum: M) -> Self {
-        Self { preconditioner, momentum }
+impl<M, P: Preconditioner<K>, Q, const K: usize> Descent<M, P, Q, K> {
+    /// Descent over this base metric with this preconditioner and momentum.
+    pub fn new(metric: M, preconditioner: P, momentum: Q) -> Self {
+        Self { metric, preconditioner, momentum }
+    }
+}
+
+impl<M, P: Preconditioner<K>, Q: Momentum, const K: usize> Descent<M, P, Q, K> {
+    /// The name over a base metric of this name.
+    pub(crate) fn named(&self, metric: &str) -> String {
+        format!("Descent({metric}, {}, {})", self.preconditioner.name(), self.momentum.name())
     }
 }
 
 bundle! {
-    /// Momentum beside the state of the preconditioner.
-    pub nested struct Carried<M, P> { momentum: M, metric: P }
+    /// The state of a descent per element: the momentum of every loss, and what base metric and preconditioner keep.
+    pub nested struct Carried<Q, M, P> { momentum: Q, metric: M, ambient: P }
 }
 
 bundle! {
@@ -63,67 +78,76 @@ bundle! {
 }
 
 bundle! {
-    /// The scalar memory: powers beside the preconditioner's own.
-    pub nested struct Memory<Q, P> { powers: Q, preconditioner: P }
+    /// The scalar memory: powers, and what preconditioner and base metric keep once.
+    pub nested struct Memory<Q, P, M> { powers: Q, preconditioner: P, metric: M }
 }
 
 bundle! {
-    /// The bias corrections of one step, and what the preconditioner needs of its memory.
-    pub nested struct Corrections<M, S, P> { momentum: M, metric: S, preconditioner: P }
+    /// The bias corrections of one step, and what γ⁻¹ needs of the metric's memory.
+    pub nested struct Corrections<Q, S, M> { momentum: Q, metric: S, shared: M }
 }
 
 bundle! {
-    /// η, ηλ and the preconditioner's factors.
-    pub nested struct Multipliers<S, D, P> { learning_rate: S, decay: D, preconditioner: P }
+    /// η, ηλ, the preconditioner's factors, and what the metric learns by.
+    pub nested struct Multipliers<S, D, P, M> { learning_rate: S, decay: D, preconditioner: P, metric: M }
 }
 
-/// A coordinate as the preconditioner is to see it: the states after the gradient, and the momentum covector.
-struct Seen<Q, P, S> {
-    state: Q,
-    corrected: P,
-    local: Local<S>,
+bundle! {
+    /// What is summed: for the preconditioner, and for the base metric to learn from.
+    pub nested struct DescentSums<P, M> { preconditioner: P, lesson: M }
 }
 
 /// The state per element of a descent.
-type State<P, M, S> = Carried<<M as Momentum>::State<S>, <P as Preconditioner>::State<S>>;
+type State<M, P, Q, S, const K: usize> =
+    Carried<[<Q as Momentum>::State<S>; K], <M as PointwiseMetric>::State<S>, <P as Preconditioner<K>>::State<S>>;
 
-impl<P: Preconditioner, M: Momentum> Descent<P, M> {
+/// The covectors of a preconditioner at a coordinate.
+type Seen<P, S, const K: usize> = Covectors<[S; K], <P as Preconditioner<K>>::Columns<S>>;
+
+impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Descent<M, P, Q, K> {
     /// The powers of step t from those of step t − 1.
     fn tick<S: Real>(&self, powers: Powers<S>) -> Powers<S> {
         Powers {
             momentum: powers.momentum * S::constant(self.momentum.decay()),
-            metric: powers.metric * S::constant(self.preconditioner.decay()),
+            metric: powers.metric * S::constant(self.metric.decay()),
         }
     }
 
-    /// The coordinate after the gradient has been seen.
+    /// A coordinate after the gradients have been seen: its state, γ⁻¹, and its covectors.
     #[inline(always)]
+    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
     fn see<S: Real>(
         &self,
-        corrections: <Self as Rule>::Corrections<S>,
-        at: Coordinate<S, State<P, M, S>, S>,
-    ) -> Seen<State<P, M, S>, P::State<S>, S> {
-        let momentum = self.momentum.remember(at.state.momentum, at.gradient);
-        let metric = self.preconditioner.observe(at.state.metric, at.gradient);
-        let covector = self.momentum.covector(corrections.momentum, momentum, at.gradient);
-        Seen {
-            state: Carried { momentum, metric },
-            corrected: self.preconditioner.unbias(corrections.metric, metric),
-            local: Local { parameter: at.parameter, gradient: at.gradient, momentum: covector },
+        corrections: Corrections<Q::Corrections<S>, S, M::Shared<S>>,
+        at: Coordinate<S, State<M, P, Q, S, K>, [S; K]>,
+    ) -> (State<M, P, Q, S, K>, S, Seen<P, S, K>) {
+        let gradient = total(at.gradient);
+        let metric = self.metric.observe(at.state.metric, gradient);
+        let inverse = self.metric.inverse(corrections.shared, metric.times(corrections.metric));
+        let (mut momentum, mut covector) = (at.state.momentum, at.gradient);
+        for loss in 0..K {
+            momentum[loss] = self.momentum.remember(momentum[loss], at.gradient[loss]);
+            covector[loss] = self.momentum.covector(corrections.momentum, momentum[loss], at.gradient[loss]);
         }
+        let ambient = self.preconditioner.observe(at.state.ambient, at.gradient);
+        let local = Local { parameter: at.parameter, gradient: at.gradient, momentum: covector };
+        let columns = self.preconditioner.columns(ambient, local);
+        let covectors = Covectors { gradient: at.gradient, momentum: covector, columns };
+        (Carried { momentum, metric, ambient }, inverse, covectors)
     }
 }
 
-impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
-    type PerLoss<S: Real> = S;
-    type State<S: Real> = State<P, M, S>;
-    type Memory<S: Real> = Memory<Powers<S>, P::Memory<S>>;
-    type Corrections<S: Real> = Corrections<M::Corrections<S>, S, P::Corrections<S>>;
-    type Sums<S: Real> = P::Sums<S>;
-    type Multipliers<S: Real> = Multipliers<S, S, P::Factors<S>>;
+impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule for Descent<M, P, Q, K> {
+    type PerLoss<S: Real> = [S; K];
+    type State<S: Real> = State<M, P, Q, S, K>;
+    type Memory<S: Real> = Memory<Powers<S>, P::Memory<S>, M::Memory<S>>;
+    type Corrections<S: Real> = Corrections<Q::Corrections<S>, S, M::Shared<S>>;
+    type Sums<S: Real> = DescentSums<P::Sums<S>, M::Lesson<S>>;
+    type Multipliers<S: Real> = Multipliers<S, S, P::Factors<S>, M::Correction<S>>;
 
     fn begin<S: Real>(&self) -> Self::Memory<S> {
-        Memory { powers: Powers { momentum: S::one(), metric: S::one() }, preconditioner: self.preconditioner.begin() }
+        let powers = Powers { momentum: S::one(), metric: S::one() };
+        Memory { powers, preconditioner: self.preconditioner.begin(), metric: self.metric.begin() }
     }
 
     fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
@@ -135,7 +159,7 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
         Corrections {
             momentum: self.momentum.correct(powers.momentum),
             metric: S::one() / (S::one() - powers.metric),
-            preconditioner: self.preconditioner.correct(memory.preconditioner),
+            shared: self.metric.share(memory.metric),
         }
     }
 
@@ -143,26 +167,43 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
     fn measure<S: Real>(
         &self,
         corrections: Self::Corrections<S>,
-        at: Coordinate<S, Self::State<S>, S>,
+        at: Coordinate<S, Self::State<S>, [S; K]>,
     ) -> Self::Sums<S> {
-        let seen = self.see(corrections, at);
-        self.preconditioner.measure(corrections.preconditioner, seen.corrected, seen.local)
+        let (state, inverse, covectors) = self.see(corrections, at);
+        let mut gradient = covectors.gradient;
+        for component in &mut gradient {
+            *component = inverse * *component;
+        }
+        let raised = Raised { gradient, columns: covectors.columns.times(inverse) };
+        let seen = state.metric.times(corrections.metric);
+        DescentSums {
+            preconditioner: self.preconditioner.measure(covectors, raised),
+            lesson: self.metric.lesson(corrections.shared, seen, total(at.gradient)),
+        }
     }
 
+    #[inline(always)]
     fn damp<S: Real>(
         &self,
-        inputs: Inputs<S, S>,
+        inputs: Inputs<S, [S; K]>,
         memory: Self::Memory<S>,
         sums: Totals<Self::Sums<S>>,
-    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>> {
-        let outcome = self.preconditioner.damp(inputs, memory.preconditioner, sums);
+    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S, [S; K]>> {
+        let outcome = self.preconditioner.damp(inputs, memory.preconditioner, sums.pool.preconditioner);
+        let (drive, squared_length) = (self.preconditioner.drive(inputs.xi), total(outcome.report.squared_length));
+        let lessons = Totals { pool: sums.pool.lesson, group: sums.group.lesson };
         Outcome {
             factors: Multipliers {
                 learning_rate: inputs.learning_rate,
                 decay: inputs.learning_rate * inputs.weight_decay,
                 preconditioner: outcome.factors,
+                metric: self.metric.correction(drive, lessons),
             },
-            memory: Memory { powers: self.tick(memory.powers), preconditioner: outcome.memory },
+            memory: Memory {
+                powers: self.tick(memory.powers),
+                preconditioner: outcome.memory,
+                metric: self.metric.learn(memory.metric, drive, squared_length, sums.pool.lesson),
+            },
             report: outcome.report,
         }
     }
@@ -172,38 +213,41 @@ impl<P: Preconditioner, M: Momentum> Rule for Descent<P, M> {
         &self,
         corrections: Self::Corrections<S>,
         multipliers: Self::Multipliers<S>,
-        at: Coordinate<S, Self::State<S>, S>,
+        at: Coordinate<S, Self::State<S>, [S; K]>,
     ) -> Advanced<S, Self::State<S>> {
-        let Seen { state, corrected, local } = self.see(corrections, at);
-        let factors = multipliers.preconditioner;
-        let step = self.preconditioner.apply(corrections.preconditioner, factors, corrected, local);
+        let (state, inverse, covectors) = self.see(corrections, at);
+        let step = if K == 1 {
+            self.preconditioner.follow(multipliers.preconditioner, covectors.times(inverse))
+        } else {
+            inverse * self.preconditioner.follow(multipliers.preconditioner, covectors)
+        };
+        let metric = self.metric.settle(multipliers.metric, state.metric, total(at.gradient));
         Advanced {
             parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
-            state: Carried {
-                momentum: state.momentum,
-                metric: self.preconditioner.settle(factors, state.metric, at.gradient),
-            },
+            state: Carried { metric, ..state },
         }
     }
 
     fn learns_per_tensor(&self) -> bool {
-        self.preconditioner.learns_per_tensor()
+        self.metric.learns_per_tensor()
     }
 
-    fn xi(&self) -> Option<f64> {
+    fn xi(&self) -> Option<[f64; K]> {
         self.preconditioner.xi()
     }
 
-    fn check_loss(&self, loss: f64) -> Result<(), Error> {
-        self.preconditioner.check_loss(loss)
+    #[inline]
+    fn check_loss(&self, losses: [f64; K], xi: [f64; K]) -> Result<(), Error> {
+        self.preconditioner.check(losses, xi)
     }
 
     fn validate(&self) -> Result<(), Error> {
+        self.metric.validate()?;
         self.preconditioner.validate()?;
         self.momentum.validate()
     }
 
     fn name(&self) -> String {
-        format!("Descent({}, {})", self.preconditioner.name(), self.momentum.name())
+        self.named(&self.metric.name())
     }
 }

@@ -1,194 +1,207 @@
-//! Preconditioners: what turns a gradient covector into a step vector, one coordinate at a time.
+//! Preconditioners: what turns the momenta of a step into a step vector, from inner products in γ⁻¹.
 
-use crate::base::base_metric::{DiagonalMetric, check_diagonal};
+use crate::ambient::ambient_metric::Covectors;
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
-use crate::number::scalar::{Element, Real};
-use crate::space::acts::{Inputs, Local, Outcome, Totals};
+use crate::number::scalar::Real;
+use crate::space::acts::{Inputs, Local, Outcome};
 
 bundle! {
-    /// How the surface damps a step: what a report says of the geometry.
-    pub struct Damping {
+    /// How a preconditioner damps a step: what a report says of the geometry. `L` is one number, or one per loss.
+    pub nested struct Damping<S, L = S> {
         /// s = ξ⟨l, l⟩, with the length taken in γ.
-        squared_length,
+        squared_length: L,
         /// v̂, the moving average of s, corrected for its start at zero.
-        averaged,
+        averaged: L,
         /// f′, the slope of the embedding at the loss.
-        slope,
-        /// r = f′ / (1 + f′² v̂).
-        damping,
-        /// det g / det γ = 1 + f′² v̂. A step is refused unless it is above zero.
-        determinant_ratio,
-        /// ⟨c, c⟩ of a coupling covector c as it enters the metric; zero without coupling. A step is refused unless it is below one.
-        coupling,
-        /// What c was multiplied by to keep ⟨c, c⟩ below one; one where nothing was needed.
-        coupling_scale,
+        slope: L,
+        /// The weight of m̂♯ in the step: r = f′ / (1 + f′² v̂) on the paper's surface.
+        damping: L,
+        /// det g / (aᴺ det γ), on the paper's surface 1 + f′² v̂. A step is refused unless it is above zero.
+        determinant_ratio: S,
+        /// ⟨c, c⟩/b of a coupling covector c as it enters the metric; zero without coupling. For several losses a number that is below one exactly
+        /// where B − Cᵀγ⁻¹C is positive definite. A step is refused unless it is below one.
+        coupling: S,
+        /// What the columns were multiplied by to keep that below one; one where nothing was needed.
+        coupling_scale: S,
     }
 }
 
-impl<S: Real> Damping<S> {
+impl<S: Real, const K: usize> Damping<S, [S; K]> {
     /// The flat limit ξ = 0 with f = identity: no damping.
     #[must_use]
     pub fn flat() -> Self {
-        Self::uncoupled(S::zero(), S::zero(), S::one(), S::one(), S::one())
+        Self::uncoupled([S::zero(); K], [S::zero(); K], [S::one(); K], [S::one(); K], S::one())
     }
+}
 
-    /// A surface whose height is orthogonal to the parameters.
+impl<S: Real, L> Damping<S, L> {
+    /// A surface whose heights are orthogonal to the parameters.
     #[must_use]
-    pub fn uncoupled(squared_length: S, averaged: S, slope: S, damping: S, determinant_ratio: S) -> Self {
+    pub fn uncoupled(squared_length: L, averaged: L, slope: L, damping: L, determinant_ratio: S) -> Self {
         let (coupling, coupling_scale) = (S::zero(), S::one());
         Self { squared_length, averaged, slope, damping, determinant_ratio, coupling, coupling_scale }
     }
 }
 
-/// Accepts squared lengths that are numbers, and dampings that did not vanish because one was too large for the determinant.
+/// What turns the momenta of K losses into a step vector, in the acts measure → damp → follow, from inner products in a base metric γ that it need
+/// not know: pointwise or not, on any backend.
 ///
-/// # Errors
-///
-/// [`Error::Overflow`].
-pub(crate) fn check_range<S: Element, const N: usize, const K: usize>(
-    lengths: [S; N],
-    determinant_ratio: S,
-    dampings: [S; K],
-) -> Result<(), Error> {
-    let vanished = !determinant_ratio.is_finite() && dampings.contains(&S::zero());
-    if vanished || !lengths.into_iter().all(Element::is_finite) {
-        return Err(Error::Overflow { quantity: "ξ times the squared length of the gradient".to_owned() });
-    }
-    Ok(())
-}
-
-/// What turns a covector into a step vector, in the three acts measure → damp → apply.
-///
-/// Every [`DiagonalMetric`] is one (it applies γ⁻¹ and measures nothing): with the RMSprop metric that is Adam's
-/// preconditioner. [`Induced`](crate::Induced) is the one that this crate derives: the inverse of the pull-back metric of any base metric
-/// by any embedding; [`Coupled`](crate::Coupled) and [`Bilinear`](crate::Bilinear) are it in an ambient metric with off-diagonal
-/// elements, [`Clipped`](crate::Clipped) the relatives that clip. [`Descent`](crate::Descent) makes an optimiser of each.
+/// [`Induced`](crate::Induced) is the one that this crate derives: the inverse of the metric that the surface inherits from any
+/// [`AmbientMetric`](crate::AmbientMetric). [`Flat`] is none at all, and makes SGD and AdamW; [`Bilinear`](crate::Bilinear) and
+/// [`Clipped`](crate::Clipped) are relatives. [`Descent`](crate::Descent) makes an optimiser of each.
 ///
 /// # Mathematics
 ///
-/// The step vector is P(m̂), where P depends on the gradient through sums and through the coordinate itself:
+/// With the covectors u of a coordinate (gradients l_A, momenta m̂_A, and columns c of the preconditioner's own) and u♯ = γ⁻¹u:
 ///
-/// Σ = Σᵢ measure(stateᵢ, lᵢ, m̂ᵢ), (factors, memory) = damp(L, ξ, memory, Σ), P(m̂)ᵢ = apply(factors, stateᵢ, lᵢ, m̂ᵢ).
+/// Σ = Σᵢ measure(uᵢ, u♯ᵢ), (factors, memory) = damp(L, ξ, memory, Σ), and the step vector is γ⁻¹ follow(factors, u).
 ///
 /// # Requirements
 ///
-/// `measure` depends on one coordinate, and its results are summed over all of them before `damp`.
+/// `follow` is linear in the covectors. What `measure` returns is summed over all coordinates. Mark `observe`, `columns`, `measure` and `follow`
+/// `#[inline(always)]`, as [`Kernel`](crate::Kernel) says why.
 ///
 /// # Example
 ///
-/// The three acts over the gradient (3, 4), by hand; with ξ = 1 the damping is r = 1/26:
+/// The trust ratio of LARS, over all parameters at once: steps whose length is that of the parameters, ‖θ‖/‖l‖ · l♯.
 ///
 /// ```
-/// use ambient_metric::{Bundle, Euclidean, Identity, Induced, Inputs, Local, Preconditioner, Totals};
+/// use ambient_metric::{Configuration, Covector, Covectors, Damping, Descent, Euclidean, Inputs, Local, NoMomentum, Outcome, Preconditioner, Raised, Real};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
 ///
-/// let preconditioner = Induced::new(Euclidean, Identity, 1.0);
-/// let at = |component: f64| Local { parameter: 0.0, gradient: component, momentum: component };
-/// let corrections = preconditioner.correct(preconditioner.begin::<f64>());
-/// let sums = preconditioner.measure(corrections, (), at(3.0)).plus(preconditioner.measure(corrections, (), at(4.0)));
-/// let inputs = Inputs { loss: 1.0, learning_rate: 0.1, weight_decay: 0.0, xi: 1.0 };
-/// let outcome = preconditioner.damp(inputs, preconditioner.begin(), Totals { pool: sums, group: sums });
+/// struct Trust;
 ///
-/// assert_eq!(outcome.report.squared_length, 25.0);
-/// let component: f64 = preconditioner.apply(corrections, outcome.factors, (), at(3.0));
-/// assert!((component - 3.0 / 26.0).abs() < 1e-15);
+/// impl Preconditioner for Trust {
+///     type State<S: Real> = ();
+///     type Memory<S: Real> = ();
+///     type Columns<S: Real> = S;
+///     type Sums<S: Real> = [S; 2];
+///     type Factors<S: Real> = S;
+///
+///     /// The parameter itself, to measure it.
+///     #[inline(always)]
+///     fn columns<S: Real>(&self, (): (), at: Local<S, [S; 1]>) -> S {
+///         at.parameter
+///     }
+///     #[inline(always)]
+///     fn measure<S: Real>(&self, at: Covectors<[S; 1], S>, raised: Raised<[S; 1], S>) -> [S; 2] {
+///         [at.columns * raised.columns, at.gradient[0] * raised.gradient[0]]
+///     }
+///     fn damp<S: Real>(&self, _: Inputs<S, [S; 1]>, (): (), [parameter, gradient]: [S; 2]) -> Outcome<S, (), Damping<S, [S; 1]>> {
+///         let ratio = (parameter / gradient).sqrt();
+///         let report = Damping::uncoupled([gradient], [gradient], [S::one()], [ratio], S::one());
+///         Outcome { factors: ratio, memory: (), report }
+///     }
+///     #[inline(always)]
+///     fn follow<S: Real>(&self, ratio: S, at: Covectors<[S; 1], S>) -> S {
+///         ratio * at.momentum[0]
+///     }
+/// }
+///
+/// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+/// let gradient = Covector(Parameters::from(array![0.3, 0.4]));
+/// let rule = Descent::new(Euclidean, Trust, NoMomentum);
+/// Configuration::new(rule, 0.1).build(&theta)?.step(&mut theta, &gradient, 1.0)?;
+/// assert!((theta.as_slice()[0] - 2.7).abs() < 1e-15);
+/// # Ok::<(), ambient_metric::Error>(())
 /// ```
 ///
 /// # Errors
 ///
-/// [`check_loss`](Self::check_loss) answers with [`Error::LossOutsideDomain`], [`validate`](Self::validate) with
-/// [`Error::Hyperparameter`]. The acts themselves cannot fail.
+/// [`check`](Self::check) refuses losses that `damp` cannot use, [`validate`](Self::validate) constants out of their ranges. The acts themselves
+/// cannot fail.
 ///
 /// # References
 ///
-/// arXiv 2509.03594, Algorithms 1 and 2, whose lines the three acts group.
+/// arXiv 2509.03594, Algorithms 1 and 2, whose lines the acts group.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no preconditioner",
-    note = "take a pointwise metric, `Induced`, `Coupled` or `Clipped`, or implement `Preconditioner`; metrics that are not pointwise go into a `MetricDescent`"
+    note = "take `Flat`, `Induced`, `Bilinear` or `Clipped`, or implement `Preconditioner`; a base metric is the first part of a `Descent`, the preconditioner the second"
 )]
-pub trait Preconditioner: Sync {
+pub trait Preconditioner<const K: usize = 1>: Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
-    /// What is summed over all elements.
-    type Sums<S: Real>: Bundle<S>;
     /// What is kept once.
     type Memory<S: Real>: Bundle<S>;
-    /// What `measure` and `apply` need of the memory, the same for every element.
-    type Corrections<S: Real>: Bundle<S>;
-    /// What `apply` multiplies by, the same for every element of a group.
+    /// Covectors beside gradients and momenta, at one coordinate.
+    type Columns<S: Real>: Bundle<S>;
+    /// What is summed over all elements.
+    type Sums<S: Real>: Bundle<S>;
+    /// What [`follow`](Self::follow) multiplies by, the same for every element of a group.
     type Factors<S: Real>: Bundle<S>;
 
-    /// The decay of moving averages in the state; as [`DiagonalMetric::decay`].
-    fn decay(&self) -> f64;
-
-    /// The metric coefficient ξ, where it has one that a schedule may change: a surface does.
-    fn xi(&self) -> Option<f64> {
-        None
+    /// The memory before the first step.
+    fn begin<S: Real>(&self) -> Self::Memory<S> {
+        Bundle::<S>::zero()
     }
 
-    /// The scalar state before the first step.
-    fn begin<S: Real>(&self) -> Self::Memory<S>;
-
-    /// What the next step needs of the memory after the last one.
-    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S>;
-
-    /// The state after the gradient has been seen.
-    fn observe<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
-
-    /// The state with its moving averages corrected for their start at zero, by 1 / (1 − βᵗ) with β the [`decay`](Self::decay).
+    /// The state of a coordinate after the gradients have been seen. It begins at zero.
     #[inline(always)]
-    fn unbias<S: Real>(&self, correction: S, state: Self::State<S>) -> Self::State<S> {
-        state.times(correction)
-    }
-
-    /// Act 1: what one coordinate adds to the sums. The state has been updated and bias-corrected.
-    fn measure<S: Real>(&self, corrections: Self::Corrections<S>, state: Self::State<S>, at: Local<S>)
-    -> Self::Sums<S>;
-
-    /// Act 2: factors and new memory from the sums. The memory must depend on nothing that differs between groups which share a sum.
-    fn damp<S: Real>(
-        &self,
-        inputs: Inputs<S, S>,
-        memory: Self::Memory<S>,
-        sums: Totals<Self::Sums<S>>,
-    ) -> Outcome<Self::Factors<S>, Self::Memory<S>, Damping<S>>;
-
-    /// Act 3: the component of the step vector, from the component `momentum` of the covector to follow.
-    fn apply<S: Real>(
-        &self,
-        corrections: Self::Corrections<S>,
-        factors: Self::Factors<S>,
-        state: Self::State<S>,
-        at: Local<S>,
-    ) -> S;
-
-    /// The state to keep, where it learns from the step: from the one after [`observe`](Self::observe), without bias correction.
-    #[inline(always)]
-    fn settle<S: Real>(&self, factors: Self::Factors<S>, state: Self::State<S>, gradient: S) -> Self::State<S> {
-        let _ = (factors, gradient);
+    fn observe<S: Real>(&self, state: Self::State<S>, gradients: [S; K]) -> Self::State<S> {
+        let _ = gradients;
         state
     }
 
-    /// Whether [`damp`](Self::damp) needs the sums of every tensor by itself.
-    fn learns_per_tensor(&self) -> bool {
-        false
+    /// The components of the columns at one coordinate.
+    #[inline(always)]
+    fn columns<S: Real>(&self, state: Self::State<S>, at: Local<S, [S; K]>) -> Self::Columns<S> {
+        let _ = (state, at);
+        Bundle::<S>::zero()
     }
 
-    /// Accepts a loss that `damp` can use.
+    /// Act 1: what one coordinate adds to the sums.
+    fn measure<S: Real>(
+        &self,
+        at: Covectors<[S; K], Self::Columns<S>>,
+        raised: Raised<[S; K], Self::Columns<S>>,
+    ) -> Self::Sums<S>;
+
+    /// Act 2: factors, new memory and what is reported, from the sums over all parameters that share the metric. Nothing of it may depend on the rates
+    /// in `inputs`, which differ between groups that share a sum.
+    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
+    fn damp<S: Real>(
+        &self,
+        inputs: Inputs<S, [S; K]>,
+        memory: Self::Memory<S>,
+        sums: Self::Sums<S>,
+    ) -> Outcome<Self::Factors<S>, Self::Memory<S>, Damping<S, [S; K]>>;
+
+    /// Act 3: the component of the covector to follow.
+    fn follow<S: Real>(&self, factors: Self::Factors<S>, at: Covectors<[S; K], Self::Columns<S>>) -> S;
+
+    /// The metric coefficients ξ_A, where it has such that a schedule may change: a surface does.
+    fn xi(&self) -> Option<[f64; K]> {
+        None
+    }
+
+    /// The ξ that drives a metric that learns: Σ ξ_A.
+    fn drive<S: Real>(&self, xi: [S; K]) -> S {
+        total(xi)
+    }
+
+    /// Accepts losses, and ξ, that `damp` can use.
     ///
     /// # Errors
     ///
-    /// [`Error::LossOutsideDomain`].
-    fn check_loss(&self, loss: f64) -> Result<(), Error>;
+    /// [`Error::LossOutsideDomain`], [`Error::OutsideSpace`].
+    #[inline]
+    fn check(&self, losses: [f64; K], xi: [f64; K]) -> Result<(), Error> {
+        let _ = (losses, xi);
+        Ok(())
+    }
 
     /// Accepts the preconditioner's own constants.
     ///
     /// # Errors
     ///
     /// [`Error::Hyperparameter`].
-    fn validate(&self) -> Result<(), Error>;
+    fn validate(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
@@ -196,47 +209,59 @@ pub trait Preconditioner: Sync {
     }
 }
 
-impl<M: DiagonalMetric> Preconditioner for M {
-    type State<S: Real> = M::State<S>;
-    type Sums<S: Real> = ();
+bundle! {
+    /// The components of l_A♯ and c♯ at one coordinate.
+    pub nested struct Raised<L, C> {
+        /// l_A♯.
+        gradient: L,
+        /// c♯.
+        columns: C,
+    }
+}
+
+/// The sum of the components. Without a closure, which would not be compiled for the vectors of the processor.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "an iterator is not always inlined")]
+pub(crate) fn total<S: Real, const K: usize>(components: [S; K]) -> S {
+    if K == 0 {
+        return S::zero();
+    }
+    let mut sum = components[0];
+    for loss in 1..K {
+        sum = sum + components[loss];
+    }
+    sum
+}
+
+/// No preconditioner but the base metric: the step vector is γ⁻¹m̂. With it SGD, AdamW and Muon are descents.
+///
+/// ```
+/// use ambient_metric::{Descent, Ema, Flat, RmsProp, Rule};
+/// // AdamW.
+/// assert_eq!(Descent::new(RmsProp::default(), Flat, Ema(0.9)).name(), "Descent(RmsProp, Flat, Ema)");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Flat;
+
+impl Preconditioner for Flat {
+    type State<S: Real> = ();
     type Memory<S: Real> = ();
-    type Corrections<S: Real> = ();
+    type Columns<S: Real> = ();
+    type Sums<S: Real> = ();
     type Factors<S: Real> = ();
 
-    fn decay(&self) -> f64 {
-        DiagonalMetric::decay(self)
-    }
-
-    fn begin<S: Real>(&self) {}
-
-    fn correct<S: Real>(&self, (): ()) {}
+    #[inline(always)]
+    fn measure<S: Real>(&self, _at: Covectors<[S; 1], ()>, _raised: Raised<[S; 1], ()>) {}
 
     #[inline(always)]
-    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
-        DiagonalMetric::observe(self, state, gradient)
-    }
-
-    #[inline(always)]
-    fn measure<S: Real>(&self, (): (), _state: M::State<S>, _at: Local<S>) {}
-
-    fn damp<S: Real>(&self, _inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<(), (), Damping<S>> {
+    fn damp<S: Real>(&self, _inputs: Inputs<S, [S; 1]>, (): (), (): ()) -> Outcome<(), (), Damping<S, [S; 1]>> {
         Outcome { factors: (), memory: (), report: Damping::flat() }
     }
 
     #[inline(always)]
-    fn apply<S: Real>(&self, (): (), (): (), state: M::State<S>, at: Local<S>) -> S {
-        DiagonalMetric::inverse(self, state) * at.momentum
-    }
-
-    fn check_loss(&self, _loss: f64) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        check_diagonal(self)
-    }
-
-    fn name(&self) -> String {
-        DiagonalMetric::name(self)
+    fn follow<S: Real>(&self, (): (), at: Covectors<[S; 1], ()>) -> S {
+        at.momentum[0]
     }
 }
+
+named_unit!(Flat);

@@ -67,7 +67,8 @@ bundle! {
 ///     #[inline(always)]
 ///     fn measure<S: Real>(&self, (): (), _at: Coordinate<S, (), S>) {}
 ///     fn damp<S: Real>(&self, inputs: Inputs<S, S>, (): (), _sums: Totals<()>) -> Outcome<S, (), Damping<S>> {
-///         Outcome { factors: inputs.learning_rate, memory: (), report: Damping::flat() }
+///         let report = Damping::uncoupled(S::zero(), S::zero(), S::one(), S::one(), S::one());
+///         Outcome { factors: inputs.learning_rate, memory: (), report }
 ///     }
 ///     #[inline(always)]
 ///     fn advance<S: Real>(&self, (): (), eta: S, at: Coordinate<S, (), S>) -> Advanced<S, ()> {
@@ -75,7 +76,7 @@ bundle! {
 ///         Advanced { parameter: at.parameter - eta * sign, state: () }
 ///     }
 ///     fn xi(&self) -> Option<f64> { None }
-///     fn check_loss(&self, _loss: f64) -> Result<(), Error> { Ok(()) }
+///     fn check_loss(&self, _loss: f64, _xi: f64) -> Result<(), Error> { Ok(()) }
 ///     fn validate(&self) -> Result<(), Error> { Ok(()) }
 ///     fn name(&self) -> String { "Sign".into() }
 /// }
@@ -85,7 +86,7 @@ bundle! {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no update rule",
-    note = "make one by `Descent::new(preconditioner, momentum)`, take one of the module `rules`, or implement `Rule`"
+    note = "make one by `Descent::new(metric, preconditioner, momentum)`, take one of the module `rules`, or implement `Rule`"
 )]
 pub trait Rule: Sync {
     /// One number for every loss: a component of its gradient, its value, or its ξ. A rule for one loss has `S`.
@@ -122,12 +123,13 @@ pub trait Rule: Sync {
 
     /// Act 2: multipliers, new memory and damping from the sums. Called once per group; the new memory must not depend on the learning
     /// rate, the weight decay or the sums of the group, which differ between groups that share a memory.
+    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
     fn damp<S: Real>(
         &self,
         inputs: Inputs<S, Self::PerLoss<S>>,
         memory: Self::Memory<S>,
         sums: Totals<Self::Sums<S>>,
-    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S>>;
+    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S, Self::PerLoss<S>>>;
 
     /// Act 3: one coordinate after the step.
     fn advance<S: Real>(
@@ -145,12 +147,12 @@ pub trait Rule: Sync {
     /// The metric coefficient ξ of every loss; none where there is no pull-back.
     fn xi(&self) -> Option<Self::PerLoss<f64>>;
 
-    /// Accepts losses that `damp` can use.
+    /// Accepts losses that `damp` can use with these present ξ (zero for a rule without any).
     ///
     /// # Errors
     ///
-    /// [`Error::LossOutsideDomain`].
-    fn check_loss(&self, loss: Self::PerLoss<f64>) -> Result<(), Error>;
+    /// [`Error::LossOutsideDomain`], [`Error::OutsideSpace`].
+    fn check_loss(&self, loss: Self::PerLoss<f64>, xi: Self::PerLoss<f64>) -> Result<(), Error>;
 
     /// Accepts the rule's own constants.
     ///
@@ -177,9 +179,9 @@ bundle! {
 ///
 /// let rule = rules::euclidean(1.0, 0.0, 0.0);
 /// let corrections = rule.correct(rule.begin::<f64>());
-/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 3.0 };
+/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: [0.0], metric: (), ambient: () }, gradient: [3.0] };
 /// let measured = Measure(&rule).evaluate(corrections, at);
-/// assert_eq!((measured.squared_gradient, measured.rule.squared_length), (9.0, 9.0));
+/// assert_eq!((measured.squared_gradient, measured.rule.preconditioner.lengths.entry(0, 0)), (9.0, 9.0));
 /// ```
 #[derive(Debug)]
 pub struct Measure<'r, R>(pub &'r R);
@@ -220,13 +222,15 @@ bundle! {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Advance, Carried, Coordinate, Inputs, Kernel, Pass, Rule, Totals};
+/// use ambient_metric::{rules, Advance, Carried, Coordinate, DescentSums, Inputs, Kernel, Pass, Rule, Totals};
 ///
 /// let rule = rules::sgd(0.0);
 /// let memory = rule.begin::<f64>();
-/// let inputs = Inputs { loss: 1.0, learning_rate: 0.25, weight_decay: 0.0, xi: 0.0 };
-/// let pass = Pass { corrections: rule.correct(memory), multipliers: rule.damp(inputs, memory, Totals { pool: (), group: () }).factors };
-/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: 0.0, metric: () }, gradient: 2.0 };
+/// let inputs = Inputs { loss: [1.0], learning_rate: 0.25, weight_decay: 0.0, xi: [0.0] };
+/// let sums = DescentSums { preconditioner: (), lesson: () };
+/// let outcome = rule.damp(inputs, memory, Totals { pool: sums, group: sums });
+/// let pass = Pass { corrections: rule.correct(memory), multipliers: outcome.factors };
+/// let at = Coordinate { parameter: 1.0, state: Carried { momentum: [0.0], metric: (), ambient: () }, gradient: [2.0] };
 /// assert_eq!(Advance(&rule).evaluate(pass, at).parameter, 0.5);
 /// ```
 #[derive(Debug)]

@@ -1,25 +1,27 @@
 //! The optimisers that have names, each a [`Descent`] in one line.
 
 use crate::ambient::embedding::{Identity, Log};
+use crate::ambient::heights::Height;
 use crate::base::diagonal::{Euclidean, RmsProp};
 use crate::rule::descent::Descent;
 use crate::rule::induced::Induced;
+use crate::rule::preconditioner::Flat;
 use crate::space::momentum::{Ema, HeavyBall, Nesterov};
 
 /// SGD with the heavy ball: m ← l + μm, θ ← θ − ηm.
-pub type Sgd = Descent<Euclidean, HeavyBall>;
+pub type Sgd = Descent<Euclidean, Flat, HeavyBall>;
 /// SGD with a bias-corrected moving average: the Euclidean induced optimiser at ξ = 0.
-pub type SgdEma = Descent<Euclidean, Ema>;
+pub type SgdEma = Descent<Euclidean, Flat, Ema>;
 /// Adam with decoupled weight decay; without decay it is Adam.
-pub type AdamW = Descent<RmsProp, Ema>;
+pub type AdamW = Descent<RmsProp, Flat, Ema>;
 /// Adam with Nesterov's look-ahead.
-pub type NAdam = Descent<RmsProp, Nesterov>;
+pub type NAdam = Descent<RmsProp, Flat, Nesterov>;
 /// The paper's `SGD_METRIC`: flat base metric, identity embedding.
-pub type EuclideanInduced = Descent<Induced<Euclidean, Identity>, Ema>;
+pub type EuclideanInduced = Descent<Euclidean, Induced<Height<Identity>>, Ema>;
 /// The paper's `SGD_LOG_METRIC`: flat base metric, logarithmic embedding.
-pub type EuclideanLogInduced = Descent<Induced<Euclidean, Log>, Ema>;
+pub type EuclideanLogInduced = Descent<Euclidean, Induced<Height<Log>>, Ema>;
 /// The paper's `SGD_RMS`: RMSprop base metric, identity embedding.
-pub type RmsPropInduced = Descent<Induced<RmsProp, Identity>, Ema>;
+pub type RmsPropInduced = Descent<RmsProp, Induced<Height<Identity>>, Ema>;
 
 /// SGD with the heavy ball.
 ///
@@ -43,7 +45,7 @@ pub type RmsPropInduced = Descent<Induced<RmsProp, Identity>, Ema>;
 /// B. T. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964.
 #[must_use]
 pub fn sgd(momentum: f64) -> Sgd {
-    Descent::new(Euclidean, HeavyBall(momentum))
+    Descent::new(Euclidean, Flat, HeavyBall(momentum))
 }
 
 /// SGD with a bias-corrected moving average of the gradient.
@@ -68,7 +70,7 @@ pub fn sgd(momentum: f64) -> Sgd {
 /// arXiv 2509.03594, Algorithm 1 at ξ = 0.
 #[must_use]
 pub fn sgd_ema(momentum: f64) -> SgdEma {
-    Descent::new(Euclidean, Ema(momentum))
+    Descent::new(Euclidean, Flat, Ema(momentum))
 }
 
 /// Adam, which is AdamW when the configuration has a weight decay. `epsilon` stands outside the root.
@@ -94,7 +96,7 @@ pub fn sgd_ema(momentum: f64) -> SgdEma {
 /// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
 #[must_use]
 pub fn adam(b1: f64, b2: f64, epsilon: f64) -> AdamW {
-    Descent::new(RmsProp { beta: b2, epsilon }, Ema(b1))
+    Descent::new(RmsProp { beta: b2, epsilon }, Flat, Ema(b1))
 }
 
 /// NAdam: Adam with Nesterov's look-ahead.
@@ -119,7 +121,7 @@ pub fn adam(b1: f64, b2: f64, epsilon: f64) -> AdamW {
 /// T. Dozat, *Incorporating Nesterov Momentum into Adam*, ICLR workshop, 2016.
 #[must_use]
 pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
-    Descent::new(RmsProp { beta: b2, epsilon }, Nesterov(b1))
+    Descent::new(RmsProp { beta: b2, epsilon }, Flat, Nesterov(b1))
 }
 
 /// The paper's `SGD_METRIC`.
@@ -136,7 +138,7 @@ pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
 ///
 /// ```
 /// use ambient_metric::{rules, Rule};
-/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), Some(0.1));
+/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), Some([0.1]));
 /// ```
 ///
 /// # References
@@ -144,7 +146,7 @@ pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
 /// arXiv 2509.03594, Algorithms 1 and 2 with f(L) = L; eq. 10 without averages.
 #[must_use]
 pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
-    Descent::new(Induced::new(Euclidean, Identity, xi).beta(beta), Ema(momentum))
+    Descent::new(Euclidean, Induced::new(Identity, xi).beta(beta), Ema(momentum))
 }
 
 /// The paper's `SGD_LOG_METRIC`.
@@ -161,7 +163,7 @@ pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
 ///
 /// ```
 /// use ambient_metric::{rules, Rule};
-/// assert!(rules::euclidean_log(0.1, 0.9, 0.8).check_loss(0.0).is_err());
+/// assert!(rules::euclidean_log(0.1, 0.9, 0.8).check_loss([0.0], [0.1]).is_err());
 /// ```
 ///
 /// # References
@@ -169,7 +171,7 @@ pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
 /// arXiv 2509.03594, Algorithms 1 and 2 with f(L) = ln L.
 #[must_use]
 pub fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> EuclideanLogInduced {
-    Descent::new(Induced::new(Euclidean, Log, xi).beta(beta), Ema(momentum))
+    Descent::new(Euclidean, Induced::new(Log, xi).beta(beta), Ema(momentum))
 }
 
 /// The paper's `SGD_RMS`.
@@ -194,5 +196,5 @@ pub fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> EuclideanLogInduced {
 /// arXiv 2509.03594, the RMSprop variant of Algorithm 1.
 #[must_use]
 pub fn rmsprop(xi: f64, momentum: f64, beta: f64, metric: RmsProp) -> RmsPropInduced {
-    Descent::new(Induced::new(metric, Identity, xi).beta(beta), Ema(momentum))
+    Descent::new(metric, Induced::new(Identity, xi).beta(beta), Ema(momentum))
 }

@@ -17,14 +17,14 @@ bundle! {
 }
 
 bundle! {
-    /// What a preconditioner sees of one coordinate beside its state.
-    pub struct Local {
+    /// What a coupling or a column of an ambient metric sees of one coordinate beside its state. `L` is one number, or one per loss.
+    pub nested struct Local<S, L = S> {
         /// θ.
-        parameter,
+        parameter: S,
         /// l.
-        gradient,
+        gradient: L,
         /// m̂, the component of the covector to follow.
-        momentum,
+        momentum: L,
     }
 }
 

@@ -4,8 +4,8 @@ use core::fmt;
 use core::str::FromStr;
 
 use ambient_metric::{
-    Configuration, Error as Refusal, EveryMatrix, Group, HiddenMatrices, Identity, MetricDescent, Muon, Nesterov,
-    NewtonSchulz, NoMomentum, Remembering, RmsProp, Route, Routed, Rule, Tensor as _, Width,
+    Configuration, Descent, Error as Refusal, EveryMatrix, Flat, Group, HiddenMatrices, Muon, Nesterov, NewtonSchulz,
+    NoMomentum, Remembering, RmsProp, Route, Routed, Rule, Tensor as _, Width,
 };
 use ambient_metric_burn::{Engine, Parameters};
 use serde::{Deserialize, Serialize};
@@ -166,11 +166,10 @@ fn muon<N: Route + Clone + 'static>(route: N, hyperparameters: &Hyperparameters)
         let parts = parameters.layout().parts().iter();
         let rest: Vec<&str> = parts.filter(|part| !metric.route.takes(part)).map(|part| part.name.as_str()).collect();
         let group = (!rest.is_empty()).then(|| Group::new("rest", rest).weight_decay(0.0));
-        let mut configuration =
-            Configuration::new(MetricDescent::new(metric, Identity, 0.0, NoMomentum), learning_rate)
-                .weight_decay(weight_decay.unwrap_or(0.0));
+        let mut configuration = Configuration::new(Descent::new(metric, Flat, NoMomentum), learning_rate)
+            .weight_decay(weight_decay.unwrap_or(0.0));
         configuration.groups.extend(group);
-        Ok(Box::new(configuration.build(parameters)?))
+        Ok(Box::new(configuration.build_whole(parameters)?))
     })
 }
 

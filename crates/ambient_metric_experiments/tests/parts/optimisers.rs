@@ -5,8 +5,9 @@ use ambient_experiments::optimisers::{Constants, Named, WithRule};
 use ambient_experiments::stepping::Whole;
 use ambient_experiments::surface::Surface;
 use ambient_experiments::variant::Variant;
-use ambient_metric::Rule;
+use ambient_metric::{Configuration, Descent, Momentum as _, Preconditioner as _, Rule};
 use ambient_metric_ndarray::Parameters;
+use ndarray::array;
 
 struct Name;
 
@@ -22,8 +23,11 @@ impl WithRule for Name {
     where
         M: ambient_metric::BaseMetric<Parameters<f64>, State: Clone>,
     {
-        rule.validate()?;
-        Ok(rule.name())
+        let theta = Parameters::from(array![[1.0], [2.0]]);
+        let made = Configuration::new(rule, 0.1).build_whole(&theta)?;
+        let Descent { preconditioner, momentum, .. } = &made.configuration().rule;
+        let metric = core::any::type_name::<M>().split('<').next().and_then(|path| path.rsplit("::").next());
+        Ok(format!("Descent({}, {}, {})", metric.unwrap(), preconditioner.name(), momentum.name()))
     }
 
     fn hessian(&self) -> Option<[[f64; 2]; 2]> {
@@ -38,12 +42,7 @@ fn every_name_is_read_back_and_makes_a_rule() {
     for named in Named::ALL.into_iter().chain(surfaces).chain(variants) {
         assert_eq!(named.to_string().parse::<Named>().unwrap(), named);
         assert_eq!(named.to_string().to_uppercase().parse::<Named>().unwrap(), named);
-        let kind = match named {
-            Named::Variant(Variant::Joint(..)) => "Joint(",
-            Named::Variant(Variant::Whole(..)) => "MetricDescent(",
-            _ => "Descent(",
-        };
-        assert!(named.rule(&named.with(&Constants::default()), Name).unwrap().starts_with(kind));
+        assert!(named.rule(&named.with(&Constants::default()), Name).unwrap().starts_with("Descent("));
     }
 }
 
@@ -51,15 +50,18 @@ fn every_name_is_read_back_and_makes_a_rule() {
 fn a_composition_is_the_rule_of_that_name() {
     let composed: Named = "induced:rmsprop:sqrt:exact".parse().unwrap();
     let name = composed.rule(&composed.with(&Constants::default()), Name).unwrap();
-    assert_eq!(name, "Descent(Induced(RmsProp, Sqrt, exact), Ema)");
+    assert_eq!(name, "Descent(RmsProp, Induced(Sqrt, Product, exact), Ema)");
     let named = |text: &str| {
         let named: Named = text.parse().unwrap();
         named.rule(&named.with(&Constants::default()), Name).unwrap()
     };
-    assert_eq!(named("coupled:rmsprop:log:momentum"), "Descent(Coupled(RmsProp, Log, AlongMomentum), Ema)");
-    assert_eq!(named("clipped:euclidean:soft"), "Descent(Clipped(Euclidean, Soft), Ema)");
-    assert_eq!(named("joint:euclidean:log:3"), "Joint(Euclidean, [Log, Log, Log], Ema)");
-    assert_eq!(named("whole:muon:identity"), "MetricDescent(Muon, [Identity], Ema, damped, Uncoupled)");
+    let coupled = "Descent(RmsProp, Induced(Log, Coupled(AlongMomentum), damped), Ema)";
+    assert_eq!(named("coupled:rmsprop:log:momentum"), coupled);
+    let bilinear = "Descent(Euclidean, Bilinear(Log, AlongGradient, AlongMomentum), Ema)";
+    assert_eq!(named("coupled:euclidean:log:bilinear"), bilinear);
+    assert_eq!(named("clipped:euclidean:soft"), "Descent(Euclidean, Clipped(Soft), Ema)");
+    assert_eq!(named("joint:euclidean:log:3"), "Descent(Euclidean, Induced([Log, Log, Log], Product, damped), Ema)");
+    assert_eq!(named("whole:muon:identity"), "Descent(Muon, Induced(Identity, Product, damped), Ema)");
 }
 
 #[test]

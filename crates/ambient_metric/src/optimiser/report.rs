@@ -1,0 +1,173 @@
+//! What a step tells about itself, and the verdict over it.
+
+use crate::bundle;
+use crate::error::Error;
+use crate::number::bundle::Bundle;
+use crate::number::scalar::Element;
+use crate::rule::preconditioner::Damping;
+use crate::rule::rule::Rule;
+
+bundle! {
+    /// What a step tells about itself. `L` is one number, or one per loss.
+    ///
+    /// # Mathematics
+    ///
+    /// s = ξ⟨l, l⟩, v̂ = v / (1−βᵗ) with v ← βv + (1−β)s, r = f′ / (1 + f′² v̂), and the effective learning rate ηr. A rule without a
+    /// pull-back reports s = v̂ = 0 and f′ = r = 1.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Covector};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+    /// let mut optimiser = Configuration::new(rules::euclidean(0.04, 0.0, 0.0), 0.5).build(&theta)?;
+    /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![3.0, 4.0])), 12.5)?;
+    ///
+    /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), (1.0, 1.0, 5.0));
+    /// assert_eq!((report.damping, report.effective_learning_rate), (0.5, 0.25));
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    ///
+    /// # References
+    ///
+    /// arXiv 2509.03594, eq. 10, 13 and 14 (r without averages), Algorithms 1 and 2 (with them).
+    pub nested struct Report<S, L = S> {
+        /// s = ξ⟨l, l⟩, the squared length of the gradient in γ⁻¹ times ξ; zero for a rule without a pull-back.
+        squared_length: L,
+        /// v̂, the bias-corrected moving average of s.
+        averaged: L,
+        /// f′, the slope of the embedding at the loss.
+        slope: L,
+        /// r = f′ / (1 + f′² v̂), the damping: the weight of m̂♯ in the step.
+        damping: L,
+        /// det g / (aᴺ det γ), on the paper's surface 1 + f′² v̂: the square of how much larger a patch of the surface is than its shadow on the
+        /// parameters.
+        determinant_ratio: S,
+        /// ⟨c, c⟩ of the coupling covector as it enters the metric, zero without coupling; for several losses a number that is below one exactly
+        /// where the ambient metric is one.
+        coupling: S,
+        /// What the coupling covectors were multiplied by to keep that below one; one where nothing was needed.
+        coupling_scale: S,
+        /// η r, the learning rate that the base optimiser would need for the same step.
+        effective_learning_rate: L,
+        /// ‖l‖, the Euclidean norm of the gradient (of all gradients together) over the parameters that share this sum; infinite where
+        /// its square overflows.
+        gradient_norm: S,
+    }
+}
+
+impl<S: Element, L: Bundle<S>> Report<S, L> {
+    /// From what a preconditioner reports, η of the group, and Σ l² over all gradients.
+    pub(crate) fn of(damping: Damping<S, L>, learning_rate: S, squared_gradient: S) -> Self {
+        Self {
+            squared_length: damping.squared_length,
+            averaged: damping.averaged,
+            slope: damping.slope,
+            damping: damping.damping,
+            determinant_ratio: damping.determinant_ratio,
+            coupling: damping.coupling,
+            coupling_scale: damping.coupling_scale,
+            effective_learning_rate: damping.damping.times(learning_rate),
+            gradient_norm: squared_gradient.sqrt(),
+        }
+    }
+
+    /// Whether the step is one of a positive definite metric, and everything within the range of its numbers, `others` too. (No, where only the sum is
+    /// not.)
+    #[inline(always)]
+    pub(crate) fn is_sound(&self, others: S) -> bool {
+        let Self { squared_length, averaged, damping, determinant_ratio, coupling, .. } = self;
+        let lengths =
+            total(squared_length, |value| value) + total(averaged, |value| value) + total(damping, |value| value);
+        let mut is_definite = (*coupling - S::one()).is_negative() & (-*determinant_ratio).is_negative();
+        for loss in 0..L::LEN {
+            is_definite &= !squared_length.get(loss).is_some_and(Element::is_negative);
+        }
+        is_definite & (lengths + *determinant_ratio + *coupling + others).is_finite()
+    }
+
+    /// Why the step is none of a positive definite metric; nothing where it is one, or where only the sum of what was reported overflowed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPositiveDefinite`], [`Error::Overflow`], [`Error::Coupling`], [`Error::Determinant`].
+    pub(crate) fn check(&self, rule: impl Fn() -> String) -> Result<(), Error> {
+        let Self { squared_length, averaged, damping, determinant_ratio, coupling, .. } = *self;
+        if squared_length.scalars().any(Element::is_negative) {
+            return Err(Error::NotPositiveDefinite { metric: rule() });
+        }
+        // A damping vanishes where one length is too large for the determinant.
+        let vanished = !determinant_ratio.is_finite() && damping.scalars().any(|damping| damping == S::zero());
+        if vanished || !squared_length.scalars().chain(averaged.scalars()).all(Element::is_finite) {
+            return Err(Error::Overflow { quantity: "ξ times the squared length of the gradient".to_owned() });
+        }
+        if !coupling.is_finite() {
+            return Err(Error::Overflow { quantity: "the squared length of the coupling covector".to_owned() });
+        }
+        if !(coupling - S::one()).is_negative() {
+            return Err(Error::Coupling { squared_length: coupling.to_f64() });
+        }
+        if determinant_ratio.is_finite() && !(-determinant_ratio).is_negative() {
+            return Err(Error::Determinant { rule: rule(), determinant_ratio: determinant_ratio.to_f64() });
+        }
+        Ok(())
+    }
+
+    /// The same of the first loss alone, in plain numbers: all there is where there is one.
+    ///
+    /// ```
+    /// use ambient_metric::{Bundle, Report};
+    /// let report: Report<f64, [f64; 2]> = Bundle::build(&mut || 2.0);
+    /// assert_eq!(report.first().damping, 2.0);
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    pub fn first(self) -> Report<S> {
+        let number = |numbers: L| numbers.get(0).unwrap_or_else(S::zero);
+        Report {
+            squared_length: number(self.squared_length),
+            averaged: number(self.averaged),
+            slope: number(self.slope),
+            damping: number(self.damping),
+            determinant_ratio: self.determinant_ratio,
+            coupling: self.coupling,
+            coupling_scale: self.coupling_scale,
+            effective_learning_rate: number(self.effective_learning_rate),
+            gradient_norm: self.gradient_norm,
+        }
+    }
+}
+
+/// The report of a rule.
+pub(crate) type ReportOf<R, S> = Report<S, <R as Rule>::PerLoss<S>>;
+
+/// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.
+#[inline(always)]
+pub(crate) fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
+    let mut total = bundle.get(0).map_or_else(E::zero, &convert);
+    for slot in 1..B::LEN {
+        if let Some(value) = bundle.get(slot) {
+            total = total + convert(value);
+        }
+    }
+    total
+}
+
+/// Accepts bundles that are finite in every slot, else names the slot.
+#[cold]
+pub(crate) fn named_finite<S: Element, B: Bundle<S>>(
+    bundles: &[B],
+    what: &str,
+    is_finite: impl Fn(S) -> bool,
+) -> Result<(), Error> {
+    for bundle in bundles {
+        if let Some(slot) = bundle.scalars().position(|value| !is_finite(value)) {
+            let name = B::names().into_iter().nth(slot).unwrap_or_default();
+            return Err(Error::Overflow { quantity: format!("the {what} `{name}`") });
+        }
+    }
+    Ok(())
+}
