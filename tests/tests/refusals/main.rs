@@ -5,4 +5,5 @@ mod guards;
 mod known_keys;
 mod rooms;
 mod wrong_base_metrics;
+mod wrong_parts;
 mod wrong_subjects;

@@ -96,40 +96,51 @@ impl<S: Field, const K: usize> Bundle<S> for Gram<S, K> {
         None
     }
 
+    // Loops over the indices: those of iterators over rows and entries are not unrolled, and go through memory.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     fn plus(self, other: Self) -> Self {
         let mut sum = self;
-        for (row, other) in sum.0.iter_mut().zip(&other.0) {
-            for (entry, other) in row.iter_mut().zip(other) {
-                *entry = *entry + *other;
+        for row in 0..K {
+            for column in 0..K {
+                sum.0[row][column] = self.0[row][column] + other.0[row][column];
             }
         }
         sum
     }
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     fn times(self, factor: S) -> Self {
         let mut product = self;
-        for entry in product.0.iter_mut().flatten() {
-            *entry = *entry * factor;
+        for row in 0..K {
+            for column in 0..K {
+                product.0[row][column] = self.0[row][column] * factor;
+            }
         }
         product
     }
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     fn over(self, divisor: S) -> Self {
         let mut quotient = self;
-        for entry in quotient.0.iter_mut().flatten() {
-            *entry = *entry / divisor;
+        for row in 0..K {
+            for column in 0..K {
+                quotient.0[row][column] = self.0[row][column] / divisor;
+            }
         }
         quotient
     }
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a matrix is filled by its indices")]
     fn flushed(self) -> Self {
         let mut flushed = self;
-        for entry in flushed.0.iter_mut().flatten() {
-            *entry = entry.flushed();
+        for row in 0..K {
+            for column in 0..K {
+                flushed.0[row][column] = self.0[row][column].flushed();
+            }
         }
         flushed
     }

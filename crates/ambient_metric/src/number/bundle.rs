@@ -147,6 +147,7 @@ impl<S: Field> Bundle<S> for S {
     }
 }
 
+#[allow(clippy::needless_range_loop, reason = "loops over iterators go through memory where they are not unrolled")]
 impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
     const LEN: usize = N * B::LEN;
     #[inline(always)]
@@ -156,8 +157,8 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
         }
         // `from_fn` is not always inlined, and lanes that pass through a call are copied one by one.
         let mut built = [B::build(next); N];
-        for inner in built.iter_mut().skip(1) {
-            *inner = B::build(next);
+        for place in 1..N {
+            built[place] = B::build(next);
         }
         built
     }
@@ -172,32 +173,32 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         let mut sum = self;
-        for (inner, other) in sum.iter_mut().zip(other) {
-            *inner = inner.plus(other);
+        for place in 0..N {
+            sum[place] = self[place].plus(other[place]);
         }
         sum
     }
     #[inline(always)]
     fn times(self, factor: S) -> Self {
         let mut product = self;
-        for inner in &mut product {
-            *inner = inner.times(factor);
+        for place in 0..N {
+            product[place] = self[place].times(factor);
         }
         product
     }
     #[inline(always)]
     fn over(self, divisor: S) -> Self {
         let mut quotient = self;
-        for inner in &mut quotient {
-            *inner = inner.over(divisor);
+        for place in 0..N {
+            quotient[place] = self[place].over(divisor);
         }
         quotient
     }
     #[inline(always)]
     fn flushed(self) -> Self {
         let mut flushed = self;
-        for inner in &mut flushed {
-            *inner = inner.flushed();
+        for place in 0..N {
+            flushed[place] = self[place].flushed();
         }
         flushed
     }

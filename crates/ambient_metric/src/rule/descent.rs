@@ -170,10 +170,7 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         at: Coordinate<S, Self::State<S>, [S; K]>,
     ) -> Self::Sums<S> {
         let (state, inverse, covectors) = self.see(corrections, at);
-        let mut gradient = covectors.gradient;
-        for component in &mut gradient {
-            *component = inverse * *component;
-        }
+        let gradient = covectors.gradient.times(inverse);
         let raised = Raised { gradient, columns: covectors.columns.times(inverse) };
         let seen = state.metric.times(corrections.metric);
         DescentSums {

@@ -1,0 +1,185 @@
+//! Parts of rules that are wrong on purpose: the suites reject each, by the property that it breaks.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use ambient_metric::{
+    AmbientMetric, Covectors, Damping, Gram, Inputs, Local, Momentum, Outcome, Position, Preconditioner, Raised, Real,
+};
+use ambient_metric_conformance::{Proof, ambient_suite, momentum_suite, preconditioner_suite};
+
+/// Names of the properties that did not hold.
+fn broken(proofs: Vec<(&'static str, Proof)>) -> Vec<&'static str> {
+    proofs.into_iter().filter(|(_, proof)| proof.failure.is_some()).map(|(name, _)| name).collect()
+}
+
+/// Proofs of a suite by name, for one loss.
+macro_rules! proofs {
+    ($suite:ident, $subject:expr, $($property:ident),+ $(,)?) => {
+        vec![$((stringify!($property), $suite::$property::<_, 1>(&$subject))),+]
+    };
+}
+
+/// A height that counts below nothing.
+struct Negative;
+
+impl AmbientMetric for Negative {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = ();
+
+    fn block<S: Real>(&self, (): (), _at: Position<S>) -> Option<Gram<S>> {
+        Some(Gram::diagonal([-S::one()]))
+    }
+}
+
+/// Columns that are others whenever they are asked for.
+struct Restless(AtomicUsize);
+
+impl AmbientMetric for Restless {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = [S; 1];
+
+    #[inline(always)]
+    fn columns<S: Real>(&self, (): (), at: Local<S, [S; 1]>) -> [S; 1] {
+        let [gradient] = at.gradient;
+        let turn = self.0.fetch_add(1, Ordering::Relaxed) % 3;
+        [S::constant(0.01 * turn as f64) * gradient]
+    }
+}
+
+#[test]
+fn an_ambient_form_that_is_never_a_metric_proves_nothing() {
+    let proof = ambient_suite::p2_the_step_solves_the_explicit_system::<_, 1>(&Negative);
+    assert!(proof.failure.is_some_and(|failure| failure.contains("was a metric at none of")));
+    // It is refused everywhere, as it must be.
+    assert_eq!(
+        ambient_suite::p17_a_step_is_taken_exactly_where_the_ambient_form_is_a_metric::<_, 1>(&Negative).failure,
+        None
+    );
+}
+
+#[test]
+fn columns_that_are_not_a_function_break_the_step() {
+    let found = broken(proofs!(
+        ambient_suite,
+        Restless(AtomicUsize::new(0)),
+        the_constants_are_valid,
+        p2_the_step_solves_the_explicit_system,
+        p3_the_determinant_lemma_holds,
+    ));
+    assert_eq!(found, ["p2_the_step_solves_the_explicit_system", "p3_the_determinant_lemma_holds"]);
+}
+
+macro_rules! momenta {
+    ($($(#[$doc:meta])* $name:ident: $gradient:ident => $covector:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone)]
+        struct $name;
+
+        impl Momentum for $name {
+            type State<S: Real> = ();
+            type Corrections<S: Real> = ();
+
+            fn decay(&self) -> f64 {
+                0.0
+            }
+
+            fn correct<S: Real>(&self, _power: S) {}
+
+            #[inline(always)]
+            fn remember<S: Real>(&self, (): (), _gradient: S) {}
+
+            #[inline(always)]
+            fn covector<S: Real>(&self, (): (), (): (), $gradient: S) -> S {
+                $covector
+            }
+        }
+    )+};
+}
+
+momenta! {
+    /// l |l|, which is no covector.
+    Squared: gradient => gradient * gradient.abs();
+    /// Up the gradient.
+    Uphill: gradient => -gradient;
+}
+
+#[test]
+fn a_momentum_that_is_no_covector_or_goes_up_is_named() {
+    fn wrong<Q: Momentum + Clone>(momentum: &Q) -> Vec<&'static str> {
+        macro_rules! proofs {
+            ($($property:ident),+ $(,)?) => { vec![$((stringify!($property), momentum_suite::$property(momentum))),+] };
+        }
+        broken(proofs!(
+            the_constants_are_valid,
+            p10_the_covector_is_linear_in_the_gradients,
+            a_steady_gradient_is_followed,
+            whole_tensors_take_the_same_steps,
+            a_run_repeats_bit_for_bit,
+            p15_splitting_changes_nothing,
+            a_checkpoint_holds_everything,
+            a_refused_step_changes_nothing,
+        ))
+    }
+    assert_eq!(wrong(&Squared), ["p10_the_covector_is_linear_in_the_gradients"]);
+    assert_eq!(wrong(&Uphill), ["a_steady_gradient_is_followed"]);
+}
+
+/// A factor, that of the squared gradient in what is followed, and whether the memory is the learning rate.
+#[derive(Clone)]
+struct Wrong {
+    factor: f64,
+    bend: f64,
+    keeps_rate: bool,
+}
+
+impl Preconditioner for Wrong {
+    type State<S: Real> = ();
+    type Memory<S: Real> = S;
+    type Columns<S: Real> = ();
+    type Sums<S: Real> = S;
+    type Factors<S: Real> = S;
+
+    #[inline(always)]
+    fn measure<S: Real>(&self, at: Covectors<[S; 1], ()>, raised: Raised<[S; 1], ()>) -> S {
+        at.gradient[0] * raised.gradient[0]
+    }
+
+    fn damp<S: Real>(&self, inputs: Inputs<S, [S; 1]>, memory: S, length: S) -> Outcome<S, S, Damping<S, [S; 1]>> {
+        let factor = S::constant(self.factor);
+        Outcome {
+            factors: factor,
+            memory: if self.keeps_rate { inputs.learning_rate } else { memory },
+            report: Damping::uncoupled([length], [length], [S::one()], [factor], S::one()),
+        }
+    }
+
+    #[inline(always)]
+    fn follow<S: Real>(&self, factor: S, at: Covectors<[S; 1], ()>) -> S {
+        factor * at.momentum[0] + S::constant(self.bend) * at.gradient[0] * at.gradient[0]
+    }
+}
+
+#[test]
+fn a_preconditioner_that_goes_up_is_not_linear_or_keeps_a_rate_is_named() {
+    let wrong = |wrong: Wrong| {
+        broken(proofs!(
+            preconditioner_suite,
+            wrong,
+            the_constants_are_valid,
+            the_step_is_linear_in_the_covectors,
+            p9_the_step_descends,
+            a_run_repeats_bit_for_bit,
+            a_checkpoint_holds_everything,
+            a_refused_step_changes_nothing,
+            rates_do_not_enter_the_memory,
+        ))
+    };
+    let right = Wrong { factor: 1.0, bend: 0.0, keeps_rate: false };
+    assert_eq!(wrong(right.clone()), [""; 0]);
+    assert_eq!(wrong(Wrong { factor: -1.0, ..right.clone() }), ["p9_the_step_descends"]);
+    assert_eq!(wrong(Wrong { keeps_rate: true, ..right.clone() }), ["rates_do_not_enter_the_memory"]);
+    let bent = wrong(Wrong { bend: 0.5, ..right });
+    assert!(bent.contains(&"the_step_is_linear_in_the_covectors"), "{bent:?}");
+}
