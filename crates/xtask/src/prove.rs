@@ -26,14 +26,14 @@ const SUITES: [(&str, u32, u32); 8] = [
 const RECORD: &str = "AMBIENT_METRIC_PROOFS";
 
 /// The properties of the mathematics.
-const PROPERTIES: [(u32, &str); 16] = [
+const PROPERTIES: [(u32, &str); 21] = [
     (1, "g g⁻¹ = 1"),
     (2, "the step is −η · solve(g, ∂f)"),
     (3, "det g = det γ · (1 + ξf′²⟨l, l⟩)"),
     (4, "vectors grow, covectors shrink"),
     (5, "over the flat metric only the direction of the gradient is stretched"),
     (6, "at ξ = 0 every bit is that of the base optimiser"),
-    (7, "no step is longer than η/(2√ξ) in γ and η/√ξ in g"),
+    (7, "no step is longer than η/(2√ξ) in γ and η/√ξ in g, in any ambient space than η√(qᵀS⁻¹q/a)"),
     (8, "the step is parallel to l♯"),
     (9, "the step goes down"),
     (10, "a change of coordinates changes nothing"),
@@ -43,10 +43,15 @@ const PROPERTIES: [(u32, &str); 16] = [
     (14, "coupling: definite if and only if ⟨c, c⟩ < 1"),
     (15, "cutting the parameters into parts changes nothing"),
     (16, "every backend agrees with the reference"),
+    (17, "a step is taken exactly where the ambient form is a metric"),
+    (18, "det g = det G · det Q, of the space and of the normals"),
+    (19, "a larger ambient space takes smaller steps"),
+    (20, "written out, the paper's ambient metric takes the paper's steps, bit for bit"),
+    (21, "the order of the heights changes nothing"),
 ];
 
 /// Why some subjects are not asked for a property.
-const NOT_ASKED: [(&[u32], &str, &str); 8] = [
+const NOT_ASKED: [(&[u32], &str, &str); 9] = [
     (
         &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
         "backends",
@@ -64,6 +69,11 @@ const NOT_ASKED: [(&[u32], &str, &str); 8] = [
         &[13, 14],
         "metrics without fractions",
         "these are claims about equality, proved where γ⁻¹ is a fraction after one gradient; the rules are the same code for the others",
+    ),
+    (
+        &[17, 18, 19, 21],
+        "metrics and embeddings",
+        "these are claims about ambient metrics, each proved over a pointwise metric and one that is not, with three embeddings",
     ),
     (&[15], "embeddings", "an embedding sees the loss, which no cutting changes"),
     (

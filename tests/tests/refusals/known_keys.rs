@@ -147,8 +147,9 @@ fn ambient_spaces_are_written_as_what_they_are_made_of() {
     // A surface in a space that is no default says which.
     let mut keys = written(&Induced::new(Log, 0.1).coupled(AlongGradient(0.5)));
     keys.remove("ambient");
-    let message = read::<Induced<Height<Log>>>(keys).map(|induced| induced.ambient);
-    assert_eq!(message, Ok(Product));
+    assert_eq!(read::<Induced<Height<Log>>>(keys.clone()).map(|induced| induced.ambient), Ok(Product));
+    let leaning = read::<Induced<Height<Log>, Coupled<AlongGradient>>>(keys);
+    assert_eq!(leaning, Err("missing field `ambient`".to_owned()));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! Christoffel symbols by first differences, curvatures by second ones.
 
 use ambient_metric::{
-    AlongGradient, AmbientMetric, Conformal, Correlated, Coupled, Covector, Error, Exponential, Given, Gram, Height,
-    Heights, Hyperbolic, Identity, Log, Metric, Position, Product, PullBack, Real, Reciprocal, Vector, Warped,
-    Weighted,
+    AlongGradient, AmbientMetric, Configuration, Conformal, Correlated, Coupled, Covector, Descent, Ema, Error,
+    Exponential, Given, Gram, Height, Heights, Hyperbolic, Identity, Induced, Log, Metric, Position, Product, PullBack,
+    Real, Reciprocal, RmsProp, Vector, Warped, Weighted,
 };
 use ambient_metric_conformance::{Matrix, MatrixMetric, Reference};
 
@@ -289,4 +289,41 @@ fn symbols_and_curvatures_are_those_of_the_metric_written_out() {
         g.curvature_of(|_, v: &Vector<Space>| Ok(Covector(v.0.clone()))).map(|_| ()),
         Err(Error::UnknownCurvature { .. })
     ));
+}
+
+/// The paper's ambient metric, with everything written out that is there by default.
+struct WrittenOut;
+
+impl AmbientMetric for WrittenOut {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = [S; 1];
+
+    fn scale<S: Real>(&self, (): (), _at: Position<S>) -> Option<S> {
+        Some(S::one())
+    }
+
+    fn block<S: Real>(&self, (): (), _at: Position<S>) -> Option<Gram<S>> {
+        Some(Gram::diagonal([S::one()]))
+    }
+}
+
+/// P20: C = 0, B = 1 and a = 1 take the steps of [`Product`], bit for bit.
+#[test]
+fn p20_written_out_the_product_takes_the_same_steps() {
+    fn steps<A: AmbientMetric>(ambient: A) -> Vec<u64> {
+        let induced = Induced::new(Log, 0.3).beta(0.8).ambient(ambient);
+        let mut theta = Reference::vector([3.0, -4.0, 0.5]);
+        let rule = Descent::new(RmsProp::default(), induced, Ema(0.9));
+        let mut optimiser = Configuration::new(rule, 0.05).build(&theta).unwrap();
+        let mut bits = Vec::new();
+        for _ in 0..50 {
+            let (value, gradient, _) = loss(0, &theta.elements().collect::<Vec<f64>>());
+            let report = optimiser.step(&mut theta, &Covector(Reference::vector(gradient)), value).unwrap();
+            bits.extend(theta.elements().map(f64::to_bits));
+            bits.extend([report.damping, report.averaged].map(f64::to_bits));
+        }
+        bits
+    }
+    assert_eq!(steps(WrittenOut), steps(Product));
 }
