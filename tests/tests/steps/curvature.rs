@@ -319,6 +319,7 @@ fn surface(
 }
 
 /// The curvature of a surface with a Hessian that is a matrix.
+#[allow(clippy::type_complexity, reason = "a closure has no name")]
 fn bend<'a>(
     surface: &'a Surface,
     hessian: &'a DenseHessian<Space>,

@@ -19,6 +19,9 @@ use ndarray::{Array1, array};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
+/// What solves the matrix written out, and what the step came to: its change and what it reports of the determinant.
+type Solved = (Vec<Exact>, Result<(Vec<Exact>, Exact), Error>);
+
 // The fused optimiser as the reference.
 
 type Space = Reference<f64>;
@@ -329,7 +332,7 @@ fn leans<E: Embedding + Copy, C: Coupling<State<f64> = ()> + Copy, const K: usiz
     fn taken<P: Preconditioner<K>, Q: Momentum, const K: usize>(
         rule: Descent<Dense<Exact>, P, Q, K>,
         point: &Point,
-    ) -> Result<(Vec<Exact>, Result<(Vec<Exact>, Exact), Error>), Error> {
+    ) -> Result<Solved, Error> {
         let mut theta = Reference::vector(exact(&point.theta));
         let mut optimiser = Configuration::new(rule, LEARNING_RATE).build_whole(&theta)?;
         let gradients = |first: usize| -> [Covector<Reference<Exact>>; K] {
@@ -345,9 +348,7 @@ fn leans<E: Embedding + Copy, C: Coupling<State<f64> = ()> + Copy, const K: usiz
         Ok((before, taken))
     }
 
-    let is_solved = |taken: Result<(Vec<Exact>, Result<(Vec<Exact>, Exact), Error>), Error>,
-                     has_momentum,
-                     of_heights| {
+    let is_solved = |taken: Result<Solved, Error>, has_momentum, of_heights| {
         let (before, taken) = match taken {
             // No metric in the first step.
             Err(Error::Coupling { .. }) => return Ok(()),

@@ -172,6 +172,7 @@ fn every_number_of_losses<M: PointwiseMetric + Clone, E: Embedding + Clone>(
     run: &Run,
     rational: bool,
 ) -> TestCaseResult {
+    #[allow(clippy::needless_pass_by_value, reason = "a rule owns its heights")]
     fn with<M: PointwiseMetric + Clone, E: Embedding + Clone, const K: usize>(
         metric: &M,
         heights: [Height<E>; K],

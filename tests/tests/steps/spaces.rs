@@ -1,6 +1,13 @@
 //! The geometry of surfaces in every ambient space, against the metric written out from G and its tangent vectors, and against differences of that:
 //! Christoffel symbols by first differences, curvatures by second ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_range_loop,
+    clippy::type_complexity,
+    reason = "a panic is how a test says no, and tensors are written out by their indices"
+)]
+
 use ambient_metric::{
     AlongGradient, AmbientMetric, Configuration, Conformal, Correlated, Coupled, Covector, Descent, Ema, Error,
     Exponential, Given, Gram, Height, Heights, Hyperbolic, Identity, Induced, Log, Metric, Position, Product, PullBack,

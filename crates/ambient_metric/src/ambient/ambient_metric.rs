@@ -101,7 +101,8 @@ pub trait AmbientMetric<const K: usize = 1>: Sync {
         memory
     }
 
-    /// a, where it is not one.
+    /// a, where it is not one. A step is refused where it is not above zero, also on devices, which do not ask [`check`](Self::check) of losses that lie
+    /// there.
     fn scale<S: Real>(&self, memory: Self::Memory<S>, at: Position<S, K>) -> Option<S> {
         let _ = (memory, at);
         None

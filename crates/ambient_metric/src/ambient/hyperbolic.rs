@@ -22,7 +22,8 @@ impl AmbientMetric for Hyperbolic {
     type Columns<S: Real> = ();
 
     fn scale<S: Real>(&self, (): (), at: Position<S>) -> Option<S> {
-        Some(at.heights[0].integer_power(-2))
+        // Below zero there is no metric, which a device that does not ask `check` sees by the sign.
+        Some(at.heights[0].sign() * at.heights[0].integer_power(-2))
     }
 
     fn check(&self, at: Position<f64>) -> Result<(), Error> {

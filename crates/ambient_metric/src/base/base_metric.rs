@@ -292,7 +292,7 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 /// arXiv 2509.03594, Algorithms 1 and 2 (γ = 1) and the RMSprop variant, whose γ is diagonal.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pointwise metric",
-    note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, goes into a `MetricDescent` instead"
+    note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, is run by `Configuration::build_whole` instead"
 )]
 pub trait DiagonalMetric: Sync {
     /// What is kept per element.

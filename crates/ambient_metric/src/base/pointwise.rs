@@ -43,7 +43,7 @@ use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_fi
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pointwise metric",
-    note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, goes into a `MetricDescent` instead"
+    note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, is run by `Configuration::build_whole` instead"
 )]
 pub trait PointwiseMetric: Sync {
     /// What is kept per element.
