@@ -13,8 +13,8 @@ pub const FEATURES: &str = "\
     ambient_metric/serde,\
     ambient_metric_conformance/lapack,\
     ambient_metric_ndarray/lapack,\
-    ambient_metric_experiments/wgpu,\
-    ambient_metric_experiments/train,\
+    ambient/wgpu,\
+    ambient/train,\
     ambient_metric_tests/lapack";
 
 /// The steps of one developer command, in the workspace's root.

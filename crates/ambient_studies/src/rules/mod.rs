@@ -1,0 +1,7 @@
+//! The rules by name, and what they are put together from.
+
+pub mod hyperparameters;
+pub mod optimisers;
+pub mod surface;
+pub mod variant;
+pub mod with_rule;

@@ -1,0 +1,78 @@
+//! The geometry of a loss surface at a point, and what the colour tells of it.
+
+use ambient_metric::{BaseMetric as _, Covector, DenseHessian, Euclidean, Metric as _, PullBack};
+use ambient_metric_ndarray::Parameters;
+use ndarray::arr1;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::functions::Function;
+use crate::rules::surface::Embedding;
+
+/// The geometry of the surface at a point.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Geometry {
+    /// L.
+    pub loss: f64,
+    /// ‖l‖.
+    pub gradient_norm: f64,
+    /// √det g.
+    pub volume: f64,
+    /// r.
+    pub damping: f64,
+    /// The Gaussian curvature.
+    pub curvature: f64,
+}
+
+impl Geometry {
+    /// The geometry of the surface h = √ξ f(L) at a point, with γ = 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Library`] where the embedding has no height, or a number leaves its range.
+    pub fn at(function: Function, embedding: Embedding, xi: f64, point: [f64; 2]) -> Result<Self, Error> {
+        let (loss, slopes) = function.value_and_gradient(point);
+        let gradient = Covector(Parameters::from(arr1(&slopes)));
+        let hessian = DenseHessian::new(&gradient.0, function.hessian(point).as_flattened())?;
+        let state = Euclidean.begin(&gradient.0)?;
+        let gradient_norm = Euclidean.at(&state).norm_covector(&gradient)?;
+        let surface = PullBack::new(Euclidean.at(&state), gradient, loss, &embedding, xi)?;
+        let curvature = surface.curvature(|v| hessian.product(v))?.gaussian_curvature()?;
+        Ok(Self { loss, gradient_norm, volume: surface.volume()?, damping: surface.damping(), curvature })
+    }
+}
+
+/// What the colour of a surface tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shown {
+    /// √det g, how much larger a patch of the surface is than its shadow.
+    Volume,
+    /// r, by how much a step is damped.
+    Damping,
+    /// The loss itself.
+    Loss,
+    /// The Gaussian curvature.
+    Curvature,
+}
+
+impl Shown {
+    /// The name in sentences.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Volume => "volume √det g",
+            Self::Damping => "damping r",
+            Self::Loss => "loss L",
+            Self::Curvature => "Gaussian curvature",
+        }
+    }
+
+    pub(super) fn of(self, geometry: &Geometry) -> f64 {
+        match self {
+            Self::Volume => geometry.volume,
+            Self::Damping => geometry.damping,
+            Self::Loss => geometry.loss,
+            Self::Curvature => geometry.curvature,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! A loss surface with its geometry as colour, runs on it, and how steps depend on the gradient.
+
+mod charts;
+pub mod geometry;
+pub mod output;
+mod page;
+mod relief;
+pub mod request;
+pub mod runs;
+pub mod scene;
+pub mod table;

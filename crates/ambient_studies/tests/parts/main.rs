@@ -1,0 +1,15 @@
+//! The parts that the studies are made of, each by itself, and the studies against what the paper reports. (Beside the library and not in it, so that it
+//! is compiled once.)
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+mod bench;
+mod colour;
+mod contours;
+mod explain;
+mod functions;
+mod golden;
+mod locks;
+mod optimisers;
+mod starts;
+mod study;
+mod variant;
