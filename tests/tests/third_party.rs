@@ -124,5 +124,5 @@ conformance_preconditioner!(
     2
 );
 
-conformance_rule!(adam, rules::adam(0.9, 0.999, 1e-8));
+conformance_rule!(adam, rules::adam());
 conformance_rule!(learned, Descent::new(LearnedDiagonal::default(), Induced::new(Log, 0.5), Ema(0.9)));

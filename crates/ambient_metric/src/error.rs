@@ -9,7 +9,7 @@ use thiserror::Error;
 /// ```
 /// use ambient_metric::{rules, Error, Rule};
 ///
-/// let wrong = rules::euclidean(-1.0, 0.9, 0.0);
+/// let wrong = rules::euclidean(-1.0).momentum(0.9).beta(0.0);
 /// assert!(matches!(wrong.validate(), Err(Error::Hyperparameter { name: "xi", .. })));
 /// ```
 #[derive(Debug, Error)]
@@ -156,6 +156,26 @@ pub enum Error {
         "{metric} measures parameters together, so it cannot step some of them while others have no gradient: give every one a gradient, of zeros where that is meant, or route those that may have none to another metric"
     )]
     Inseparable {
+        /// The metric.
+        metric: String,
+    },
+    /// A row that a part does not have.
+    #[error(
+        "parameter `{parameter}` has no row {row}: its rows are counted from zero, and there are {rows} (a part of rank below two has none)"
+    )]
+    NoSuchRow {
+        /// The parameter.
+        parameter: String,
+        /// The row that was asked for.
+        row: usize,
+        /// How many there are.
+        rows: usize,
+    },
+    /// A base metric does not say what its state consists of.
+    #[error(
+        "{metric} does not say what its state consists of, so it has no checkpoints: implement `BaseMetric::record` for it"
+    )]
+    NotRecorded {
         /// The metric.
         metric: String,
     },

@@ -12,10 +12,10 @@
 //! ```
 
 pub use crate::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clipped, Configuration, Conformal,
-    Constant, Correlated, Cosine, Coupled, Covector, Curvature, Dense, DenseHessian, Descent, DiagonalMetric, Ema,
-    Embedding, Error, Euclidean, EveryMatrix, Field, Flat, Given, Group, HeavyBall, Height, HiddenMatrices, Hyperbolic,
-    Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Log1p, Metric, MetricOptimiser, Muon,
-    Nesterov, NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule, Sqrt, StateStorage,
-    Tensor, Vector, Warped, Weighted, rules,
+    Absent, Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clipped, Configuration,
+    Conformal, Constant, Correlated, Cosine, Coupled, Covector, Curvature, Dense, DenseHessian, Descent,
+    DiagonalMetric, Ema, Embedding, Error, Euclidean, EveryMatrix, Field, Flat, Given, Group, HeavyBall, Height,
+    HiddenMatrices, Hyperbolic, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Log1p,
+    Metric, Muon, Nesterov, NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule, Sqrt,
+    StateStorage, Tensor, Vector, Warped, Weighted, WholeOptimiser, rules,
 };

@@ -99,8 +99,8 @@ fn without_a_height_there_is_no_coefficient() {
     assert_eq!(Configuration::new(Straight, 0.1).build(&theta).unwrap().checkpoint().unwrap().xi, [0.0; 0]);
     assert_eq!(Preconditioner::xi(&Plain), None);
     assert_eq!(Descent::new(Halved, Plain, NoMomentum).xi(), None);
-    assert_eq!(rules::adam(0.9, 0.999, 1e-8).xi(), None);
-    assert_eq!(rules::euclidean(0.25, 0.9, 0.8).xi(), Some([0.25]));
+    assert_eq!(rules::adam().xi(), None);
+    assert_eq!(rules::euclidean(0.25).xi(), Some([0.25]));
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn the_name_is_that_of_the_type() {
     assert_eq!(AmbientMetric::name(&Bare), "Bare");
     assert_eq!(Descent::new(Halved, Plain, NoMomentum).name(), "Descent(Halved, Plain, NoMomentum)");
     assert_eq!(Induced::new(Cubic, 0.1).ambient(Bare).name(), "Induced(Cubic, Bare, damped)");
-    assert_eq!(rules::adam(0.9, 0.999, 1e-8).name(), "Descent(RmsProp, Flat, Ema)");
-    assert_eq!(rules::euclidean_log(0.1, 0.9, 0.8).name(), "Descent(Euclidean, Induced(Log, Product, damped), Ema)");
+    assert_eq!(rules::adam().name(), "Descent(RmsProp, Flat, Ema)");
+    assert_eq!(rules::euclidean_log(0.1).name(), "Descent(Euclidean, Induced(Log, Product, damped), Ema)");
 }
 
 #[test]

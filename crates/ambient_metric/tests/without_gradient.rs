@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::{
-    AlongMomentum, Configuration, Covector, Dense, Descent, Ema, EveryMatrix, Given, Group, Identity, Induced,
-    Kronecker, LearnedDiagonal, LearnedScalar, Log, MetricOptimiser, Momentum, Muon, Nesterov, NoMomentum, Optimiser,
-    Preconditioner, Recorded, Remembering, Report, RmsProp, Routed, Rule, Separable, StateStorage, Tensor, rules,
+    Absent, AlongMomentum, Configuration, Covector, Dense, Descent, Ema, Engine, EveryMatrix, Given, Group, Height,
+    Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log, Muon, Nesterov, NoMomentum, Optimiser,
+    Remembering, Report, RmsProp, Routed, Rule, Selection, Separable, StateStorage, Tensor, rules,
 };
 use ambient_metric::{Element, Error, Kernel, Layout, MatrixTensor, Operands, Uniforms, Wide};
 use ambient_metric_ndarray::Parameters;
@@ -29,36 +29,15 @@ trait Steps: Clone {
     fn remembered(&self) -> (String, BTreeMap<String, String>);
 
     fn steps(&self) -> u64;
+
+    /// From its checkpoint.
+    fn resumed(&self, theta: &Theta) -> Self;
 }
 
-impl<R: Rule + Clone + core::fmt::Debug> Steps for Optimiser<R, Theta> {
-    fn step(
-        &mut self,
-        theta: &mut Theta,
-        gradient: &Covector<Theta>,
-        loss: f64,
-        absent: &[usize],
-    ) -> Result<Report<f64>, Error> {
-        self.step_without(theta, gradient, loss, absent)
-    }
-
-    fn remembered(&self) -> (String, BTreeMap<String, String>) {
-        let checkpoint = self.checkpoint().unwrap();
-        let parts = checkpoint.parameters.iter().map(|(name, saved)| (name.clone(), format!("{:?}", saved.state)));
-        (format!("{checkpoint:?}"), parts.collect())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps()
-    }
-}
-
-impl<M, P, Q> Steps for MetricOptimiser<M, P, Q, Theta>
+impl<R, E> Steps for Optimiser<R, Theta, E>
 where
-    M: Recorded<Theta, State: Clone>,
-    P: Preconditioner,
-    Q: Momentum,
-    Descent<M, P, Q>: Clone + core::fmt::Debug,
+    R: Clone + core::fmt::Debug,
+    E: Clone + for<'l> Engine<R, Theta, Loss<'l> = f64, First = Report<f64>>,
 {
     fn step(
         &mut self,
@@ -77,7 +56,11 @@ where
     }
 
     fn steps(&self) -> u64 {
-        self.steps()
+        self.steps().unwrap()
+    }
+
+    fn resumed(&self, theta: &Theta) -> Self {
+        Self::restore(&self.checkpoint().unwrap(), theta).unwrap()
     }
 }
 
@@ -94,6 +77,11 @@ fn numbers(shapes: &[&[usize]], turn: usize) -> Theta {
         (index.to_string(), ArrayD::from_shape_vec(shape.to_vec(), (0..count).map(number).collect()).unwrap())
     };
     Parameters::new(shapes.iter().enumerate().map(part)).unwrap()
+}
+
+/// These parts alone.
+fn some(theta: &Theta, parts: &[usize]) -> Theta {
+    theta.select(&Selection::new(theta.layout(), parts).unwrap()).unwrap()
 }
 
 fn bits(theta: &Theta, part: usize) -> Vec<u32> {
@@ -124,13 +112,13 @@ fn check<O: Steps>(
 ) -> Result<(), TestCaseError> {
     let mut theta = numbers(shapes, 0);
     let present = complement(absent, shapes.len());
-    let mut alone_theta = theta.select(&present).unwrap();
+    let mut alone_theta = some(&theta, &present);
     let (mut whole, mut alone) = (build(&theta).unwrap(), build(&alone_theta).unwrap());
     let begun = (theta.clone(), whole.remembered().1);
     for turn in 1..4 {
         let l = gradient(shapes, turn, absent);
         let report = whole.step(&mut theta, &l, 1.5, absent).unwrap();
-        let alone_report = alone.step(&mut alone_theta, &Covector(l.0.select(&present).unwrap()), 1.5, &[]).unwrap();
+        let alone_report = alone.step(&mut alone_theta, &Covector(some(&l.0, &present)), 1.5, &[]).unwrap();
         prop_assert_eq!(format!("{report:?}"), format!("{alone_report:?}"));
         let (of_whole, of_alone) = (whole.remembered().1, alone.remembered().1);
         for (index, &part) in present.iter().enumerate() {
@@ -158,7 +146,7 @@ fn check<O: Steps>(
 }
 
 fn rmsprop() -> impl Rule + Clone + core::fmt::Debug {
-    rules::rmsprop(0.5, 0.9, 0.8, RmsProp { beta: 0.95, epsilon: 1e-8 })
+    rules::rmsprop(0.5).metric(RmsProp { beta: 0.95, epsilon: 1e-8 })
 }
 
 /// With some parts in groups: rates of their own, and a sum of its own. (A pattern has to match, so it names the digits that are there.)
@@ -206,7 +194,7 @@ proptest! {
         let narrow = |storage| move |theta: &Theta| grouped(rmsprop(), theta).state_storage(storage).build(theta);
         check(&SHAPES, narrow(StateStorage::Bf16 { seed: 7 }), &absent, &others)?;
         // Halves have no room for second moments.
-        let halves = |theta: &Theta| grouped(rules::euclidean(0.5, 0.9, 0.8), theta).state_storage(StateStorage::F16).build(theta);
+        let halves = |theta: &Theta| grouped(rules::euclidean(0.5), theta).state_storage(StateStorage::F16).build(theta);
         check(&SHAPES, halves, &absent, &others)?;
         let of_learned = Descent::new(learned(), Induced::new(Log, 0.5), Ema(0.9));
         check(&SHAPES, |theta| grouped(of_learned, theta).build(theta), &absent, &others)?;
@@ -247,7 +235,7 @@ proptest! {
 
     #[test]
     fn a_failed_step_without_some_gradients_changes_nothing(absent in some_parts(), turn in 0..9_usize) {
-        failing(&SHAPES, |theta| grouped(rules::rmsprop(0.5, 0.9, 0.8, RmsProp::default()), theta).build(theta), &absent, turn, |_| true)?;
+        failing(&SHAPES, |theta| grouped(rules::rmsprop(0.5), theta).build(theta), &absent, turn, |_| true)?;
         let of_learned = Descent::new(learned(), Induced::new(Log, 0.5), Ema(0.9));
         failing(&SHAPES, |theta| Configuration::new(of_learned, 0.1).build(theta), &absent, turn, |_| true)?;
         let rule = Descent::new(kronecker(1), Induced::new(Log, 0.1), Ema(0.9));
@@ -281,7 +269,7 @@ fn failing<O: Steps>(
         l
     };
     let all: Vec<usize> = (0..shapes.len()).collect();
-    let mut other = theta.select(&present).unwrap();
+    let mut other = some(&theta, &present);
     let nan = optimiser.step(&mut theta, &with(f32::NAN), 1.5, absent);
     prop_assert!(
         matches!(&nan, Err(Error::NonFiniteGradient { parameter }) if *parameter == bad.to_string()),
@@ -312,7 +300,12 @@ fn a_sum_of_its_own_without_gradients_keeps_its_memory_and_its_report() {
     let mut optimiser = grouped(rmsprop(), &theta).build(&theta).unwrap();
     optimiser.step(&mut theta, &gradient(&SHAPES, 1, &[]), 1.5).unwrap();
     let of_own = |optimiser: &Optimiser<_, Theta>| {
-        let report = optimiser.reports().find(|(name, _)| *name == "own").map(|(_, report)| format!("{report:?}"));
+        let report = optimiser
+            .reports()
+            .unwrap()
+            .into_iter()
+            .find(|(name, _)| *name == "own")
+            .map(|(_, report)| format!("{report:?}"));
         (optimiser.checkpoint().unwrap().memory[1].clone(), report)
     };
     let before = of_own(&optimiser);
@@ -359,13 +352,164 @@ fn a_matrix_that_misses_the_step_in_which_roots_are_taken_has_them_taken_at_its_
     let mut theta = numbers(&shapes, 0);
     let mut optimiser = configuration().build_whole(&theta).unwrap();
     optimiser.step_without(&mut theta, &gradient(&shapes, 1, &[1]), 1.0, &[1]).unwrap();
-    let mut alone = theta.select(&[1]).unwrap();
+    let mut alone = some(&theta, &[1]);
     let l = gradient(&shapes, 2, &[]);
     optimiser.step(&mut theta, &l, 1.0).unwrap();
     // Moments are sums and ξ = 0, so that each matrix steps by itself.
     let mut begun = configuration().build_whole(&alone).unwrap();
-    begun.step(&mut alone, &Covector(l.0.select(&[1]).unwrap()), 1.0).unwrap();
+    begun.step(&mut alone, &Covector(some(&l.0, &[1])), 1.0).unwrap();
     assert_eq!(bits(&theta, 1), bits(&alone, 0));
+}
+
+/// A rule by which no number depends on another: each part then goes on by itself.
+fn each_by_itself() -> Descent<RmsProp, Induced<Height<Identity>>, Ema> {
+    Descent::new(RmsProp { beta: 0.95, epsilon: 1e-8 }, Induced::new(Identity, 0.0).beta(0.8), Ema(0.9))
+}
+
+/// Steps that each part misses now and then leave it where the steps that it took alone would have.
+fn counts_its_own<O: Steps>(
+    shapes: &[&[usize]],
+    build: impl Fn(&Theta) -> Result<O, Error>,
+    turns: &[Vec<usize>],
+) -> Result<(), TestCaseError> {
+    let mut theta = numbers(shapes, 0);
+    let mut together = build(&theta).unwrap();
+    let mut alone: Vec<_> = (0..shapes.len())
+        .map(|part| {
+            let theta = some(&theta, &[part]);
+            (build(&theta).unwrap(), theta)
+        })
+        .collect();
+    for (turn, absent) in turns.iter().enumerate() {
+        let l = gradient(shapes, turn + 1, absent);
+        together.step(&mut theta, &l, 1.5, absent).unwrap();
+        for part in complement(absent, shapes.len()) {
+            let (optimiser, theta) = &mut alone[part];
+            optimiser.step(theta, &Covector(some(&l.0, &[part])), 1.5, &[]).unwrap();
+        }
+        for (part, (_, alone)) in alone.iter().enumerate() {
+            prop_assert_eq!(bits(&theta, part), bits(alone, 0), "part {} after turn {}", part, turn);
+        }
+        // What was saved goes on alike.
+        let mut resumed = together.resumed(&theta);
+        let mut other = theta.clone();
+        resumed.step(&mut other, &gradient(shapes, 99, &[]), 1.5, &[]).unwrap();
+        let mut expected = theta.clone();
+        together.clone().step(&mut expected, &gradient(shapes, 99, &[]), 1.5, &[]).unwrap();
+        prop_assert_eq!(&other, &expected);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_part_counts_its_own_steps(turns in prop::collection::vec(some_parts(), 1..7)) {
+        let fused = |theta: &Theta| Configuration::new(each_by_itself(), 0.01).weight_decay(0.1).build(theta);
+        counts_its_own(&SHAPES, fused, &turns)?;
+        let slow = |theta: &Theta| {
+            let configuration = Configuration::new(each_by_itself(), 0.01);
+            match theta.layout().names().iter().any(|name| name == "3") {
+                true => configuration.group(Group::new("slow", ["3"]).learning_rate(0.003)).build(theta),
+                false => configuration.build(theta),
+            }
+        };
+        counts_its_own(&SHAPES, slow, &turns)?;
+        let whole = |theta: &Theta| Configuration::new(each_by_itself(), 0.01).build_whole(theta);
+        counts_its_own(&SHAPES, whole, &turns)?;
+        for every in [1, 2] {
+            let rule = Descent::new(kronecker(every), Induced::new(Identity, 0.0), Ema(0.9));
+            counts_its_own(&MATRICES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &turns)?;
+        }
+        let rule = Descent::new(routed(), Induced::new(Identity, 0.0), NoMomentum);
+        counts_its_own(&SHAPES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &turns)?;
+    }
+
+    #[test]
+    fn rows_without_a_gradient_stay_as_they_are_and_the_others_step_as_if_there_were_no_such_rows(
+        kept in prop::collection::btree_set(0..7_usize, 1..7),
+        turns in 1..4_usize,
+    ) {
+        let shapes: [&[usize]; 2] = [&[7, 3], &[5]];
+        let rows: Vec<usize> = kept.iter().copied().collect();
+        let absent = Absent::default().rows_but(0, rows.iter().copied());
+        let others: Vec<usize> = complement(&rows, 7);
+        prop_assert_eq!(
+            Selection::without(numbers(&shapes, 0).layout(), &absent).unwrap(),
+            Selection::without(numbers(&shapes, 0).layout(), &Absent::default().rows(0, others.iter().copied())).unwrap()
+        );
+        let selection = Selection::without(numbers(&shapes, 0).layout(), &absent).unwrap();
+        let configuration = || Configuration::new(rmsprop(), 0.01).weight_decay(0.1);
+        let mut theta = numbers(&shapes, 0);
+        let mut alone_theta = theta.select(&selection).unwrap();
+        let (mut fused, mut alone) = (configuration().build(&theta).unwrap(), configuration().build(&alone_theta).unwrap());
+        let rule = || Descent::new(RmsProp { beta: 0.95, epsilon: 1e-8 }, Induced::new(Identity, 0.5).beta(0.8), Ema(0.9));
+        let mut whole_theta = theta.clone();
+        let mut whole = Configuration::new(rule(), 0.01).weight_decay(0.1).build_whole(&whole_theta).unwrap();
+        let mut begun = theta.read(0).unwrap();
+        for turn in 0..turns {
+            let mut l = numbers(&shapes, turn + 1);
+            let mut words = l.read(0).unwrap();
+            others.iter().for_each(|row| words[3 * row..3 * row + 3].fill(f32::NAN));
+            l.write(0, &words).unwrap();
+            let of_rows = Covector(l.select(&selection).unwrap());
+            let l = Covector(l);
+            let report = fused.step_without(&mut theta, &l, 1.5, absent.clone()).unwrap();
+            whole.step_without(&mut whole_theta, &l, 1.5, absent.clone()).unwrap();
+            prop_assert_eq!(report, alone.step(&mut alone_theta, &of_rows, 1.5).unwrap());
+            prop_assert_eq!(theta.select(&selection).unwrap(), alone_theta.clone());
+            prop_assert_eq!(&theta, &whole_theta);
+        }
+        let now = theta.read(0).unwrap();
+        rows.iter().for_each(|row| begun[3 * row..3 * row + 3].copy_from_slice(&now[3 * row..3 * row + 3]));
+        prop_assert_eq!(begun, now);
+        for slot in fused.state() {
+            let slot = slot.read(0).unwrap();
+            prop_assert!(others.iter().all(|row| slot[3 * row..3 * row + 3] == [0.0; 3]));
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_not_there_and_rows_of_matrices_that_are_one_thing_are_refused() {
+    let shapes: [&[usize]; 3] = [&[3, 2], &[4], &[2, 2]];
+    let mut theta = numbers(&shapes, 0);
+    let before = theta.clone();
+    let l = gradient(&shapes, 1, &[]);
+    let mut fused = Configuration::new(rmsprop(), 0.1).build(&theta).unwrap();
+    let past = fused.step_without(&mut theta, &l, 1.0, Absent::default().rows(0, [1, 3]));
+    assert!(matches!(&past, Err(Error::NoSuchRow { parameter, row: 3, rows: 3 }) if parameter == "0"), "{past:?}");
+    let of_vector = fused.step_without(&mut theta, &l, 1.0, Absent::default().rows_but(1, [0]));
+    assert!(
+        matches!(&of_vector, Err(Error::NoSuchRow { parameter, row: 0, rows: 0 }) if parameter == "1"),
+        "{of_vector:?}"
+    );
+    let nothing = Absent::parts([1, 2]).rows(0, [0, 1, 2]);
+    assert!(matches!(fused.step_without(&mut theta, &l, 1.0, nothing), Err(Error::NoGradient)));
+    for refused in [
+        Configuration::new(Descent::new(kronecker(1), Induced::new(Identity, 0.1), Ema(0.9)), 0.1)
+            .build_whole(&some(&theta, &[0, 2]))
+            .unwrap()
+            .step_without(
+                &mut some(&theta, &[0, 2]),
+                &Covector(some(&l.0, &[0, 2])),
+                1.0,
+                Absent::default().rows(0, [1]),
+            ),
+        Configuration::new(Descent::new(Muon::default(), Induced::new(Identity, 0.1), NoMomentum), 0.1)
+            .build_whole(&some(&theta, &[0, 2]))
+            .unwrap()
+            .step_without(
+                &mut some(&theta, &[0, 2]),
+                &Covector(some(&l.0, &[0, 2])),
+                1.0,
+                Absent::default().rows(0, [1]),
+            ),
+    ] {
+        assert!(matches!(&refused, Err(Error::Inseparable { .. })), "{refused:?}");
+    }
+    assert_eq!((theta, fused.steps().unwrap()), (before, 0));
 }
 
 /// Parameters that cannot be read on the host, nor written from there.
@@ -421,11 +565,11 @@ impl Tensor for Sealed {
 }
 
 impl Separable for Sealed {
-    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        self.0.select(parts).map(Self)
+    fn select(&self, selection: &Selection) -> Result<Self, Error> {
+        self.0.select(selection).map(Self)
     }
-    fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
-        self.0.place(parts, &selection.0)
+    fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error> {
+        self.0.place(selection, &selected.0)
     }
 }
 

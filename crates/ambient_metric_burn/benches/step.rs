@@ -4,7 +4,7 @@
 
 #![allow(clippy::expect_used, reason = "a benchmark has nobody to return an error to")]
 
-use ambient_metric::{Configuration, RmsProp, Rule, rules};
+use ambient_metric::{Configuration, Rule, rules};
 use ambient_metric_burn::ModuleOptimiser;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
@@ -88,15 +88,15 @@ fn burn_adamw(bencher: Bencher<'_, '_>, model: usize) {
 
 #[divan::bench(args = [0, 1, 2])]
 fn adamw(bencher: Bencher<'_, '_>, model: usize) {
-    ours(bencher, rules::adam(0.9, 0.999, 1e-8), model);
+    ours(bencher, rules::adam(), model);
 }
 
 #[divan::bench(args = [0, 1, 2])]
 fn euclidean_log(bencher: Bencher<'_, '_>, model: usize) {
-    ours(bencher, rules::euclidean_log(0.1, 0.9, 0.8), model);
+    ours(bencher, rules::euclidean_log(0.1), model);
 }
 
 #[divan::bench(args = [0, 1, 2])]
 fn rmsprop(bencher: Bencher<'_, '_>, model: usize) {
-    ours(bencher, rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), model);
+    ours(bencher, rules::rmsprop(0.1), model);
 }

@@ -2,15 +2,13 @@
 
 use core::fmt;
 
-use ambient_metric::{
-    Covector, Descent, Error, MetricOptimiser, Momentum, Optimiser, Preconditioner, Recorded, Report, Rule,
-};
+use ambient_metric::{Covector, Error, Optimiser, Report};
 use burn_pack::{Reader, Writer};
 
 use crate::parameters::{BurnElement, Parameters};
 use crate::record;
 
-/// An optimiser of the core over [`Parameters`]: [`Optimiser`] for fused rules, [`MetricOptimiser`] for metrics that are not pointwise.
+/// An [`Optimiser`] of the core over [`Parameters`], whatever its rule and its engine.
 ///
 /// A program that chooses between many rules keeps its engine in a `Box<dyn Engine<Element = f32>>`, so that what it does with it is compiled once.
 ///
@@ -28,8 +26,8 @@ use crate::record;
 /// for name in ["adam", "rmsprop"] {
 ///     let optimiser = ModuleOptimiser::of(&model, |parameters: &Parameters<f32>| {
 ///         let engine: Any = match name {
-///             "adam" => Box::new(Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.01).build(parameters)?),
-///             _ => Box::new(Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), 0.01).build(parameters)?),
+///             "adam" => Box::new(Configuration::new(rules::adam(), 0.01).build(parameters)?),
+///             _ => Box::new(Configuration::new(rules::rmsprop(0.1), 0.01).build(parameters)?),
 ///         };
 ///         Ok(engine)
 ///     })?;
@@ -138,13 +136,18 @@ impl<E> fmt::Debug for dyn Engine<Element = E> {
     }
 }
 
-impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
-    type Element = E;
+impl<R, El, E> Engine for Optimiser<R, Parameters<El>, E>
+where
+    R: Clone,
+    El: BurnElement,
+    E: for<'l> ambient_metric::Engine<R, Parameters<El>, Loss<'l> = f64, First = Report<f64>>,
+{
+    type Element = El;
 
     fn step(
         &mut self,
-        parameters: &mut Parameters<E>,
-        gradient: &Covector<Parameters<E>>,
+        parameters: &mut Parameters<El>,
+        gradient: &Covector<Parameters<El>>,
         loss: f64,
         without_gradient: &[usize],
     ) -> Result<Report<f64>, Error> {
@@ -168,56 +171,10 @@ impl<R: Rule + Clone, E: BurnElement> Engine for Optimiser<R, Parameters<E>> {
     }
 
     fn record(&self) -> Result<Writer, Error> {
-        Ok(record::write::<_, E>(self.checkpoint()?))
+        Ok(record::write::<_, El>(self.checkpoint()?))
     }
 
-    fn resume(&mut self, record: Reader, parameters: &Parameters<E>) -> Result<(), Error> {
-        *self = Self::restore(&record::read(record, self.configuration())?, parameters)?;
-        Ok(())
-    }
-}
-
-impl<M, P, Q, E> Engine for MetricOptimiser<M, P, Q, Parameters<E>>
-where
-    M: Recorded<Parameters<E>, State: Clone>,
-    P: Preconditioner,
-    Q: Momentum,
-    E: BurnElement,
-    Descent<M, P, Q>: Clone,
-{
-    type Element = E;
-
-    fn step(
-        &mut self,
-        parameters: &mut Parameters<E>,
-        gradient: &Covector<Parameters<E>>,
-        loss: f64,
-        without_gradient: &[usize],
-    ) -> Result<Report<f64>, Error> {
-        self.step_without(parameters, gradient, loss, without_gradient)
-    }
-
-    fn learning_rates(&self) -> Vec<(String, f64)> {
-        MetricOptimiser::learning_rates(self).map(|(group, learning_rate)| (group.to_owned(), learning_rate)).collect()
-    }
-
-    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
-        MetricOptimiser::set_learning_rate(self, group, learning_rate)
-    }
-
-    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
-        MetricOptimiser::set_weight_decay(self, group, weight_decay)
-    }
-
-    fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
-        MetricOptimiser::set_xi(self, xi)
-    }
-
-    fn record(&self) -> Result<Writer, Error> {
-        Ok(record::write::<_, E>(self.checkpoint()?))
-    }
-
-    fn resume(&mut self, record: Reader, parameters: &Parameters<E>) -> Result<(), Error> {
+    fn resume(&mut self, record: Reader, parameters: &Parameters<El>) -> Result<(), Error> {
         *self = Self::restore(&record::read(record, self.configuration())?, parameters)?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use ambient_metric::{Error, MatrixPart, MatrixTensor, Part, Separable, Tensor as _, Transpose};
+use ambient_metric::{Error, MatrixPart, MatrixTensor, Selection, Separable, Tensor as _, Transpose};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::error::BurnError;
@@ -164,44 +164,45 @@ fn cut(pieces: &Pieces<'_>) -> Option<Tensor<1>> {
 }
 
 impl<E: BurnElement> Separable for Parameters<E> {
-    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        let ranges = self.ranges();
-        let (mut selected, mut pieces): (Vec<Part>, Pieces<'_>) = (Vec::new(), Vec::new());
-        for &part in parts {
-            let missing = || Error::NoSuchPart { part, parts: ranges.len() };
-            selected.push(self.layout().parts().get(part).cloned().ok_or_else(missing)?);
-            push(&mut pieces, self.flat(), ranges.get(part).cloned().ok_or_else(missing)?);
-        }
+    fn select(&self, selection: &Selection) -> Result<Self, Error> {
+        let mut pieces: Pieces<'_> = Vec::new();
+        self.stretches(selection)?.into_iter().for_each(|range| push(&mut pieces, self.flat(), range));
         let flat = cut(&pieces).unwrap_or_else(|| slice(self.flat(), &(0..0)));
-        Self::from_flat(ambient_metric::Layout::new(selected)?, flat)
+        Self::from_flat(selection.layout().clone(), flat)
     }
 
     /// Everything is joined at once: a part at a time would copy all of them for each.
-    fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
-        let (ranges, sources) = (self.ranges(), selection.ranges());
-        let mut source_of_part = vec![None; ranges.len()];
-        for (index, &part) in parts.iter().enumerate() {
-            let missing = |part, parts| Error::NoSuchPart { part, parts };
-            let to = ranges.get(part).ok_or(missing(part, ranges.len()))?;
-            let from = sources.get(index).ok_or(missing(index, sources.len()))?;
-            if to.len() != from.len() {
-                let name = self.layout().parts().get(part).map(|part| part.name.clone()).unwrap_or_default();
-                return Err(Error::Shape { name, expected: vec![to.len()], found: vec![from.len()] });
-            }
-            if let Some(source) = source_of_part.get_mut(part) {
-                *source = Some(from);
-            }
+    fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error> {
+        selection.layout().check(selected.layout())?;
+        let (mut pieces, mut own, mut from): (Pieces<'_>, _, _) = (Vec::new(), 0, 0);
+        for to in self.stretches(selection)? {
+            push(&mut pieces, self.flat(), own..to.start);
+            push(&mut pieces, selected.flat(), from..from + to.len());
+            (own, from) = (to.end, from + to.len());
         }
-        let mut pieces = Vec::new();
-        for (own, source) in ranges.iter().zip(source_of_part) {
-            match source {
-                Some(source) => push(&mut pieces, selection.flat(), source.clone()),
-                None => push(&mut pieces, self.flat(), own.clone()),
-            }
-        }
+        push(&mut pieces, self.flat(), own..self.layout().elements());
         if let Some(flat) = cut(&pieces) {
             *self = Self::from_flat(self.layout().clone(), flat)?;
         }
         Ok(())
+    }
+}
+
+impl<E: BurnElement> Parameters<E> {
+    /// Where what is selected lies, in the order of the selection.
+    fn stretches(&self, selection: &Selection) -> Result<Vec<Range<usize>>, Error> {
+        let parts = self.ranges();
+        let mut stretches = Vec::new();
+        for (number, &part) in selection.parts().iter().enumerate() {
+            let range = parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })?;
+            for stretch in selection.stretches(number) {
+                if stretch.end > range.len() {
+                    let name = self.layout().parts().get(part).map(|part| part.name.clone()).unwrap_or_default();
+                    return Err(Error::Shape { name, expected: vec![stretch.end], found: vec![range.len()] });
+                }
+                stretches.push(range.start + stretch.start..range.start + stretch.end);
+            }
+        }
+        Ok(stretches)
     }
 }

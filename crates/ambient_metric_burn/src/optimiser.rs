@@ -19,8 +19,7 @@ use crate::parameters::Parameters;
 /// gradients then, under the paths of their fields (`layers.0.weight`), which is what the patterns of a [`Group`](ambient_metric::Group) match.
 ///
 /// A parameter that is frozen, then or later, is left alone. One without a gradient in a step keeps its value and its state, bit for bit, and is left
-/// out of all sums: the others step as those of an optimiser that was made without it. What is kept once for all parameters goes on, such as the
-/// powers of bias corrections, so that one which missed steps is corrected as if it had taken them.
+/// out of all sums: the others step as those of an optimiser that was made without it. Each parameter counts its own steps for its bias corrections.
 ///
 /// # Example
 ///
@@ -33,7 +32,7 @@ use crate::parameters::Parameters;
 ///
 /// let device = Device::flex().autodiff();
 /// let mut model: Linear = LinearConfig::new(4, 2).init(&device);
-/// let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+/// let rule = rules::rmsprop(0.1);
 /// let configuration = Configuration::new(rule, 0.01).weight_decay(1e-4).group(Group::new("biases", ["bias"]).weight_decay(0.0));
 /// let mut optimiser = ModuleOptimiser::new(configuration, &model)?;
 ///

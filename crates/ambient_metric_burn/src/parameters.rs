@@ -35,7 +35,7 @@ impl BurnElement for f64 {}
 /// let parts = |w: [f32; 2]| vec![(Part { name: "w".into(), shape: vec![2] }, w.to_vec())];
 /// let mut theta = Parameters::new(&Device::flex(), parts([3.0, 4.0]))?;
 /// let gradient = Covector(Parameters::new(&Device::flex(), parts([3.0, 4.0]))?);
-/// let mut optimiser = Configuration::new(rules::euclidean(0.04, 0.0, 0.0), 0.5).build(&theta)?;
+/// let mut optimiser = Configuration::new(rules::euclidean(0.04).momentum(0.0).beta(0.0), 0.5).build(&theta)?;
 /// assert_eq!(optimiser.step(&mut theta, &gradient, 12.5)?.effective_learning_rate, 0.25);
 /// assert_eq!(theta.read(0)?, [2.25, 3.0]);
 /// # Ok::<(), ambient_metric::Error>(())

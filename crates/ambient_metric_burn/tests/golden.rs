@@ -81,13 +81,22 @@ fn replay<E: BurnElement>(case: &Case) -> f64 {
         .map(|name| case.hyperparameters.get(name).copied().unwrap_or(f64::NAN));
     match (case.rule.as_str(), case.metric.as_deref(), case.embedding.as_deref()) {
         ("sgd", None, None) => error::<E, _>(case, rules::sgd(mu)),
-        ("adamw", None, None) => error::<E, _>(case, rules::adam(b1, b2, eps)),
-        ("nadam", None, None) => error::<E, _>(case, rules::nadam(b1, b2, eps)),
-        ("induced", Some("euclidean"), Some("identity")) => error::<E, _>(case, rules::euclidean(xi, mu, beta)),
-        ("induced", Some("euclidean"), Some("log")) => error::<E, _>(case, rules::euclidean_log(xi, mu, beta)),
-        ("induced", Some("rmsprop"), Some("identity")) => {
-            error::<E, _>(case, rules::rmsprop(xi, mu, beta, RmsProp { beta: beta_rms, epsilon: eps }))
+        ("adamw", None, None) => {
+            error::<E, _>(case, rules::adam().momentum(b1).metric(RmsProp { beta: b2, epsilon: eps }))
         }
+        ("nadam", None, None) => {
+            error::<E, _>(case, rules::nadam().momentum(b1).metric(RmsProp { beta: b2, epsilon: eps }))
+        }
+        ("induced", Some("euclidean"), Some("identity")) => {
+            error::<E, _>(case, rules::euclidean(xi).momentum(mu).beta(beta))
+        }
+        ("induced", Some("euclidean"), Some("log")) => {
+            error::<E, _>(case, rules::euclidean_log(xi).momentum(mu).beta(beta))
+        }
+        ("induced", Some("rmsprop"), Some("identity")) => error::<E, _>(
+            case,
+            rules::rmsprop(xi).momentum(mu).beta(beta).metric(RmsProp { beta: beta_rms, epsilon: eps }),
+        ),
         other => panic!("an unknown case: {other:?}"),
     }
 }

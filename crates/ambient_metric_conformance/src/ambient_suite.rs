@@ -700,7 +700,7 @@ pub fn p18_the_determinant_is_that_of_the_space_and_of_the_normals<A: AmbientMet
     ambient: &A,
 ) -> Proof {
     at_points(ambient, NoMomentum, |at| {
-        let (size, weights, whole) = (at.point.size(), at.weights(), at.ambient_matrix());
+        let (weights, whole) = (at.weights(), at.ambient_matrix());
         let normal = |loss: usize| {
             let along = at.point.gradient(loss).into_iter().map(|l| -(weights[loss] * l)).collect::<Vec<_>>();
             along.into_iter().chain((0..K).map(|other| if other == loss { one() } else { zero() })).collect::<Vec<_>>()
@@ -708,7 +708,6 @@ pub fn p18_the_determinant_is_that_of_the_space_and_of_the_normals<A: AmbientMet
         let raised: Option<Vec<Vec<Exact>>> = (0..K).map(|loss| whole.solve(&normal(loss))).collect();
         let raised = raised.ok_or_else(|| TestCaseError::fail("G is singular"))?;
         let q: Vec<Vec<Exact>> = (0..K).map(|b| (0..K).map(|a| dot(&normal(a), &raised[b])).collect()).collect();
-        let _ = size;
         prop_assert_eq!(at.pull_back().determinant(), whole.determinant() * Matrix::from_columns(&q).determinant());
         Ok(())
     })

@@ -232,8 +232,11 @@ pub fn what_decays_ends_at_zero<T: Tensor>(make: &impl Make<T>) -> Proof {
             return Ok(());
         }
         let rules = [
-            Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, RmsProp { beta: 0.9, epsilon: 1e-8 }), 0.5),
-            Configuration::new(rules::rmsprop(0.0, 0.5, 0.0, RmsProp { beta: 0.75, epsilon: 1e-8 }), 0.5),
+            Configuration::new(rules::rmsprop(0.1).metric(RmsProp { beta: 0.9, epsilon: 1e-8 }), 0.5),
+            Configuration::new(
+                rules::rmsprop(0.0).momentum(0.5).beta(0.0).metric(RmsProp { beta: 0.75, epsilon: 1e-8 }),
+                0.5,
+            ),
         ];
         for rule in rules {
             let (theta, zero) = (make(whole(&sizes, 1))?, make(whole(&sizes, 1))?.zeros_like()?);
@@ -285,7 +288,8 @@ fn decays_to_zero<R: Rule, T: Tensor>(
 pub fn p16_runs_agree_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proof {
     let cases = (trajectories(70, 4, 0.5..5.0, -3..4), 0.0..2.0_f64, decays(), decays());
     Proof::of(CASES, &cases, |(run, xi, momentum, beta)| {
-        let configured = |xi| Configuration::new(rules::euclidean_log(xi, momentum, beta), 0.1).weight_decay(0.01);
+        let configured =
+            |xi| Configuration::new(rules::euclidean_log(xi).momentum(momentum).beta(beta), 0.1).weight_decay(0.01);
         Exact::scope(|| runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double))
     })
 }
@@ -294,7 +298,7 @@ pub fn p16_runs_agree_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proo
 pub fn p16_a_step_over_rmsprop_agrees_with_the_reference<T: Tensor>(make: &impl Make<T>) -> Proof {
     Proof::of(CASES, &(trajectories(70, 1, 0.5..5.0, -3..4), 0.0..2.0_f64), |(run, xi)| {
         let metric = RmsProp { beta: 0.75, epsilon: 0.5 };
-        let configured = |xi| Configuration::new(rules::rmsprop(xi, 0.75, 0.5, metric), 0.125);
+        let configured = |xi| Configuration::new(rules::rmsprop(xi).momentum(0.75).beta(0.5).metric(metric), 0.125);
         Exact::scope(|| runs::agrees_with_the_reference(&configured(xi), &configured(0.0), &run, make, Truth::Double))
     })
 }
@@ -304,7 +308,8 @@ pub fn p15_splitting_changes_nothing_but_rounding<T: Tensor>(make: &impl Make<T>
     let cases = (trajectories(70, 3, 0.5..5.0, -3..4), 0.0..2.0_f64);
     Proof::of(CASES, &cases, |(run, xi)| {
         Exact::scope(|| {
-            let configured = |xi| Configuration::new(rules::euclidean_log(xi, 0.75, 0.5), 0.125).weight_decay(0.25);
+            let configured =
+                |xi| Configuration::new(rules::euclidean_log(xi).momentum(0.75).beta(0.5), 0.125).weight_decay(0.25);
             let run: Trajectory = run.rounded::<T::Element>();
             let bounds = runs::rounding_bounds::<_, T::Element>(&configured(xi), &configured(0.0), &run)?;
             let cut = runs::run(&configured(xi), &run, make)?;

@@ -195,8 +195,8 @@ mod tests {
     fn the_rules_of_the_library_are_inlined() {
         let is_inlined = |proof: Proof| assert_eq!(proof.failure, None);
         is_inlined(the_acts_are_inlined(&rules::sgd(0.9)));
-        is_inlined(the_acts_are_inlined(&rules::nadam(0.9, 0.999, 1e-8)));
-        is_inlined(the_acts_are_inlined(&rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default())));
+        is_inlined(the_acts_are_inlined(&rules::nadam()));
+        is_inlined(the_acts_are_inlined(&rules::rmsprop(0.1)));
         let height = Height { embedding: Log, xi: 0.1 };
         let coupled = Induced::of([height; 3]).coupled(AlongMomentum(0.1));
         is_inlined(the_acts_are_inlined(&Descent::new(LearnedDiagonal::default(), coupled.exact(), Nesterov(0.9))));

@@ -1,7 +1,7 @@
 //! Matrices of the reference backend: products as they are written, and singular values by Jacobi's rotations.
 
 use ambient_metric::{
-    Element, Error, Field, Layout, MatrixPart, MatrixTensor, Part, Real, Separable, SpectralMatrix, Tensor, Transpose,
+    Element, Error, Field, MatrixPart, MatrixTensor, Real, Selection, Separable, SpectralMatrix, Tensor, Transpose,
 };
 
 use crate::reference::Reference;
@@ -241,14 +241,13 @@ impl<E: Element> MatrixTensor for Reference<E> {
 }
 
 impl<E: Element> Separable for Reference<E> {
-    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        let layout: &Layout = self.layout();
-        let part = |&part: &usize| -> Result<(Part, Vec<E>), Error> {
-            let elements = self.read(part)?;
-            let parts = layout.parts();
-            let found = parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })?;
-            Ok((found.clone(), elements))
-        };
-        Self::new(parts.iter().map(part).collect::<Result<Vec<_>, Error>>()?)
+    fn select(&self, selection: &Selection) -> Result<Self, Error> {
+        let mut selected = Vec::new();
+        for (number, (part, &source)) in selection.layout().parts().iter().zip(selection.parts()).enumerate() {
+            let elements = self.read(source)?;
+            let of_stretch = |stretch: core::ops::Range<usize>| elements.get(stretch).unwrap_or_default().to_vec();
+            selected.push((part.clone(), selection.stretches(number).into_iter().flat_map(of_stretch).collect()));
+        }
+        Self::new(selected)
     }
 }

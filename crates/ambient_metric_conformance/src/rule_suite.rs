@@ -109,7 +109,7 @@ pub fn a_checkpoint_holds_everything<R: Rule + Clone>(rule: &R) -> Proof {
         for step in 0..saved {
             let _refused = step_losses(&mut optimiser, &mut theta, &run, step);
         }
-        let mut restored = Optimiser::restore(&optimiser.checkpoint()?, &theta)?;
+        let mut restored = optimiser.checkpoint()?.restore(&theta)?;
         let mut other = theta.clone();
         for step in saved..run.gradients.len() {
             let one = step_losses(&mut optimiser, &mut theta, &run, step).is_ok();

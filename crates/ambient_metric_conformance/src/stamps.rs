@@ -168,7 +168,7 @@ macro_rules! conformance_preconditioner {
 /// A module of named tests for a [`Rule`](ambient_metric::Rule), see [`rule_suite`](crate::rule_suite).
 ///
 /// ```
-/// ambient_metric_conformance::conformance_rule!(nadam, ambient_metric::rules::nadam(0.9, 0.999, 1e-8));
+/// ambient_metric_conformance::conformance_rule!(nadam, ambient_metric::rules::nadam());
 /// ```
 #[macro_export]
 macro_rules! conformance_rule {

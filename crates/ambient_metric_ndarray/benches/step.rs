@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use ambient_metric::{Configuration, Covector, RmsProp, Rule, rules};
+use ambient_metric::{Configuration, Covector, Rule, rules};
 use ambient_metric_ndarray::Parameters;
 use divan::Bencher;
 use ndarray::Array1;
@@ -51,23 +51,23 @@ fn by_hand(bencher: Bencher<'_, '_>, len: usize) {
 
 #[divan::bench(args = [2, 10, 1000], sample_size = 1000)]
 fn euclidean(bencher: Bencher<'_, '_>, len: usize) {
-    step(bencher, rules::euclidean(XI, MU, BETA), 1, len);
+    step(bencher, rules::euclidean(XI).momentum(MU).beta(BETA), 1, len);
 }
 
 #[divan::bench(args = [2, 10, 1000], sample_size = 1000)]
 fn rmsprop(bencher: Bencher<'_, '_>, len: usize) {
-    step(bencher, rules::rmsprop(XI, MU, BETA, RmsProp::default()), 1, len);
+    step(bencher, rules::rmsprop(XI).momentum(MU).beta(BETA), 1, len);
 }
 
 /// 200 000 elements in one tensor and in 200.
 #[divan::bench(args = [1, 200])]
 fn euclidean_in_tensors(bencher: Bencher<'_, '_>, tensors: usize) {
-    step(bencher, rules::euclidean(XI, MU, BETA), tensors, 200_000 / tensors);
+    step(bencher, rules::euclidean(XI).momentum(MU).beta(BETA), tensors, 200_000 / tensors);
 }
 
 #[divan::bench(args = [1, 200])]
 fn rmsprop_in_tensors(bencher: Bencher<'_, '_>, tensors: usize) {
-    step(bencher, rules::rmsprop(XI, MU, BETA, RmsProp::default()), tensors, 200_000 / tensors);
+    step(bencher, rules::rmsprop(XI).momentum(MU).beta(BETA), tensors, 200_000 / tensors);
 }
 
 /// Steps of 100 000 elements of `f32` after 1000 others, on gradients that went on, that became zero after the first, that are subnormal, and
@@ -96,10 +96,10 @@ const LATER: [&str; 4] = ["steady", "vanished", "subnormal gradients", "subnorma
 
 #[divan::bench(args = LATER)]
 fn adam_later(bencher: Bencher<'_, '_>, what: &str) {
-    later(bencher, rules::adam(MU, 0.999, 1e-8), what);
+    later(bencher, rules::adam().momentum(MU), what);
 }
 
 #[divan::bench(args = LATER)]
 fn rmsprop_later(bencher: Bencher<'_, '_>, what: &str) {
-    later(bencher, rules::rmsprop(XI, MU, BETA, RmsProp::default()), what);
+    later(bencher, rules::rmsprop(XI).momentum(MU).beta(BETA), what);
 }

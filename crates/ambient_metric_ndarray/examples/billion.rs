@@ -36,7 +36,7 @@ fn main() -> Result<(), Error> {
         let mut theta = Parameters::from(Array1::from_elem(len, 0.5_f32));
         let gradient = Covector(Parameters::from(Array1::from_elem(len, 0.01_f32)));
         let metric = RmsProp::default();
-        let mut optimiser = Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, metric), 1e-6).build(&theta)?;
+        let mut optimiser = Configuration::new(rules::rmsprop(0.1).metric(metric), 1e-6).build(&theta)?;
 
         // The memory of the state is handed out when it is first written.
         optimiser.step(&mut theta, &gradient, 1.0)?;

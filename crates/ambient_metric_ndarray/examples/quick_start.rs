@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let y = &x * 2.0 + 1.0;
     let mut theta = Parameters::new([("weight", array![0.0].into_dyn()), ("bias", array![0.0].into_dyn())])?;
 
-    let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp { beta: 0.99, epsilon: 1e-8 });
+    let rule = rules::rmsprop(0.1).metric(RmsProp { beta: 0.99, epsilon: 1e-8 });
     let mut optimiser = Configuration::new(rule, 0.05)
         .weight_decay(1e-6)
         .group(Group::new("no decay", ["bias"]).weight_decay(0.0))

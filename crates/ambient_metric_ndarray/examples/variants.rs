@@ -60,9 +60,9 @@ fn main() -> Result<(), Error> {
     let height = Height { embedding: Log, xi: 0.1 };
     let momentum = || Ema(0.9);
     row(&powers, "sgd", &rules::sgd(0.9))?;
-    row(&powers, "adamw", &rules::adam(0.9, 0.999, 1e-8))?;
-    row(&powers, "euclidean", &rules::euclidean(0.1, 0.9, 0.8))?;
-    row(&powers, "rmsprop", &rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()))?;
+    row(&powers, "adamw", &rules::adam())?;
+    row(&powers, "euclidean", &rules::euclidean(0.1))?;
+    row(&powers, "rmsprop", &rules::rmsprop(0.1))?;
     row(&powers, "adagrad", &Descent::new(Adagrad::default(), Induced::new(Log, 0.1), momentum()))?;
     row(
         &powers,

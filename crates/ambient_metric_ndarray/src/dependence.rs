@@ -102,7 +102,7 @@ impl Real for Dependence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ambient_metric::{Advance, Measure, RmsProp, rules};
+    use ambient_metric::{Advance, Measure, rules};
 
     #[test]
     fn a_choice_depends_on_what_is_compared_and_on_what_is_chosen_from() {
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_rule_depends_on_what_its_acts_read() {
-        let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+        let rule = rules::rmsprop(0.1);
         let (measure, advance) = (Dependence::of(&Measure(&rule)), Dependence::of(&Advance(&rule)));
         // Parameter, momentum, ρ, gradient, and nothing behind them; what is not known counts as read.
         assert_eq!([0, 1, 2, 3, 4, 40].map(|slot| measure.on(slot)), [false, false, true, true, false, true]);

@@ -1,6 +1,6 @@
 //! Dense metrics factored by LAPACK.
 
-use ambient_metric::{BaseMetric, Covector, Dense, Entries, Error, Layout, Recorded, Tensor, Vector};
+use ambient_metric::{BaseMetric, Covector, Dense, Entries, Error, Layout, Tensor, Vector};
 use ndarray::{Array1, Array2};
 use ndarray_linalg::UPLO;
 use ndarray_linalg::cholesky::{CholeskyFactorized, DeterminantC, FactorizeC, SolveC};
@@ -136,9 +136,7 @@ impl<E: MatrixElement> BaseMetric<Parameters<E>> for LapackDense {
     fn log_determinant(&self, _state: &Parameters<E>) -> Result<f64, Error> {
         Ok(self.factors.ln_detc())
     }
-}
 
-impl<E: MatrixElement> Recorded<Parameters<E>> for LapackDense {
     /// There is nothing: γ is part of the configuration.
     fn record(&self, _state: &mut Parameters<E>, _entries: &mut Entries<'_>) -> Result<(), Error> {
         Ok(())

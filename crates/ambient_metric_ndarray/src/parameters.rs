@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambient_metric::{
-    Bundle, Element, Error, Kernel, Layout, Operands, Part, Separable, StateStorage, Tensor, Uniforms, Wide, convert,
+    Bundle, Element, Error, Kernel, Layout, Operands, Part, Selection, Separable, StateStorage, Tensor, Uniforms, Wide,
+    convert,
 };
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
@@ -84,6 +85,22 @@ impl Space {
     fn part(&self, index: usize) -> Result<&Part, Error> {
         let parts = self.layout.parts();
         parts.get(index).ok_or(Error::NoSuchPart { part: index, parts: parts.len() })
+    }
+
+    /// Where what is selected lies, in the order of the selection.
+    fn ranges(&self, selection: &Selection) -> Result<Vec<Range<usize>>, Error> {
+        let mut ranges = Vec::new();
+        for (number, &part) in selection.parts().iter().enumerate() {
+            let (length, offset) = (self.part(part)?.elements(), self.offset(part));
+            for stretch in selection.stretches(number) {
+                if stretch.end > length {
+                    let (name, expected) = (self.part(part)?.name.clone(), vec![stretch.end]);
+                    return Err(Error::Shape { name, expected, found: vec![length] });
+                }
+                ranges.push(offset + stretch.start..offset + stretch.end);
+            }
+        }
+        Ok(ranges)
     }
 
     /// The part of this name, and where it lies.
@@ -455,30 +472,18 @@ fn targets<'a, E: Element, M: Memory<E>>(
 }
 
 impl<E: Element> Separable for Parameters<E> {
-    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        let mut selected: Vec<Part> = Vec::with_capacity(parts.len());
-        for &part in parts {
-            let found = self.space.part(part)?;
-            // Parts lie in the order of their names, here as everywhere.
-            if selected.last().is_some_and(|last| last.name >= found.name) {
-                return Err(Error::DuplicateParameter { name: found.name.clone() });
-            }
-            selected.push(found.clone());
-        }
-        let elements = self.elements.select(parts.iter().map(|&part| self.space.range(part)))?;
-        Ok(Self { space: Arc::new(Space::new(Layout::new(selected)?)), elements })
+    fn select(&self, selection: &Selection) -> Result<Self, Error> {
+        let elements = self.elements.select(self.space.ranges(selection)?.into_iter())?;
+        Ok(Self { space: Arc::new(Space::new(selection.layout().clone())), elements })
     }
 
-    fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
-        for (index, &part) in parts.iter().enumerate() {
-            let (target, source) = (self.space.part(part)?, selection.space.part(index)?);
-            if target.elements() != source.elements() {
-                let (name, expected, found) = (target.name.clone(), target.shape.clone(), source.shape.clone());
-                return Err(Error::Shape { name, expected, found });
-            }
-        }
-        for (index, &part) in parts.iter().enumerate() {
-            self.elements.place(self.space.range(part), &selection.elements, selection.space.range(index));
+    fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error> {
+        selection.layout().check(selected.layout())?;
+        let mut from = 0;
+        for to in self.space.ranges(selection)? {
+            let end = from + to.len();
+            self.elements.place(to, &selected.elements, from..end);
+            from = end;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
-use ambient_metric::{Configuration, Covector, RmsProp, Rule, StateStorage, rules};
+use ambient_metric::{Configuration, Covector, Rule, StateStorage, rules};
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
 
@@ -32,12 +32,12 @@ fn a_step_after_the_first_allocates_nothing() {
         let full = StateStorage::Full;
         assert_eq!(allocations(rules::sgd(0.9), full, tensors, each), 0, "sgd, {tensors} of {each}");
         for storage in [full, StateStorage::F16] {
-            let euclidean = rules::euclidean(0.1, 0.9, 0.8);
+            let euclidean = rules::euclidean(0.1);
             let name = storage.name();
             assert_eq!(allocations(euclidean, storage, tensors, each), 0, "euclidean in {name}, {tensors} of {each}");
         }
         for storage in [full, StateStorage::Bf16 { seed: 1 }] {
-            let rmsprop = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+            let rmsprop = rules::rmsprop(0.1);
             let name = storage.name();
             assert_eq!(allocations(rmsprop, storage, tensors, each), 0, "rmsprop in {name}, {tensors} of {each}");
         }

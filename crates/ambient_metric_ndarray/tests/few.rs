@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
 use ambient_metric::{
-    Configuration, Covector, Element, Error, Kernel, Layout, Operands, Report, RmsProp, Rule, StateStorage, Tensor,
-    Uniforms, Wide, rules,
+    Configuration, Covector, Element, Error, Kernel, Layout, Operands, Report, Rule, StateStorage, Tensor, Uniforms,
+    Wide, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::ArrayD;
@@ -129,8 +129,8 @@ proptest! {
         {
             *slot = number;
         }
-        let euclidean = || Configuration::new(rules::euclidean_log(0.1, 0.9, 0.8), 0.1).weight_decay(0.01);
-        let rmsprop = || Configuration::new(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), 0.1);
+        let euclidean = || Configuration::new(rules::euclidean_log(0.1), 0.1).weight_decay(0.01);
+        let rmsprop = || Configuration::new(rules::rmsprop(0.1), 0.1);
         let narrow = || rmsprop().state_storage(StateStorage::Bf16 { seed: 7 });
         both::<f64, _>(euclidean, &theta, &gradients, cut)?;
         both::<f32, _>(euclidean, &theta, &gradients, cut)?;

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use ambient_metric::{
-    AlongMomentum, Configuration, Covector, Descent, Ema, Error, Euclidean, Given, Group, Induced, Log, Optimiser,
-    RmsProp, Rule, StateStorage, Tensor, rules,
+    AlongMomentum, Configuration, Covector, Descent, Ema, Error, Euclidean, Given, Group, Induced, Log, RmsProp, Rule,
+    StateStorage, Tensor, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
@@ -55,7 +55,7 @@ fn steps_are_those_of_the_widened_state<R: Rule + Clone>(
         let mut checkpoint = optimiser.checkpoint()?;
         checkpoint.configuration.state_storage = StateStorage::Full;
         let mut full_theta = theta.clone();
-        let mut full = Optimiser::restore(&checkpoint, &theta)?;
+        let mut full = checkpoint.restore(&theta)?;
 
         let report = full.step(&mut full_theta, &gradient, 1.5)?;
         prop_assert_eq!(optimiser.step(&mut theta, &gradient, 1.5)?, report);
@@ -79,14 +79,14 @@ proptest! {
     ) {
         for storage in NARROW {
             steps_are_those_of_the_widened_state(rules::sgd(0.9), storage, &lengths)?;
-            steps_are_those_of_the_widened_state(rules::euclidean_log(0.01, 0.9, 0.8), storage, &lengths)?;
+            steps_are_those_of_the_widened_state(rules::euclidean_log(0.01), storage, &lengths)?;
             let coupled = Induced::new(Log, 0.01).coupled(AlongMomentum(0.1)).scale_back(0.1);
             steps_are_those_of_the_widened_state(Descent::new(Euclidean, coupled, Ema(0.9)), storage, &lengths)?;
         }
         // Halves have no room for second moments.
         let storage = NARROW[0];
-        steps_are_those_of_the_widened_state(rules::rmsprop(0.01, 0.9, 0.8, RmsProp::default()), storage, &lengths)?;
-        steps_are_those_of_the_widened_state(rules::nadam(0.9, 0.999, 1e-8), storage, &lengths)?;
+        steps_are_those_of_the_widened_state(rules::rmsprop(0.01), storage, &lengths)?;
+        steps_are_those_of_the_widened_state(rules::nadam(), storage, &lengths)?;
         let exact = Descent::new(RmsProp::default(), Induced::new(Log, 0.01).exact(), Ema(0.9));
         steps_are_those_of_the_widened_state(exact, storage, &lengths)?;
     }
@@ -95,9 +95,9 @@ proptest! {
 #[test]
 fn a_narrow_step_is_the_full_step_also_over_several_leaves() {
     let lengths = [3, (1 << 19) + 4096 + 37];
-    let rmsprop = rules::rmsprop(0.001, 0.9, 0.8, RmsProp::default());
+    let rmsprop = rules::rmsprop(0.001);
     steps_are_those_of_the_widened_state(rmsprop, NARROW[0], &lengths).unwrap();
-    steps_are_those_of_the_widened_state(rules::euclidean(0.001, 0.9, 0.8), StateStorage::F16, &lengths).unwrap();
+    steps_are_those_of_the_widened_state(rules::euclidean(0.001), StateStorage::F16, &lengths).unwrap();
 }
 
 /// ρ after n steps with l = 1 is 1 − βⁿ. The error of a stored average obeys e ← βe + δ, where δ has mean zero and, below one, is within
@@ -110,8 +110,8 @@ fn a_stored_average_follows_the_average() {
     let beta = 0.999_f64;
     let mut theta = Parameters::from(Array1::from_elem(ELEMENTS, 0.5_f32));
     let gradient = Covector(Parameters::from(Array1::from_elem(ELEMENTS, 1.0_f32)));
-    let configuration =
-        Configuration::new(rules::adam(0.9, beta, 1e-8), 1e-6).state_storage(StateStorage::Bf16 { seed: 3 });
+    let configuration = Configuration::new(rules::adam().metric(RmsProp { beta: beta, epsilon: 1e-8 }), 1e-6)
+        .state_storage(StateStorage::Bf16 { seed: 3 });
     let mut optimiser = configuration.build(&theta).unwrap();
     for _ in 0..1500 {
         optimiser.step(&mut theta, &gradient, 1.0).unwrap();
@@ -150,7 +150,7 @@ fn the_error_of_an_average_is_bounded() {
 fn a_step_that_fails_draws_no_numbers() {
     let run = |fails: bool| {
         let mut theta = space(&[33, 5], 1);
-        let configuration = Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.1).state_storage(NARROW[0]);
+        let configuration = Configuration::new(rules::adam(), 0.1).state_storage(NARROW[0]);
         let mut optimiser = configuration.build(&theta).unwrap();
         for step in 0..6 {
             if fails {
@@ -171,7 +171,8 @@ fn seeds_and_slots_draw_their_own_numbers() {
     let run = |seed| {
         let mut theta = space(&[1000], 1);
         let configuration =
-            Configuration::new(rules::adam(0.5, 0.5, 1e-8), 0.1).state_storage(StateStorage::Bf16 { seed });
+            Configuration::new(rules::adam().momentum(0.5).metric(RmsProp { beta: 0.5, epsilon: 1e-8 }), 0.1)
+                .state_storage(StateStorage::Bf16 { seed });
         let mut optimiser = configuration.build(&theta).unwrap();
         // Both averages are 0.505 after this step, between two numbers of 16 bits.
         let gradient = Covector(Parameters::new([("00", Array1::from_elem(1000, 1.01_f32).into_dyn())]).unwrap());
@@ -191,7 +192,9 @@ fn the_numbers_drawn_depend_on_the_index_alone() {
     let run = |len: usize| {
         let mut theta = Parameters::from(Array1::from_elem(len, 1.0_f32));
         let gradient = Covector(Parameters::from(Array1::from_elem(len, 1.01_f32)));
-        let configuration = Configuration::new(rules::adam(0.5, 0.5, 1e-8), 0.1).state_storage(NARROW[0]);
+        let configuration =
+            Configuration::new(rules::adam().momentum(0.5).metric(RmsProp { beta: 0.5, epsilon: 1e-8 }), 0.1)
+                .state_storage(NARROW[0]);
         let mut optimiser = configuration.build(&theta).unwrap();
         optimiser.step(&mut theta, &gradient, 1.0).unwrap();
         bits(&optimiser.state()[0])

@@ -92,22 +92,22 @@ const ALL: [StateStorage; 3] = [StateStorage::Full, StateStorage::Bf16 { seed: 5
 fn momenta_stand_gradients_that_vanish() {
     in_every_precision("sgd", &rules::sgd(0.9), None, &ALL);
     in_every_precision("sgd_ema", &rules::sgd_ema(0.9), None, &ALL);
-    in_every_precision("euclidean", &rules::euclidean(0.1, 0.9, 0.8), None, &ALL);
+    in_every_precision("euclidean", &rules::euclidean(0.1), None, &ALL);
 }
 
 /// P7: without averages no step is longer than η / (2√ξ), in γ and, as γ = 1, at every coordinate.
 #[test]
 fn steps_without_averages_keep_the_bound_of_the_surface() {
-    in_every_precision("euclidean", &rules::euclidean(0.25, 0.0, 0.0), Some(1.0), &ALL);
-    in_every_precision("euclidean_log", &rules::euclidean_log(0.25, 0.0, 0.0), Some(1.0), &ALL);
+    in_every_precision("euclidean", &rules::euclidean(0.25).momentum(0.0).beta(0.0), Some(1.0), &ALL);
+    in_every_precision("euclidean_log", &rules::euclidean_log(0.25).momentum(0.0).beta(0.0), Some(1.0), &ALL);
 }
 
 #[test]
 fn adaptive_metrics_stand_gradients_that_vanish() {
     let rmsprop = RmsProp { beta: 0.99, epsilon: 1e-8 };
-    in_every_precision("adam", &rules::adam(0.9, 0.99, 1e-8), Some(LONGEST), &WIDE);
-    in_every_precision("nadam", &rules::nadam(0.9, 0.99, 1e-8), Some(LONGEST), &WIDE);
-    in_every_precision("rmsprop", &rules::rmsprop(0.1, 0.9, 0.8, rmsprop), Some(LONGEST), &WIDE);
+    in_every_precision("adam", &rules::adam().metric(RmsProp { beta: 0.99, epsilon: 1e-8 }), Some(LONGEST), &WIDE);
+    in_every_precision("nadam", &rules::nadam().metric(RmsProp { beta: 0.99, epsilon: 1e-8 }), Some(LONGEST), &WIDE);
+    in_every_precision("rmsprop", &rules::rmsprop(0.1).metric(rmsprop), Some(LONGEST), &WIDE);
     let exact = Descent::new(rmsprop, Induced::new(Log1p, 0.1).exact(), Ema(0.9));
     in_every_precision("rmsprop, exact", &exact, None, &WIDE);
     let heavy = Descent::new(rmsprop, Induced::new(Identity, 0.1).beta(0.8), HeavyBall(0.9));
@@ -124,7 +124,10 @@ fn adaptive_metrics_stand_gradients_that_vanish() {
 fn halves_are_refused_where_a_second_moment_would_be_lost() {
     let theta = space::<f32>(|_| 0.5, 0.5);
     let build = |epsilon, storage| {
-        Configuration::new(rules::adam(0.9, 0.999, epsilon), 1e-4).state_storage(storage).build(&theta).map(|_| ())
+        Configuration::new(rules::adam().metric(RmsProp { beta: 0.999, epsilon }), 1e-4)
+            .state_storage(storage)
+            .build(&theta)
+            .map(|_| ())
     };
     let refused = build(1e-8, StateStorage::F16);
     assert!(
@@ -144,9 +147,15 @@ fn halves_are_refused_where_a_second_moment_would_be_lost() {
 #[test]
 fn an_epsilon_beneath_the_range_of_the_parameters_is_refused() {
     let theta = space::<f32>(|_| 0.5, 0.5);
-    let refused = Configuration::new(rules::adam(0.9, 0.999, 1e-24), 1e-4).build(&theta).map(|_| ());
+    let refused = Configuration::new(rules::adam().metric(RmsProp { beta: 0.999, epsilon: 1e-24 }), 1e-4)
+        .build(&theta)
+        .map(|_| ());
     assert!(matches!(refused, Err(Error::StateRange { storage: "full", .. })), "{refused:?}");
-    assert!(Configuration::new(rules::adam(0.9, 0.999, 1e-24), 1e-4).build(&space::<f64>(|_| 0.5, 0.5)).is_ok());
+    assert!(
+        Configuration::new(rules::adam().metric(RmsProp { beta: 0.999, epsilon: 1e-24 }), 1e-4)
+            .build(&space::<f64>(|_| 0.5, 0.5))
+            .is_ok()
+    );
 }
 
 /// Steps of one rule of whole tensors over all of [`size`].

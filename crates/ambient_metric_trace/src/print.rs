@@ -78,6 +78,10 @@ trait Style {
     fn product(&self, x: &str, y: &str) -> String {
         format!("{x} * {y}")
     }
+    /// Whether a constant comes first in a product, as mathematics has it, and not where the rule computes with it.
+    fn constants_first(&self) -> bool {
+        false
+    }
     fn quotient(&self, x: &Term, y: &Term) -> (String, Binding) {
         (format!("{} / {}", x.bound(Binding::Product), y.bound(Binding::Prefix)), Binding::Product)
     }
@@ -203,6 +207,9 @@ fn term(recording: &Recording, style: &impl Style, node: Node, terms: &[Term], v
             Term { text: format!("{} - {}", at(x).text, at(y).bound(Binding::Product)), binding: Binding::Sum }
         }
         Node::Binary(Binary::Multiply, x, y) => {
+            let is_constant = |id: Id| matches!(recording.graph().nodes().get(id.index()), Some(Node::Constant(_)));
+            let turns = style.constants_first() && is_constant(y) && !is_constant(x);
+            let (x, y) = if turns { (y, x) } else { (x, y) };
             let text = style.product(&at(x).bound(Binding::Product), &at(y).bound(Binding::Prefix));
             Term { text, binding: Binding::Product }
         }
@@ -400,6 +407,9 @@ fn latex_name(name: &str) -> String {
 }
 
 impl Style for Latex<'_> {
+    fn constants_first(&self) -> bool {
+        true
+    }
     fn uniform(&self, name: &str) -> String {
         self.name(name)
     }

@@ -24,7 +24,7 @@ pub struct Slot {
 /// use ambient_metric::{Measure, rules, RmsProp};
 /// use ambient_metric_trace::Recording;
 ///
-/// let rule = rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default());
+/// let rule = rules::rmsprop(0.1);
 /// let measure = Recording::kernel(&Measure(&rule));
 /// // Momentum is in the state, but the sum does not depend on it.
 /// let read: Vec<_> = measure.reads().map(|slot| slot.name.as_str()).collect();
@@ -220,7 +220,7 @@ impl Recording {
     /// use ambient_metric_trace::Recording;
     ///
     /// // θ, m, ρ and l are read, and θ, m and ρ written.
-    /// let advance = Recording::update(&Advance(&rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default())));
+    /// let advance = Recording::update(&Advance(&rules::rmsprop(0.1)));
     /// assert_eq!((advance.bytes(4), advance.bytes_stored(4, 2)), (28, 20));
     /// ```
     #[must_use]
@@ -236,7 +236,7 @@ impl Recording {
     /// use ambient_metric_trace::Recording;
     ///
     /// // The step needs the slope of the logarithm, which is a quotient, and not the logarithm.
-    /// assert_eq!(Recording::damp(&rules::euclidean_log(0.1, 0.9, 0.8)).functions(), Vec::<&str>::new());
+    /// assert_eq!(Recording::damp(&rules::euclidean_log(0.1)).functions(), Vec::<&str>::new());
     /// ```
     #[must_use]
     pub fn functions(&self) -> Vec<&'static str> {

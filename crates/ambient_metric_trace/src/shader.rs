@@ -10,7 +10,7 @@
 //! use ambient_metric::rules;
 //! use ambient_metric_trace::shader::kernels;
 //!
-//! for (act, text) in kernels(&rules::adam(0.9, 0.999, 1e-8), false) {
+//! for (act, text) in kernels(&rules::adam(), false) {
 //!     println!("// {act}\n{text}");
 //! }
 //! ```

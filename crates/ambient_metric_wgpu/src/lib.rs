@@ -12,5 +12,5 @@ pub use ambient_metric::{NewtonSchulz, Transpose};
 pub use context::{AdapterSummary, Context, adapters};
 pub use error::DeviceError;
 pub use matrix::DeviceMatrix;
-pub use optimiser::{DeviceOptimiser, DeviceReport, Loss, Skip, Traffic};
+pub use optimiser::{Device, DeviceOptimiser, Loss, Skip, Skips, Traffic};
 pub use tensor::{BufferPart, DeviceElement, DeviceTensor};

@@ -2,13 +2,15 @@
 
 use core::marker::PhantomData;
 
-use ambient_metric::{Element, Error, Layout, MatrixPart, MatrixTensor, NewtonSchulz, Separable, Tensor, Transpose};
+use ambient_metric::{
+    Element, Error, MatrixPart, MatrixTensor, NewtonSchulz, Part, Selection, Separable, Tensor, Transpose,
+};
 use ambient_metric_trace::Wgsl;
 
 use crate::context::Context;
 use crate::error::DeviceError;
 use crate::pass::{bind_group, short};
-use crate::tensor::{Chunk, DeviceElement, DeviceTensor};
+use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Place};
 
 /// Rows and columns of the result that one workgroup computes.
 const TILE: usize = 64;
@@ -328,30 +330,37 @@ impl<E: DeviceElement> MatrixTensor for DeviceTensor<E> {
 }
 
 impl<E: DeviceElement> Separable for DeviceTensor<E> {
-    fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        let all = self.layout().parts();
-        let part = |&part: &usize| all.get(part).cloned().ok_or(Error::NoSuchPart { part, parts: all.len() });
-        let layout = Layout::new(parts.iter().map(part).collect::<Result<_, Error>>()?)?;
-        let selection = Self::zeros(self.context(), layout)?;
-        for (index, &part) in parts.iter().enumerate() {
-            self.copy_part(part, &selection, index)?;
+    fn select(&self, selection: &Selection) -> Result<Self, Error> {
+        let selected = Self::zeros(self.context(), selection.layout().clone())?;
+        for (own, other) in self.places(selection)? {
+            self.copy(&own, &selected, &other)?;
         }
-        Ok(selection)
+        Ok(selected)
     }
 
-    fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error> {
-        for (index, &part) in parts.iter().enumerate() {
-            let (targets, sources) = (self.layout().parts(), selection.layout().parts());
-            let missing = |part, parts| Error::NoSuchPart { part, parts };
-            let target = targets.get(part).ok_or(missing(part, targets.len()))?;
-            let source = sources.get(index).ok_or(missing(index, sources.len()))?;
-            if target.shape != source.shape {
-                let (expected, found) = (target.shape.clone(), source.shape.clone());
-                return Err(Error::Shape { name: target.name.clone(), expected, found });
-            }
-            selection.copy_part(index, self, part)?;
+    fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error> {
+        selection.layout().check(selected.layout())?;
+        for (own, other) in self.places(selection)? {
+            selected.copy(&other, self, &own)?;
         }
         Ok(())
+    }
+}
+
+impl<E: DeviceElement> DeviceTensor<E> {
+    /// Where what is selected of every part lies here, and where in the selection.
+    fn places(&self, selection: &Selection) -> Result<Vec<(Place, Place)>, Error> {
+        let parts = self.layout().parts();
+        let place = |(number, (&part, selected)): (usize, (&usize, &Part))| {
+            let found = parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })?;
+            let stretches = selection.stretches(number);
+            if stretches.last().is_some_and(|last| last.end > found.elements()) {
+                let (expected, found_shape) = (selected.shape.clone(), found.shape.clone());
+                return Err(Error::Shape { name: found.name.clone(), expected, found: found_shape });
+            }
+            Ok((Place { part, stretches }, Place::whole(number, selected.elements())))
+        };
+        selection.parts().iter().zip(selection.layout().parts()).enumerate().map(place).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Range;
 use std::sync::Arc;
 
 use ambient_metric::{Element, Error, Layout, Part};
@@ -299,19 +300,17 @@ impl<E: DeviceElement> DeviceTensor<E> {
     /// A copy in buffers of our own.
     pub(crate) fn try_duplicate(&self) -> Result<Self, Error> {
         let copy = self.try_zeros_like()?;
-        for part in 0..self.space.layout.parts().len() {
-            self.copy_part(part, &copy, part)?;
+        for (part, description) in self.space.layout.parts().iter().enumerate() {
+            let whole = Place::whole(part, description.elements());
+            self.copy(&whole, &copy, &whole)?;
         }
         Ok(copy)
     }
 
-    /// Copies a part into one of as many elements, on the device.
-    pub(crate) fn copy_part(&self, part: usize, target: &Self, target_part: usize) -> Result<(), Error> {
+    /// Copies stretches of a part into as many elements, on the device.
+    pub(crate) fn copy(&self, from: &Place, target: &Self, to: &Place) -> Result<(), Error> {
         self.context.check_same(&target.context)?;
-        let of = |tensor: &Self, part: usize| -> Vec<Segment> {
-            tensor.space.segments.iter().copied().filter(|segment| segment.part == part).collect()
-        };
-        let (from, to) = (of(self, part), of(target, target_part));
+        let (from, to) = (self.space.cut(from, E::SIZE), target.space.cut(to, E::SIZE));
         self.context.guarded("a copy", || {
             let mut encoder = self.context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             for (source, place, elements, source_skip, target_skip) in overlaps(&from, &to) {
@@ -331,6 +330,38 @@ impl<E: DeviceElement> DeviceTensor<E> {
             self.context.queue().submit([encoder.finish()]);
         })?;
         Ok(())
+    }
+}
+
+/// Stretches of a part, in rising order.
+pub(crate) struct Place {
+    pub(crate) part: usize,
+    pub(crate) stretches: Vec<Range<usize>>,
+}
+
+impl Place {
+    /// A part of so many elements as a whole.
+    pub(crate) fn whole(part: usize, elements: usize) -> Self {
+        Self { part, stretches: core::iter::once(0..elements).collect() }
+    }
+}
+
+impl Space {
+    /// The segments of some stretches of a part.
+    fn cut(&self, place: &Place, size: u64) -> Vec<Segment> {
+        let (mut cut, mut begin) = (Vec::new(), 0);
+        for segment in self.segments.iter().filter(|segment| segment.part == place.part) {
+            let end = begin + segment.elements;
+            for stretch in &place.stretches {
+                let (from, to) = (stretch.start.max(begin), stretch.end.min(end));
+                if from < to {
+                    let start = segment.start + (from - begin) as u64 * size;
+                    cut.push(Segment { start, elements: to - from, ..*segment });
+                }
+            }
+            begin = end;
+        }
+        cut
     }
 }
 

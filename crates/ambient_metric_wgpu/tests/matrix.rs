@@ -3,9 +3,9 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Descent, Error, Euclidean, EveryMatrix, Field, Induced, LearnedDiagonal,
-    LearnedScalar, Log, MetricOptimiser, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed, Separable, Tensor,
-    Width,
+    Absent, BaseMetric, Configuration, Covector, Descent, Error, Euclidean, EveryMatrix, Field, Induced, Layout,
+    LearnedDiagonal, LearnedScalar, Log, Muon, Nesterov, NoMomentum, Part, Remembering, RmsProp, Routed, Selection,
+    Separable, Tensor, WholeOptimiser, Width,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};
@@ -208,7 +208,7 @@ fn a_metric_over_whole_tensors_resumes_on_the_device() {
     let mut theta = tensor(1);
     let mut optimiser = Configuration::new(rule, 0.02).build_whole(&theta).unwrap();
     optimiser.step(&mut theta, &Covector(tensor(2)), 1.5).unwrap();
-    let mut resumed = MetricOptimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
+    let mut resumed = WholeOptimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
     let mut other = theta.duplicate().unwrap();
     for seed in 3..6 {
         let gradient = Covector(tensor(seed));
@@ -234,7 +234,7 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
     differ_by_at_most(&on_device, &on_host, 20.0 * (ETA * 4.0_f64.powi(5) * 64.0 + 4.0) * f64::from(f32::EPSILON));
     // γ exists for the iteration wherever the momentum is not zero.
     let metric = Muon::default();
-    let weights = on_device.select(&[1, 2]).unwrap();
+    let weights = on_device.select(&Selection::new(on_device.layout(), &[1, 2]).unwrap()).unwrap();
     let mut state = metric.begin(&weights).unwrap();
     metric.update(&mut state, &Covector(weights.duplicate().unwrap())).unwrap();
     let back = metric.lower(&state, &metric.raise(&state, &Covector(weights.duplicate().unwrap())).unwrap()).unwrap();
@@ -249,18 +249,30 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
 #[test]
 fn parts_are_selected_and_placed_on_the_device() {
     let Some(context) = context() else { return };
-    let parts = [("a", vec![3], vec![9.0_f32; 3]), ("w", vec![2, 1], vec![1.0, 2.0]), ("x", vec![1], vec![5.0])];
+    let parts = [
+        ("a", vec![3], vec![9.0_f32; 3]),
+        ("w", vec![3, 2], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+        ("x", vec![1], vec![7.0]),
+    ];
     let mut tensor = DeviceTensor::new(&context, parts).unwrap();
+    let absent = Absent::parts([0]).rows(1, [1]);
+    let selection = Selection::without(tensor.layout(), &absent).unwrap();
     let readbacks = context.readbacks();
-    let selection = tensor.select(&[1, 2]).unwrap();
-    let zeros = selection.zeros_like().unwrap();
-    tensor.place(&[1, 2], &zeros).unwrap();
+    let selected = tensor.select(&selection).unwrap();
+    let zeros = selected.zeros_like().unwrap();
+    tensor.place(&selection, &zeros).unwrap();
     assert_eq!(context.readbacks(), readbacks);
-    assert_eq!([selection.to_host("w").unwrap(), selection.to_host("x").unwrap()], [vec![1.0, 2.0], vec![5.0]]);
+    assert_eq!([selected.to_host("w").unwrap(), selected.to_host("x").unwrap()], [vec![1.0, 2.0, 5.0, 6.0], vec![7.0]]);
     assert_eq!(
         [tensor.to_host("a").unwrap(), tensor.to_host("w").unwrap(), tensor.to_host("x").unwrap()],
-        [vec![9.0; 3], vec![0.0; 2], vec![0.0]]
+        [vec![9.0; 3], vec![0.0, 0.0, 3.0, 4.0, 0.0, 0.0], vec![0.0]]
     );
-    assert!(matches!(tensor.select(&[7]), Err(Error::NoSuchPart { part: 7, parts: 3 })));
-    assert!(matches!(tensor.place(&[0], &zeros), Err(Error::Shape { .. })));
+    let others =
+        Layout::new(["a", "b", "c", "d"].map(|name| Part { name: name.into(), shape: vec![9] }).into()).unwrap();
+    let missing = Selection::new(&others, &[3]).unwrap();
+    assert!(matches!(tensor.select(&missing), Err(Error::NoSuchPart { part: 3, parts: 3 })));
+    let longer = Selection::new(&others, &[0]).unwrap();
+    assert!(matches!(tensor.select(&longer), Err(Error::Shape { .. })));
+    let first = Selection::new(tensor.layout(), &[0]).unwrap();
+    assert!(matches!(tensor.place(&first, &zeros), Err(Error::MissingParameter { .. })));
 }

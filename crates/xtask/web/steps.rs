@@ -51,8 +51,8 @@ fn subjects() -> Result<Vec<(&'static str, Vec<f64>)>, Error> {
     };
     let dense = Dense::new((0..35).map(|row| (0..35).map(|column| entry(row, column)).collect()).collect())?;
     Ok(vec![
-        ("exact", descend!(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()), build)),
-        ("exact", descend!(rules::euclidean_log(0.1, 0.9, 0.8), build)),
+        ("exact", descend!(rules::rmsprop(0.1), build)),
+        ("exact", descend!(rules::euclidean_log(0.1), build)),
         ("rounded", descend!(Descent::new(Kronecker::default(), Induced::new(Log, 0.1), Ema(0.9)), build_whole)),
         ("rounded", descend!(Descent::new(muon, Induced::new(Identity, 0.1), NoMomentum), build_whole)),
         ("exact", descend!(Descent::new(dense, Induced::new(Log, 0.1), Ema(0.9)), build_whole)),

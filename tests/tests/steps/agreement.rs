@@ -32,8 +32,8 @@ macro_rules! p16_rules_without_a_sum_agree_bit_for_bit {
 p16_rules_without_a_sum_agree_bit_for_bit!(
     sgd: |momentum| rules::sgd(momentum),
     sgd_ema: |momentum| rules::sgd_ema(momentum),
-    adamw: |momentum| rules::adam(momentum, 0.99, 1e-8),
-    nadam: |momentum| rules::nadam(momentum, 0.99, 1e-8),
+    adamw: |momentum| rules::adam().momentum(momentum).metric(RmsProp { beta: 0.99, epsilon: 1e-8 }),
+    nadam: |momentum| rules::nadam().momentum(momentum).metric(RmsProp { beta: 0.99, epsilon: 1e-8 }),
     adagrad: |momentum| Descent::new(Adagrad::default(), Flat, Ema(momentum)),
     quadratic_of_a_user: |momentum| Descent::new(Quadratic, Flat, Ema(momentum)),
 );
@@ -74,9 +74,9 @@ macro_rules! p16_every_induced_rule_agrees_within_rounding {
 }
 
 p16_every_induced_rule_agrees_within_rounding!(
-    euclidean: |xi, momentum, beta| rules::euclidean(xi, momentum, beta),
-    euclidean_log: |xi, momentum, beta| rules::euclidean_log(xi, momentum, beta),
-    rmsprop: |xi, momentum, beta| rules::rmsprop(xi, momentum, beta, RmsProp { beta: 0.9, epsilon: 1e-8 }),
+    euclidean: |xi, momentum, beta| rules::euclidean(xi).momentum(momentum).beta(beta),
+    euclidean_log: |xi, momentum, beta| rules::euclidean_log(xi).momentum(momentum).beta(beta),
+    rmsprop: |xi, momentum, beta| rules::rmsprop(xi).momentum(momentum).beta(beta).metric(RmsProp { beta: 0.9, epsilon: 1e-8 }),
     rmsprop_log_with_the_full_inverse: |xi, momentum, beta| {
         Descent::new(RmsProp { beta: 0.9, epsilon: 1e-8 }, Induced::new(Log, xi).beta(beta).exact(), Ema(momentum))
     },
@@ -121,7 +121,7 @@ macro_rules! p16_rules_without_roots_agree_with_exact_numbers_within_rounding {
 
 p16_rules_without_roots_agree_with_exact_numbers_within_rounding!(
     euclidean: |xi, momentum, beta| Descent::new(Euclidean, Induced::new(Identity, xi).beta(beta), HeavyBall(momentum)),
-    euclidean_log: |xi, momentum, beta| rules::euclidean_log(xi, momentum, beta),
+    euclidean_log: |xi, momentum, beta| rules::euclidean_log(xi).momentum(momentum).beta(beta),
     euclidean_log_with_the_full_inverse: |xi, momentum, beta| {
         Descent::new(Euclidean, Induced::new(Log, xi).beta(beta).exact(), Ema(momentum))
     },
@@ -144,7 +144,7 @@ proptest! {
             gradients: vec![numbers(2), numbers(3)],
             losses: vec![2.0, 1.5],
         };
-        let (configuration, flat) = pair!(rules::rmsprop(xi, 0.9, 0.8, RmsProp { beta: 0.9, epsilon: 1e-8 }));
+        let (configuration, flat) = pair!(rules::rmsprop(xi).metric(RmsProp { beta: 0.9, epsilon: 1e-8 }));
         runs::agrees_with_the_reference(&configuration, &flat, &run, &parameters::<f64>, Truth::Double)?;
         runs::agrees_with_the_reference(&configuration, &flat, &run, &parameters::<f32>, Truth::Double)?;
     }

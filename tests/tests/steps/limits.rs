@@ -59,14 +59,14 @@ proptest! {
         macro_rules! check {
             ($element:ty) => {
                 runs::two_rules_are_one(
-                    &Configuration::new(rules::euclidean(0.0, momentum, beta), 0.1).weight_decay(decay),
+                    &Configuration::new(rules::euclidean(0.0).momentum(momentum).beta(beta), 0.1).weight_decay(decay),
                     &Configuration::new(rules::sgd_ema(momentum), 0.1).weight_decay(decay),
                     &run,
                     &parameters::<$element>,
                 )?;
                 runs::two_rules_are_one(
-                    &Configuration::new(rules::rmsprop(0.0, momentum, beta, metric), 0.1).weight_decay(decay),
-                    &Configuration::new(rules::adam(momentum, 0.99, 1e-6), 0.1).weight_decay(decay),
+                    &Configuration::new(rules::rmsprop(0.0).momentum(momentum).beta(beta).metric(metric), 0.1).weight_decay(decay),
+                    &Configuration::new(rules::adam().momentum(momentum).metric(RmsProp { beta: 0.99, epsilon: 1e-6 }), 0.1).weight_decay(decay),
                     &run,
                     &parameters::<$element>,
                 )?;

@@ -1,7 +1,7 @@
 //! Arrays in any memory order are the same arrays: transposed, strided, reversed or Fortran-ordered input changes no bit.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
-use ambient_metric::{Configuration, Covector, RmsProp, rules};
+use ambient_metric::{Configuration, Covector, rules};
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
 use ndarray::{Array2, ArrayD, Axis, ShapeBuilder, Slice};
@@ -45,7 +45,7 @@ proptest! {
             let other = &ways[(index + 2) % ways.len()];
             let mut single = Parameters::from(way.clone());
             let mut double = Parameters::new([("a", way.clone()), ("b", other.clone())])?;
-            let rule = || Configuration::new(rules::rmsprop(0.3, 0.9, 0.8, RmsProp::default()), 0.1);
+            let rule = || Configuration::new(rules::rmsprop(0.3), 0.1);
             let mut of_single = rule().build(&single)?;
             let mut of_double = rule().build(&double)?;
             for loss in [1.0, 2.0] {

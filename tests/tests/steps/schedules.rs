@@ -23,7 +23,7 @@ fn xi() -> impl Schedule {
 fn run<R: Rule>(optimiser: &mut Optimiser<R, Plane>, theta: &mut Plane, steps: u64) -> Result<Vec<f64>, Error> {
     let mut rates = Vec::new();
     for _ in 0..steps {
-        let step = optimiser.steps();
+        let step = optimiser.steps().unwrap();
         optimiser.set_learning_rate("default", eta().at(step))?;
         optimiser.set_xi(xi().at(step))?;
         let gradient = Covector(theta.clone());
@@ -54,7 +54,7 @@ proptest! {
     #[test]
     fn a_resumed_run_goes_on_bit_for_bit(x in -3.0..3.0_f64, y in -3.0..3.0_f64, first in 0..30_u64) {
         let start = Parameters::from(array![x, y]);
-        let configuration = Configuration::new(rules::euclidean(0.0, 0.9, 0.5), 1.0);
+        let configuration = Configuration::new(rules::euclidean(0.0).momentum(0.9).beta(0.5), 1.0);
         let mut whole = start.clone();
         run(&mut configuration.clone().build(&start)?, &mut whole, 30)?;
 
@@ -62,7 +62,7 @@ proptest! {
         let mut optimiser = configuration.build(&start)?;
         run(&mut optimiser, &mut theta, first)?;
         let checkpoint: Checkpoint<_> = optimiser.checkpoint()?;
-        let mut resumed = Optimiser::restore(&checkpoint, &theta)?;
+        let mut resumed = checkpoint.restore(&theta)?;
         run(&mut resumed, &mut theta, 30 - first)?;
         prop_assert_eq!(theta, whole);
     }

@@ -128,13 +128,13 @@ proptest! {
 
     #[test]
     fn adam_is_that_of_the_literature(run in run(), mu in 0.0..0.95_f64, b2 in 0.0..0.95_f64) {
-        let rule = rules::adam(mu, b2, EPSILON);
+        let rule = rules::adam().momentum(mu).metric(RmsProp { beta: b2, epsilon: EPSILON });
         is_textbook(rule, rule, &run, &textbook(&run, Gamma::Average(b2), Follow::Average(mu), FLAT))?;
     }
 
     #[test]
     fn nadam_is_that_of_the_literature(run in run(), mu in 0.0..0.95_f64, b2 in 0.0..0.95_f64) {
-        let rule = rules::nadam(mu, b2, EPSILON);
+        let rule = rules::nadam().momentum(mu).metric(RmsProp { beta: b2, epsilon: EPSILON });
         is_textbook(rule, rule, &run, &textbook(&run, Gamma::Average(b2), Follow::LookAhead(mu), FLAT))?;
     }
 
@@ -147,9 +147,9 @@ proptest! {
     ) {
         let height = Height { xi, beta, slope: |_| 1.0, full: false };
         let expected = textbook(&run, Gamma::Flat, Follow::Average(mu), height);
-        is_textbook(rules::euclidean(xi, mu, beta), rules::euclidean(0.0, mu, beta), &run, &expected)?;
+        is_textbook(rules::euclidean(xi).momentum(mu).beta(beta), rules::euclidean(0.0).momentum(mu).beta(beta), &run, &expected)?;
         let expected = textbook(&run, Gamma::Flat, Follow::Average(mu), Height { slope: |loss| 1.0 / loss, ..height });
-        is_textbook(rules::euclidean_log(xi, mu, beta), rules::euclidean_log(0.0, mu, beta), &run, &expected)?;
+        is_textbook(rules::euclidean_log(xi).momentum(mu).beta(beta), rules::euclidean_log(0.0).momentum(mu).beta(beta), &run, &expected)?;
     }
 
     #[test]
@@ -162,7 +162,7 @@ proptest! {
         let metric = RmsProp { beta: 0.9, epsilon: EPSILON };
         let height = Height { xi, beta, slope: |_| 1.0, full: false };
         let expected = textbook(&run, Gamma::Average(0.9), Follow::Average(mu), height);
-        is_textbook(rules::rmsprop(xi, mu, beta, metric), rules::rmsprop(0.0, mu, beta, metric), &run, &expected)?;
+        is_textbook(rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric), rules::rmsprop(0.0).momentum(mu).beta(beta).metric(metric), &run, &expected)?;
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::space::matrix::Separable;
 use crate::space::metric::Metric;
+use crate::space::record::Entries;
+use crate::space::selection::Selection;
 use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 
 /// The metric γ on the parameters: how it sees gradients, and what its inverse does.
@@ -29,7 +31,7 @@ use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 /// One number for all parameters, γ = 1 + Σ l² over all gradients seen, is not pointwise:
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, Error, Layout, Tensor, Vector};
+/// use ambient_metric::{BaseMetric, Covector, Entries, Error, Layout, Tensor, Vector};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -67,6 +69,11 @@ use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 ///
 ///     fn log_determinant(&self, (gamma, layout): &Self::State) -> Result<f64, Error> {
 ///         Ok(layout.elements() as f64 * gamma.ln())
+///     }
+///
+///     // With this, an optimiser of the metric has checkpoints.
+///     fn record(&self, (gamma, _): &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+///         entries.number("gamma", gamma)
 ///     }
 /// }
 ///
@@ -129,32 +136,46 @@ pub trait BaseMetric<T: Tensor> {
         None
     }
 
-    /// The state of these parts alone, as if the metric had been begun for them: for a step in which the others have no gradient. What is kept
-    /// once for all parts is part of it.
+    /// The state of what is selected alone, as if the metric had been begun for it: for a step in which the rest has no gradient. What is kept
+    /// once for all parts is part of it; what counts steps, such as the powers of bias corrections, is kept for every part.
     ///
-    /// The default refuses: a metric that measures parts together has no such state.
+    /// The default refuses: a metric that measures parts together has no such state. One of matrices takes
+    /// [whole parts](Selection::whole_parts) alone.
     ///
     /// # Errors
     ///
     /// [`Error::Inseparable`], [`Error::NoSuchPart`], and where the backend fails.
-    fn select(&self, _state: &Self::State, _parts: &[usize]) -> Result<Self::State, Error>
+    fn select(&self, _state: &Self::State, _selection: &Selection) -> Result<Self::State, Error>
     where
         T: Separable,
     {
         Err(Error::Inseparable { metric: short_name::<Self>() })
     }
 
-    /// Replaces the state of these parts by that of a [selection](Self::select), and what is kept once for all parts. The state of every other
-    /// part stays as it is, bit for bit.
+    /// Replaces the state of what is selected by one that was [selected](Self::select), and what is kept once for all parts. The state of all else
+    /// stays as it is, bit for bit.
     ///
     /// # Errors
     ///
     /// As [`select`](Self::select); the state is then unchanged.
-    fn place(&self, _state: &mut Self::State, _parts: &[usize], _selection: &Self::State) -> Result<(), Error>
+    fn place(&self, _state: &mut Self::State, _selection: &Selection, _selected: &Self::State) -> Result<(), Error>
     where
         T: Separable,
     {
         Err(Error::Inseparable { metric: short_name::<Self>() })
+    }
+
+    /// Hands everything that the state consists of to `entries`, which writes it into a [`Checkpoint`](crate::Checkpoint) or replaces it: one
+    /// function for both directions. To be replaced, the state is one that [`begin`](Self::begin) made. What follows from the rest may be left out,
+    /// if it is made again here.
+    ///
+    /// The default refuses: then an optimiser of the metric has no checkpoints. Every metric of this crate has them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRecorded`], [`Error::CheckpointEntry`] for what is missing or does not fit, and where the backend fails.
+    fn record(&self, _state: &mut Self::State, _entries: &mut Entries<'_>) -> Result<(), Error> {
+        Err(Error::NotRecorded { metric: short_name::<Self>() })
     }
 
     /// The metric in this state.

@@ -4,7 +4,6 @@ use core::marker::PhantomData;
 
 use crate::base::base_metric::BaseMetric;
 use crate::base::ldl::{Ldl, dot};
-use crate::base::recorded::Recorded;
 use crate::error::Error;
 use crate::number::scalar::Element;
 use crate::space::layout::Layout;
@@ -194,9 +193,7 @@ impl<S: Element<Wide = S>, T: Tensor<Element: Element<Wide = S>>> BaseMetric<T> 
     fn log_determinant(&self, _state: &DenseState<T>) -> Result<S, Error> {
         Ok(self.factors.log_determinant())
     }
-}
 
-impl<S: Element<Wide = S>, T: Tensor<Element: Element<Wide = S>>> Recorded<T> for Dense<S> {
     /// There is nothing: γ is part of the configuration.
     fn record(&self, _state: &mut DenseState<T>, _entries: &mut Entries<'_>) -> Result<(), Error> {
         Ok(())

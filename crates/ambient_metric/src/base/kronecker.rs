@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::base::base_metric::BaseMetric;
-use crate::base::recorded::Recorded;
 use crate::error::{Error, require, require_decay, require_positive};
+use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::layout::{Layout, Part};
 use crate::space::matrix::{MatrixPart, MatrixTensor, Separable, SpectralMatrix, Transpose, WideOf, scaled_identity};
 use crate::space::record::Entries;
-use crate::space::selection::{place_each, select_each};
+use crate::space::selection::{Selection, place_each, select_each};
 use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 
 /// γ = A^p ⊗ B^p for every part that is a matrix, with A and B the second moments of its rows and columns: Shampoo.
@@ -61,8 +61,7 @@ pub struct Kronecker {
     pub epsilon: f64,
     /// The exponent p of both factors.
     pub exponent: f64,
-    /// After how many gradients the roots are taken again; the moments are kept in between. A matrix that has none yet but those of ε, because
-    /// no gradient had come for it when roots were taken, has them taken with its next gradient.
+    /// After how many of its gradients the roots of a matrix are taken again; the moments are kept in between.
     pub every: u64,
 }
 
@@ -93,15 +92,27 @@ impl Default for Kronecker {
 pub struct KroneckerState<T: MatrixTensor> {
     layout: Layout,
     /// Per part; a part without elements has none.
-    parts: Vec<Option<[Side<T::Matrix>; 2]>>,
+    parts: Vec<Option<Factors<T::Matrix>>>,
+}
+
+/// What is remembered of one matrix, which counts its own gradients.
+#[derive(Debug)]
+struct Factors<M: MatrixPart> {
+    sides: [Side<M>; 2],
     /// βᵗ.
-    power: Wide<T>,
+    power: WideOf<M>,
     seen: u64,
+}
+
+impl<M: MatrixPart> Clone for Factors<M> {
+    fn clone(&self) -> Self {
+        Self { sides: self.sides.clone(), power: self.power, seen: self.seen }
+    }
 }
 
 impl<T: MatrixTensor> Clone for KroneckerState<T> {
     fn clone(&self) -> Self {
-        Self { layout: self.layout.clone(), parts: self.parts.clone(), power: self.power, seen: self.seen }
+        Self { layout: self.layout.clone(), parts: self.parts.clone() }
     }
 }
 
@@ -109,7 +120,7 @@ impl<T: MatrixTensor> KroneckerState<T> {
     /// A and B of a part, before correction and without ε.
     #[must_use]
     pub fn moments(&self, part: usize) -> Option<[&T::Matrix; 2]> {
-        let [rows, columns] = self.parts.get(part)?.as_ref()?;
+        let [rows, columns] = &self.parts.get(part)?.as_ref()?.sides;
         Some([&rows.moment, &columns.moment])
     }
 }
@@ -134,7 +145,7 @@ impl<M: MatrixPart> Side<M> {
         let root = entries.exchange_matrix(parameter, "root", root)?;
         let inverse = entries.exchange_matrix(parameter, "inverse", inverse)?;
         let mut log_determinant = *log_determinant;
-        entries.number_of(parameter, "log_determinant", &mut log_determinant)?;
+        entries.within("log_determinant").number(parameter, &mut log_determinant)?;
         if let (Some(moment), Some(root), Some(inverse)) = (moment, root, inverse) {
             (self.moment, self.roots) = (Arc::new(moment), Arc::new(Roots { root, inverse, log_determinant }));
         }
@@ -198,12 +209,6 @@ impl Kronecker {
         Ok(Side { moment: Arc::new(multiple(<WideOf<M> as Field>::zero())?), roots: Arc::new(roots) })
     }
 
-    /// Whether the roots are those of ε alone: no gradient had come when roots were taken, and steps by them would be far too long.
-    fn is_fresh<M: MatrixPart>(&self, side: &Side<M>) -> bool {
-        let epsilon = <WideOf<M> as Field>::constant(self.epsilon);
-        side.roots.log_determinant == <WideOf<M> as Field>::constant(side.moment.rows() as f64) * epsilon.ln()
-    }
-
     /// The moment with one more gradient.
     fn observe<M: MatrixPart>(&self, moment: &M, gradient: &M, side: Transpose) -> Result<M, Error> {
         let other = if side == Transpose::No { Transpose::Yes } else { Transpose::No };
@@ -220,7 +225,7 @@ impl Kronecker {
         state.layout.check(source.layout())?;
         let mut product = source.duplicate()?;
         for (part, sides) in state.parts.iter().enumerate() {
-            let Some([rows, columns]) = sides else { continue };
+            let Some(Factors { sides: [rows, columns], .. }) = sides else { continue };
             let left = factor(&rows.roots).product(Transpose::No, &source.matrix(part)?, Transpose::No)?;
             product.set_matrix(part, &left.product(Transpose::No, factor(&columns.roots), Transpose::No)?)?;
         }
@@ -250,26 +255,28 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
                 return Ok(None);
             }
             let matrix = parameters.matrix(index)?;
-            Ok(Some([self.side(&matrix, matrix.rows())?, self.side(&matrix, matrix.columns())?]))
+            let sides = [self.side(&matrix, matrix.rows())?, self.side(&matrix, matrix.columns())?];
+            Ok(Some(Factors { sides, power: Field::one(), seen: 0 }))
         };
         let parts = layout.parts().iter().enumerate().map(sides).collect::<Result<_, Error>>()?;
-        Ok(KroneckerState { layout: layout.clone(), parts, power: <Wide<T> as Field>::one(), seen: 0 })
+        Ok(KroneckerState { layout: layout.clone(), parts })
     }
 
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
         let one = <Wide<T> as Field>::one();
-        let power = Field::flushed(state.power * <Wide<T> as Field>::constant(self.beta.unwrap_or(0.0)));
-        let correction = one / (one - power);
-        let is_due = state.seen.is_multiple_of(self.every.max(1));
         let mut parts = state.parts.clone();
-        for (part, sides) in parts.iter_mut().enumerate() {
-            let Some(sides) = sides else { continue };
+        for (part, factors) in parts.iter_mut().enumerate() {
+            let Some(Factors { sides, power, seen }) = factors else { continue };
+            *power = Field::flushed(*power * Field::constant(self.beta.unwrap_or(0.0)));
+            let correction = one / (one - *power);
+            let is_due = seen.is_multiple_of(self.every.max(1));
+            *seen = seen.saturating_add(1);
             let gradient = gradient.0.matrix(part)?;
             for (side, transpose) in sides.iter_mut().zip([Transpose::No, Transpose::Yes]) {
                 let moment = self.observe(&*side.moment, &gradient, transpose)?;
-                if is_due || self.is_fresh(side) {
+                if is_due {
                     side.roots = Arc::new(self.roots(&moment, correction)?);
                 } else if !moment.norm()?.is_finite() {
                     return Err(Error::Overflow { quantity: "the moments of the gradient".to_owned() });
@@ -277,24 +284,23 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
                 side.moment = Arc::new(moment);
             }
         }
-        (state.parts, state.power, state.seen) = (parts, power, state.seen.saturating_add(1));
+        state.parts = parts;
         Ok(())
     }
 
-    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error>
     where
         T: Separable,
     {
-        let (layout, of_parts) = (state.layout.select(parts)?, select_each(&state.parts, parts)?);
-        Ok(KroneckerState { layout, parts: of_parts, power: state.power, seen: state.seen })
+        let parts = select_each(&state.parts, selection.whole_parts(short_name::<Self>)?)?;
+        Ok(KroneckerState { layout: selection.layout().clone(), parts })
     }
 
-    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
     where
         T: Separable,
     {
-        state.parts = place_each(&state.parts, parts, &selection.parts)?;
-        (state.power, state.seen) = (selection.power, selection.seen);
+        state.parts = place_each(&state.parts, selection.parts(), &selected.parts)?;
         Ok(())
     }
 
@@ -308,7 +314,7 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
 
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
         let mut total = <Wide<T> as Field>::zero();
-        for [rows, columns] in state.parts.iter().flatten() {
+        for Factors { sides: [rows, columns], .. } in state.parts.iter().flatten() {
             let times = |count: usize, side: &Side<T::Matrix>| {
                 <Wide<T> as Field>::constant(count as f64) * side.roots.log_determinant
             };
@@ -316,16 +322,15 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
         }
         Ok(<Wide<T> as Field>::constant(self.exponent) * total)
     }
-}
 
-impl<T: MatrixTensor<Matrix: SpectralMatrix>> Recorded<T> for Kronecker {
     fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
         for (part, sides) in state.layout.parts().iter().zip(&mut state.parts) {
-            let Some([rows, columns]) = sides else { continue };
+            let Some(Factors { sides: [rows, columns], power, seen }) = sides else { continue };
             rows.record(&part.name, &mut entries.within("rows"))?;
             columns.record(&part.name, &mut entries.within("columns"))?;
+            entries.within("power").number(&part.name, power)?;
+            entries.within("seen").count(&part.name, seen)?;
         }
-        entries.number("power", &mut state.power)?;
-        entries.count("seen", &mut state.seen)
+        Ok(())
     }
 }

@@ -8,6 +8,5 @@ pub(crate) mod ldl;
 pub(crate) mod learned;
 pub(crate) mod muon;
 pub(crate) mod pointwise;
-pub(crate) mod recorded;
 pub(crate) mod remembered;
 pub(crate) mod routed;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::base::base_metric::BaseMetric;
 use crate::base::kronecker::require_matrices;
 use crate::base::ldl::Ldl;
-use crate::base::recorded::Recorded;
 use crate::base::remembered::Remembered;
 use crate::error::{Error, require};
+use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::layout::{Layout, Part};
 use crate::space::matrix::{
@@ -15,7 +15,7 @@ use crate::space::matrix::{
 };
 use crate::space::momentum::{Momentum, Nesterov};
 use crate::space::record::Entries;
-use crate::space::selection::{place_each, select_each};
+use crate::space::selection::{Selection, place_each, select_each};
 use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 
 /// γ = (MMᵀ)^(1/2) with M the momentum of a matrix, so that the step is its polar factor: Muon.
@@ -416,20 +416,20 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         Some(state.momentum.covector())
     }
 
-    fn select(&self, state: &MuonState<T>, parts: &[usize]) -> Result<MuonState<T>, Error>
+    fn select(&self, state: &MuonState<T>, selection: &Selection) -> Result<MuonState<T>, Error>
     where
         T: Separable,
     {
-        let inverses = Arc::new(select_each(&state.inverses, parts)?);
-        Ok(MuonState { momentum: state.momentum.select(parts)?, inverses })
+        let inverses = Arc::new(select_each(&state.inverses, selection.whole_parts(short_name::<Self>)?)?);
+        Ok(MuonState { momentum: state.momentum.select(selection)?, inverses })
     }
 
-    fn place(&self, state: &mut MuonState<T>, parts: &[usize], selection: &MuonState<T>) -> Result<(), Error>
+    fn place(&self, state: &mut MuonState<T>, selection: &Selection, selected: &MuonState<T>) -> Result<(), Error>
     where
         T: Separable,
     {
-        let inverses = Arc::new(place_each(&state.inverses, parts, &selection.inverses)?);
-        state.momentum.place(parts, &selection.momentum)?;
+        let inverses = Arc::new(place_each(&state.inverses, selection.parts(), &selected.inverses)?);
+        state.momentum.place(selection, &selected.momentum)?;
         state.inverses = inverses;
         Ok(())
     }
@@ -477,9 +477,7 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         }
         Ok(total)
     }
-}
 
-impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> Recorded<T> for Muon<Q, O> {
     fn record(&self, state: &mut MuonState<T>, entries: &mut Entries<'_>) -> Result<(), Error> {
         let mut momentum = state.momentum.clone();
         momentum.record::<Q>(&mut entries.within("momentum"))?;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::base::base_metric::{BaseMetric, DiagonalMetric, check_diagonal};
-use crate::base::recorded::Recorded;
 use crate::bundle;
 use crate::error::{Error, require_decay};
 use crate::named::short_name;
@@ -13,8 +12,9 @@ use crate::space::acts::Totals;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::Layout;
 use crate::space::matrix::Separable;
+use crate::space::powers::{PerPart, Powers};
 use crate::space::record::Entries;
-use crate::space::selection::{placed_all, select_all};
+use crate::space::selection::{Selection, placed_all, select_all};
 use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite, first_non_finite};
 
 /// A diagonal base metric that may learn from the steps taken on it: [`LearnedScalar`](crate::LearnedScalar) and
@@ -158,7 +158,8 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
     }
 }
 
-/// What a [`PointwiseMetric`] remembers on a backend: its state as tensors, the power βᵗ of its bias correction, and its memory of type `Z`.
+/// What a [`PointwiseMetric`] remembers on a backend: its state as tensors, the power βᵗ of the bias correction of every part, and its memory of
+/// type `Z`.
 ///
 /// # Example
 ///
@@ -178,14 +179,14 @@ pub struct PointwiseState<T: Tensor, Z> {
     layout: Layout,
     /// Shared by clones until one of them is updated.
     slots: Arc<Vec<T>>,
-    power: Wide<T>,
+    powers: Powers<Wide<T>>,
     memory: Z,
 }
 
 impl<T: Tensor, Z: Clone> Clone for PointwiseState<T, Z> {
     fn clone(&self) -> Self {
-        let Self { layout, slots, power, memory } = self;
-        Self { layout: layout.clone(), slots: Arc::clone(slots), power: *power, memory: memory.clone() }
+        let Self { layout, slots, powers, memory } = self;
+        Self { layout: layout.clone(), slots: Arc::clone(slots), powers: powers.clone(), memory: memory.clone() }
     }
 }
 
@@ -200,12 +201,6 @@ impl<T: Tensor, Z> PointwiseState<T, Z> {
     #[must_use]
     pub fn memory(&self) -> &Z {
         &self.memory
-    }
-
-    fn correction(&self) -> Wide<T> {
-        let one = <Wide<T> as Field>::one();
-        // Before the first gradient every moving average is zero, and zero needs no correction.
-        if self.power == one { one } else { one / (one - self.power) }
     }
 
     /// The slots with an update written to them, if that is finite everywhere.
@@ -233,9 +228,17 @@ impl<T: Tensor, Z> PointwiseState<T, Z> {
 /// What γ⁻¹ needs beside the state of a coordinate, in a metric's memory and correction.
 type Seen<M, S> = (<M as PointwiseMetric>::Shared<S>, S);
 
-/// The uniforms of the kernels that need γ⁻¹.
-fn seen<T: Tensor, M: PointwiseMetric>(metric: &M, state: &PointwiseState<T, M::Memory<Wide<T>>>) -> Seen<M, Wide<T>> {
-    (metric.share(state.memory), state.correction())
+/// The uniforms of the kernels that need γ⁻¹, by the powers of the parts.
+fn seen<T: Tensor, M: PointwiseMetric>(
+    metric: &M,
+    state: &PointwiseState<T, M::Memory<Wide<T>>>,
+) -> PerPart<Seen<M, Wide<T>>> {
+    let shared = metric.share(state.memory);
+    state.powers.per_part(|power| {
+        let one = <Wide<T> as Field>::one();
+        // Before the first gradient every moving average is zero, and zero needs no correction.
+        (shared, if power == one { one } else { one / (one - power) })
+    })
 }
 
 impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
@@ -248,7 +251,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         Ok(PointwiseState {
             layout: parameters.layout().clone(),
             slots: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
-            power: <Wide<T> as Field>::one(),
+            powers: Powers::begin(parameters.layout()),
             memory: PointwiseMetric::begin(self),
         })
     }
@@ -257,7 +260,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
         state.slots = state.written(&Observe(self), Uniforms::same(&()), &gradient.0, "gradient")?;
-        state.power = Field::flushed(state.power * <Wide<T> as Field>::constant(self.decay()));
+        state.powers.count(self.decay());
         Ok(())
     }
 
@@ -279,8 +282,8 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         }
         let parts = state.layout.parts().len();
         let per_tensor = self.learns_per_tensor();
-        let group_of_part: Vec<usize> = (0..parts).map(|part| if per_tensor { part } else { 0 }).collect();
-        let groups = vec![seen(self, state); if per_tensor { parts } else { 1 }];
+        let seen = seen(self, state);
+        let PerPart { groups, group_of_part } = if per_tensor { seen.apart(parts) } else { seen };
         let mut lessons = vec![<M::Lesson<Wide<T>> as Bundle<Wide<T>>>::zero(); groups.len()];
         let uniforms = Uniforms { groups: &groups, group_of_part: &group_of_part };
         let operands = match state.slots.split_first() {
@@ -303,20 +306,22 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         Ok(())
     }
 
-    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error>
     where
         T: Separable,
     {
-        let slots = Arc::new(select_all(state.slots.iter(), parts)?);
-        Ok(PointwiseState { layout: state.layout.select(parts)?, slots, power: state.power, memory: state.memory })
+        let (slots, powers) = (select_all(state.slots.iter(), selection)?, state.powers.select(selection)?);
+        let layout = selection.layout().clone();
+        Ok(PointwiseState { layout, slots: Arc::new(slots), powers, memory: state.memory })
     }
 
-    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
     where
         T: Separable,
     {
-        state.slots = Arc::new(placed_all(&state.slots, parts, &selection.slots)?);
-        (state.power, state.memory) = (selection.power, selection.memory);
+        let powers = state.powers.placed(selection, &selected.powers)?;
+        state.slots = Arc::new(placed_all(&state.slots, selection, &selected.slots)?);
+        (state.powers, state.memory) = (powers, selected.memory);
         Ok(())
     }
 
@@ -324,7 +329,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         state.layout.check(covector.0.layout())?;
         let mut raised = covector.0.duplicate()?;
         let reads: Vec<&T> = state.slots.iter().collect();
-        T::update(&Raise(self), Uniforms::same(&seen(self, state)), &mut raised, &mut [], &reads)?;
+        T::update(&Raise(self), seen(self, state).uniforms(), &mut raised, &mut [], &reads)?;
         Ok(Vector(raised))
     }
 
@@ -332,7 +337,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         state.layout.check(vector.0.layout())?;
         let mut lowered = vector.0.duplicate()?;
         let reads: Vec<&T> = state.slots.iter().collect();
-        T::update(&Lower(self), Uniforms::same(&seen(self, state)), &mut lowered, &mut [], &reads)?;
+        T::update(&Lower(self), seen(self, state).uniforms(), &mut lowered, &mut [], &reads)?;
         Ok(Covector(lowered))
     }
 
@@ -343,18 +348,16 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
             let inverse = self.inverse(self.share(state.memory), <M::State<Wide<T>> as Bundle<Wide<T>>>::zero());
             return Ok(-(count * inverse.ln()));
         };
-        let mut total = [<Wide<T> as Field>::zero()];
+        let (seen, zero) = (seen(self, state), <Wide<T> as Field>::zero());
+        let mut totals = vec![zero; seen.groups.len()];
         let operands = Operands { target, companions, reads: &[] };
-        T::sum(&LogDeterminant(self), Uniforms::same(&seen(self, state)), operands, &mut total)?;
-        let [total] = total;
-        Ok(total)
+        T::sum(&LogDeterminant(self), seen.uniforms(), operands, &mut totals)?;
+        Ok(totals.into_iter().fold(zero, |sum, total| sum + total))
     }
-}
 
-impl<T: Tensor, M: PointwiseMetric> Recorded<T> for M {
     fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
         entries.tensors(&nested_names::<T::Element, M::State<T::Element>>("metric"), &mut state.slots)?;
-        entries.number("power", &mut state.power)?;
+        state.powers.record(&state.layout, entries)?;
         entries.bundle("memory", &mut state.memory)
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use crate::base::base_metric::BaseMetric;
 use crate::base::pointwise::{Seeing, WithState};
-use crate::base::recorded::Recorded;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, nested_names};
-use crate::number::scalar::{Field, Real};
+use crate::number::scalar::Real;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::matrix::Separable;
 use crate::space::momentum::Momentum;
+use crate::space::powers::Powers;
 use crate::space::record::Entries;
-use crate::space::selection::{placed, placed_all, select_all};
+use crate::space::selection::{Selection, placed, placed_all, select_all};
 use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 
-/// What a [`Momentum`] remembers on a backend: its state as tensors, its covector m̂, and the power μᵗ.
+/// What a [`Momentum`] remembers on a backend: its state as tensors, its covector m̂, and the power μᵗ of every part.
 ///
 /// Clones share their tensors until one of them is updated.
 ///
@@ -37,12 +37,12 @@ use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 pub struct Remembered<T: Tensor> {
     slots: Arc<Vec<T>>,
     covector: Arc<Covector<T>>,
-    power: Wide<T>,
+    powers: Powers<Wide<T>>,
 }
 
 impl<T: Tensor> Clone for Remembered<T> {
     fn clone(&self) -> Self {
-        Self { slots: Arc::clone(&self.slots), covector: Arc::clone(&self.covector), power: self.power }
+        Self { slots: Arc::clone(&self.slots), covector: Arc::clone(&self.covector), powers: self.powers.clone() }
     }
 }
 
@@ -57,7 +57,7 @@ impl<T: Tensor> Remembered<T> {
         let slots = <Q::State<T::Element> as Bundle<T::Element>>::LEN;
         let slots = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         let covector = Arc::new(Covector(parameters.zeros_like()?));
-        Ok(Self { slots: Arc::new(slots), covector, power: <Wide<T> as Field>::one() })
+        Ok(Self { slots: Arc::new(slots), covector, powers: Powers::begin(parameters.layout()) })
     }
 
     /// Takes a gradient into account.
@@ -71,39 +71,42 @@ impl<T: Tensor> Remembered<T> {
         if let Some((first, rest)) = slots.split_first_mut() {
             T::update(&Remember(momentum), Uniforms::same(&()), first, rest, &[&gradient.0])?;
         }
-        let power = Field::flushed(self.power * <Wide<T> as Field>::constant(momentum.decay()));
+        let mut powers = self.powers.clone();
+        powers.count(momentum.decay());
         let mut covector = gradient.0.duplicate()?;
         let reads: Vec<&T> = slots.iter().collect();
-        T::update(&Follow(momentum), Uniforms::same(&momentum.correct(power)), &mut covector, &mut [], &reads)?;
-        *self = Self { slots: Arc::new(slots), covector: Arc::new(Covector(covector)), power };
+        let corrections = powers.per_part(|power| momentum.correct(power));
+        T::update(&Follow(momentum), corrections.uniforms(), &mut covector, &mut [], &reads)?;
+        *self = Self { slots: Arc::new(slots), covector: Arc::new(Covector(covector)), powers };
         Ok(())
     }
 
-    /// What is remembered of these parts alone, with the same power.
+    /// What is remembered of a selection alone, with the powers of its parts.
     ///
     /// # Errors
     ///
     /// [`Error::NoSuchPart`], and where the backend fails.
-    pub fn select(&self, parts: &[usize]) -> Result<Self, Error>
+    pub fn select(&self, selection: &Selection) -> Result<Self, Error>
     where
         T: Separable,
     {
-        let slots = Arc::new(select_all(self.slots.iter(), parts)?);
-        Ok(Self { slots, covector: Arc::new(Covector(self.covector.0.select(parts)?)), power: self.power })
+        let slots = Arc::new(select_all(self.slots.iter(), selection)?);
+        let covector = Arc::new(Covector(self.covector.0.select(selection)?));
+        Ok(Self { slots, covector, powers: self.powers.select(selection)? })
     }
 
-    /// Replaces what is remembered of these parts by a [selection](Self::select), and the power, which is one for all parts.
+    /// Replaces what is remembered of a selection by what was [selected](Self::select), and the powers of its parts.
     ///
     /// # Errors
     ///
     /// As [`select`](Self::select); the memory is then unchanged.
-    pub fn place(&mut self, parts: &[usize], selection: &Self) -> Result<(), Error>
+    pub fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error>
     where
         T: Separable,
     {
-        let slots = Arc::new(placed_all(&self.slots, parts, &selection.slots)?);
-        let covector = Arc::new(Covector(placed(&self.covector.0, parts, &selection.covector.0)?));
-        *self = Self { slots, covector, power: selection.power };
+        let slots = Arc::new(placed_all(&self.slots, selection, &selected.slots)?);
+        let covector = Arc::new(Covector(placed(&self.covector.0, selection, &selected.covector.0)?));
+        *self = Self { slots, covector, powers: self.powers.placed(selection, &selected.powers)? };
         Ok(())
     }
 
@@ -113,17 +116,18 @@ impl<T: Tensor> Remembered<T> {
         &self.slots
     }
 
-    /// Hands the tensors and the power to a checkpoint.
+    /// Hands the tensors and the powers to a checkpoint.
     ///
     /// # Errors
     ///
-    /// As [`Recorded::record`].
+    /// As [`BaseMetric::record`].
     pub fn record<Q: Momentum>(&mut self, entries: &mut Entries<'_>) -> Result<(), Error> {
         entries.tensors(&nested_names::<T::Element, Q::State<T::Element>>("slot"), &mut self.slots)?;
         if let Some(covector) = entries.exchange("covector", &self.covector.0)? {
             self.covector = Arc::new(Covector(covector));
         }
-        entries.number("power", &mut self.power)
+        let layout = self.covector.0.layout().clone();
+        self.powers.record(&layout, entries)
     }
 
     /// m̂, the covector to follow; zero before the first gradient.
@@ -223,20 +227,20 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
         Some(state.0.covector())
     }
 
-    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error>
+    fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error>
     where
         T: Separable,
     {
-        Ok((state.0.select(parts)?, self.metric.select(&state.1, parts)?))
+        Ok((state.0.select(selection)?, self.metric.select(&state.1, selection)?))
     }
 
-    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error>
+    fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
     where
         T: Separable,
     {
         let mut momentum = state.0.clone();
-        momentum.place(parts, &selection.0)?;
-        self.metric.place(&mut state.1, parts, &selection.1)?;
+        momentum.place(selection, &selected.0)?;
+        self.metric.place(&mut state.1, selection, &selected.1)?;
         state.0 = momentum;
         Ok(())
     }
@@ -252,9 +256,7 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
         self.metric.log_determinant(&state.1)
     }
-}
 
-impl<T: Tensor, Q: Momentum, M: Recorded<T, State: Clone>> Recorded<T> for Remembering<Q, M> {
     fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
         state.0.record::<Q>(&mut entries.within("momentum"))?;
         self.metric.record(&mut state.1, &mut entries.within("metric"))

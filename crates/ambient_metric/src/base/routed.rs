@@ -5,12 +5,11 @@ use std::sync::Arc;
 use wildmatch::WildMatch;
 
 use crate::base::base_metric::BaseMetric;
-use crate::base::recorded::Recorded;
 use crate::error::Error;
 use crate::space::layout::{Layout, Part};
 use crate::space::matrix::Separable;
 use crate::space::record::Entries;
-use crate::space::selection::placed;
+use crate::space::selection::{Selection, placed};
 use crate::space::tensor::{Covector, Vector, Wide};
 
 /// Which parts take the first of two metrics.
@@ -240,6 +239,8 @@ pub struct RoutedState<T, A, B> {
 #[derive(Clone, Debug)]
 struct Branch<S> {
     parts: Vec<usize>,
+    /// These parts, of all that there are.
+    selection: Selection,
     state: S,
 }
 
@@ -277,7 +278,8 @@ impl<S> Branch<S> {
         if parts.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Self { state: metric.begin(&parameters.select(&parts)?)?, parts }))
+        let selection = Selection::new(parameters.layout(), &parts)?;
+        Ok(Some(Self { state: metric.begin(&parameters.select(&selection)?)?, parts, selection }))
     }
 
     fn update<T: Separable, M: BaseMetric<T, State = S>>(
@@ -285,7 +287,7 @@ impl<S> Branch<S> {
         metric: &M,
         gradient: &Covector<T>,
     ) -> Result<(), Error> {
-        metric.update(&mut self.state, &Covector(gradient.0.select(&self.parts)?))
+        metric.update(&mut self.state, &Covector(gradient.0.select(&self.selection)?))
     }
 }
 
@@ -294,44 +296,38 @@ impl<S> Branch<S> {
     fn select<T: Separable, M: BaseMetric<T, State = S>>(
         &self,
         metric: &M,
-        parts: &[usize],
+        selection: &Selection,
     ) -> Result<Option<Self>, Error>
     where
         S: Clone,
     {
-        let (inside, local) = self.meet(parts);
-        if local.is_empty() {
+        let (local, inside) = selection.within(self.selection.layout(), &self.parts)?;
+        if inside.is_empty() {
             return Ok(None);
         }
-        let is_whole = local.len() == self.parts.len();
+        let is_whole = local.is_all(self.selection.layout());
         let state = if is_whole { self.state.clone() } else { metric.select(&self.state, &local)? };
-        Ok(Some(Self { parts: inside, state }))
+        Ok(Some(Self { selection: Selection::new(selection.layout(), &inside)?, parts: inside, state }))
     }
 
     /// The branch with what became of a selection of parts.
     fn placed<T: Separable, M: BaseMetric<T, State = S>>(
         &self,
         metric: &M,
-        parts: &[usize],
-        selection: Option<&Self>,
+        selection: &Selection,
+        selected: Option<&Self>,
     ) -> Result<Self, Error>
     where
         S: Clone,
     {
-        let (_, local) = self.meet(parts);
+        let (local, _) = selection.within(self.selection.layout(), &self.parts)?;
         let mut placed = self.clone();
-        match selection {
+        match selected {
             None => {}
-            Some(selection) if local.len() == self.parts.len() => placed.state = selection.state.clone(),
-            Some(selection) => metric.place(&mut placed.state, &local, &selection.state)?,
+            Some(selected) if local.is_all(self.selection.layout()) => placed.state = selected.state.clone(),
+            Some(selected) => metric.place(&mut placed.state, &local, &selected.state)?,
         }
         Ok(placed)
-    }
-
-    /// Which of these parts, and which of its own, belong to both.
-    fn meet(&self, parts: &[usize]) -> (Vec<usize>, Vec<usize>) {
-        let own = |(index, part): (usize, &usize)| Some((index, self.parts.binary_search(part).ok()?));
-        parts.iter().enumerate().filter_map(own).unzip()
     }
 }
 
@@ -349,10 +345,10 @@ impl<R, A, B> Routed<R, A, B> {
         state.layout.check(source.layout())?;
         let mut mapped = source.duplicate()?;
         if let Some(branch) = &state.taken {
-            mapped.place(&branch.parts, &taken(&branch.state, source.select(&branch.parts)?)?)?;
+            mapped.place(&branch.selection, &taken(&branch.state, source.select(&branch.selection)?)?)?;
         }
         if let Some(branch) = &state.rest {
-            mapped.place(&branch.parts, &rest(&branch.state, source.select(&branch.parts)?)?)?;
+            mapped.place(&branch.selection, &rest(&branch.state, source.select(&branch.selection)?)?)?;
         }
         Ok(mapped)
     }
@@ -389,12 +385,13 @@ where
         if let Some(branch) = &mut next.rest {
             branch.update(&self.rest, gradient)?;
         }
-        let taken = next.taken.as_ref().and_then(|branch| Some((&branch.parts, self.taken.measured(&branch.state)?)));
-        let rest = next.rest.as_ref().and_then(|branch| Some((&branch.parts, self.rest.measured(&branch.state)?)));
+        let taken =
+            next.taken.as_ref().and_then(|branch| Some((&branch.selection, self.taken.measured(&branch.state)?)));
+        let rest = next.rest.as_ref().and_then(|branch| Some((&branch.selection, self.rest.measured(&branch.state)?)));
         if taken.is_some() || rest.is_some() {
             let mut measured = gradient.0.duplicate()?;
-            for (parts, covector) in taken.into_iter().chain(rest) {
-                measured.place(parts, &covector.0)?;
+            for (selection, covector) in taken.into_iter().chain(rest) {
+                measured.place(selection, &covector.0)?;
             }
             next.measured = Some(Arc::new(Covector(measured)));
         }
@@ -411,11 +408,11 @@ where
     ) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         let mut next = state.clone();
-        if let Some(Branch { parts, state }) = &mut next.taken {
-            self.taken.learn_from(state, &Covector(gradient.0.select(parts)?), xi, squared_length)?;
+        if let Some(Branch { selection, state, .. }) = &mut next.taken {
+            self.taken.learn_from(state, &Covector(gradient.0.select(selection)?), xi, squared_length)?;
         }
-        if let Some(Branch { parts, state }) = &mut next.rest {
-            self.rest.learn_from(state, &Covector(gradient.0.select(parts)?), xi, squared_length)?;
+        if let Some(Branch { selection, state, .. }) = &mut next.rest {
+            self.rest.learn_from(state, &Covector(gradient.0.select(selection)?), xi, squared_length)?;
         }
         *state = next;
         Ok(())
@@ -425,12 +422,12 @@ where
         state.measured.as_deref()
     }
 
-    fn select(&self, state: &Self::State, parts: &[usize]) -> Result<Self::State, Error> {
-        let taken = state.taken.as_ref().map(|branch| branch.select(&self.taken, parts)).transpose()?;
-        let rest = state.rest.as_ref().map(|branch| branch.select(&self.rest, parts)).transpose()?;
-        let measured = state.measured.as_ref().map(|measured| measured.0.select(parts)).transpose()?;
+    fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error> {
+        let taken = state.taken.as_ref().map(|branch| branch.select(&self.taken, selection)).transpose()?;
+        let rest = state.rest.as_ref().map(|branch| branch.select(&self.rest, selection)).transpose()?;
+        let measured = state.measured.as_ref().map(|measured| measured.0.select(selection)).transpose()?;
         Ok(RoutedState {
-            layout: state.layout.select(parts)?,
+            layout: selection.layout().clone(),
             taken: taken.flatten(),
             rest: rest.flatten(),
             measured: measured.map(|measured| Arc::new(Covector(measured))),
@@ -439,12 +436,12 @@ where
 
     /// A metric none of whose parts were selected stays as it is. What both measure together is made again from the next gradient, where it
     /// has not been made of all parts yet.
-    fn place(&self, state: &mut Self::State, parts: &[usize], selection: &Self::State) -> Result<(), Error> {
-        let taken = state.taken.as_ref().map(|branch| branch.placed(&self.taken, parts, selection.taken.as_ref()));
-        let rest = state.rest.as_ref().map(|branch| branch.placed(&self.rest, parts, selection.rest.as_ref()));
+    fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error> {
+        let taken = state.taken.as_ref().map(|branch| branch.placed(&self.taken, selection, selected.taken.as_ref()));
+        let rest = state.rest.as_ref().map(|branch| branch.placed(&self.rest, selection, selected.rest.as_ref()));
         let (taken, rest) = (taken.transpose()?, rest.transpose()?);
-        let measured = match (&state.measured, &selection.measured) {
-            (Some(all), Some(selection)) => Some(Arc::new(Covector(placed(&all.0, parts, &selection.0)?))),
+        let measured = match (&state.measured, &selected.measured) {
+            (Some(all), Some(selected)) => Some(Arc::new(Covector(placed(&all.0, selection, &selected.0)?))),
             _ => None,
         };
         *state = RoutedState { layout: state.layout.clone(), taken, rest, measured };
@@ -469,15 +466,7 @@ where
         let zero = <Wide<T> as crate::number::scalar::Field>::zero();
         Ok(taken.into_iter().chain(rest).fold(zero, |sum, part| sum + part))
     }
-}
 
-impl<T, R, A, B> Recorded<T> for Routed<R, A, B>
-where
-    T: Separable,
-    R: Route,
-    A: Recorded<T, State: Clone>,
-    B: Recorded<T, State: Clone>,
-{
     /// What both metrics remember. What they measure together is made again from the next gradient.
     fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
         if let Some(branch) = &mut state.taken {

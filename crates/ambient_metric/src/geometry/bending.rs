@@ -59,6 +59,11 @@ impl<S: Element, const K: usize> Bending<S, K> {
         }
     }
 
+    /// ∂_c(aB)_hd + ∂_d(aB)_hc − ∂_h(aB)_cd, twice the part of the first Christoffel symbols that the block has.
+    pub(crate) fn turned(&self, height: usize, c: usize, d: usize) -> S {
+        self.block[c].entry(height, d) + self.block[d].entry(height, c) - self.block[height].entry(c, d)
+    }
+
     /// Whether the metric is the same at every height.
     pub(crate) fn is_none(&self) -> bool {
         let is_zero = |number: &S| *number == S::zero();

@@ -7,7 +7,7 @@ use crate::geometry::pull_back::PullBack;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::layout::Layout;
 use crate::space::metric::Metric;
-use crate::space::tensor::{Covector, Tensor, Vector, Wide, add_scaled, first_non_finite};
+use crate::space::tensor::{Covector, Tensor, Vector, Wide, add_scaled, first_non_finite, weighed};
 
 /// Vectors whose angle in γ has a sine below 2⁻²⁰ span no plane: in single precision it is all rounding.
 const LEAST_SQUARED_SINE: f64 = 1.0 / (1_u64 << 40) as f64;
@@ -199,18 +199,9 @@ where
             }
             let mut symbol = self.surface.raise_gradients(along)?;
             if self.surface.columns().next().is_some() {
-                let mut columns: Option<Covector<T>> = None;
-                for ((column, &bend), &root) in self.surface.columns().zip(&bends).zip(&surface.root_xi) {
-                    let mut part = Covector(column.0.duplicate()?);
-                    part.scale(scale * root * bend)?;
-                    match &mut columns {
-                        None => columns = Some(part),
-                        Some(sum) => sum.add_scaled(one, &part)?,
-                    }
-                }
-                if let Some(columns) = columns {
-                    symbol.add_scaled(one, &self.surface.raise(&columns)?)?;
-                }
+                let weights = surface.root_xi.iter().zip(&bends).map(|(&root, &bend)| scale * root * bend);
+                let columns = weighed(self.surface.columns().map(|column| &column.0).zip(weights))?;
+                symbol.add_scaled(one, &self.surface.raise(&Covector(columns))?)?;
             }
             return Ok(symbol);
         }
@@ -219,16 +210,9 @@ where
         for (loss, along) in along.iter_mut().enumerate() {
             *along = *along + weights[loss] * self.turn(loss, &rise_u, &rise_v, flat);
         }
-        let mut lowered: Option<Covector<T>> = None;
-        for (gradient, &weight) in self.surface.gradients().iter().zip(&along) {
-            let mut part = Covector(gradient.0.duplicate()?);
-            part.scale(finite("the Christoffel symbols", weight)?)?;
-            match &mut lowered {
-                None => lowered = Some(part),
-                Some(sum) => sum.add_scaled(one, &part)?,
-            }
-        }
-        let mut lowered = lowered.ok_or(Error::Empty)?;
+        along.iter().try_for_each(|&weight| finite("the Christoffel symbols", weight).map(|_| ()))?;
+        let gradients = self.surface.gradients().iter().map(|gradient| &gradient.0);
+        let mut lowered = Covector(weighed(gradients.zip(along))?);
         let half = Wide::<T>::constant(0.5);
         lowered.add_scaled(half * dot(&bending.scale, &rise_u), &self.surface.base().lower(v)?)?;
         lowered.add_scaled(half * dot(&bending.scale, &rise_v), &self.surface.base().lower(u)?)?;
@@ -419,9 +403,7 @@ where
         let mut sum = -bending.scale[height] * flat;
         for c in 0..K {
             for d in 0..K {
-                let turned = bending.block[c].entry(height, d) + bending.block[d].entry(height, c)
-                    - bending.block[height].entry(c, d);
-                sum = sum + turned * u[c] * v[d];
+                sum = sum + bending.turned(height, c, d) * u[c] * v[d];
             }
         }
         Wide::<T>::constant(0.5) * sum
@@ -459,10 +441,7 @@ where
             for (c, along) in along.iter_mut().enumerate() {
                 let mut turned = <Wide<T> as Field>::zero();
                 for (d, &rise) in rise.iter().enumerate() {
-                    turned = turned
-                        + (bending.block[c].entry(height, d) + bending.block[d].entry(height, c)
-                            - bending.block[height].entry(c, d))
-                            * rise;
+                    turned = turned + bending.turned(height, c, d) * rise;
                 }
                 *along = *along + half * inverse * turned * weights[c];
             }

@@ -13,7 +13,7 @@ use crate::number::scalar::{Element, Field, Real};
 use crate::space::acts::Local;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::metric::Metric;
-use crate::space::tensor::{Covector, Tensor, Vector, Wide, find_non_finite};
+use crate::space::tensor::{Covector, Tensor, Vector, Wide, find_non_finite, weighed};
 
 /// The metric that the surface of the heights h_A = √ξ_A f_A(L_A) inherits from the space it stands in.
 ///
@@ -79,8 +79,7 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
         embedding: &impl Embedding,
         xi: f64,
     ) -> Result<Self, Error> {
-        let parameters = gradient.0.duplicate()?;
-        Self::within(base, &Height { embedding, xi }, &Product, &parameters, [gradient], [loss], &[])
+        Self::of(base, &Height { embedding, xi }, &Product, None, [gradient], [loss], &[])
     }
 
     /// The gradient l.
@@ -208,6 +207,19 @@ impl<T: Tensor, G: Metric<T>, const K: usize> PullBack<T, G, K> {
         losses: [Wide<T>; K],
         state: &[T],
     ) -> Result<Self, Error> {
+        Self::of(base, heights, ambient, Some(parameters), gradients, losses, state)
+    }
+
+    /// As [`within`](Self::within), without parameters where there are no columns that would read them.
+    fn of<H: Heights<K>, A: AmbientMetric<K>>(
+        base: G,
+        heights: &H,
+        ambient: &A,
+        parameters: Option<&T>,
+        gradients: [Covector<T>; K],
+        losses: [Wide<T>; K],
+        state: &[T],
+    ) -> Result<Self, Error> {
         let slots = <A::State<T::Element> as Bundle<T::Element>>::LEN;
         if !state.is_empty() && state.len() != slots {
             return Err(Error::Operands { expected: slots, found: state.len() });
@@ -219,8 +231,11 @@ impl<T: Tensor, G: Metric<T>, const K: usize> PullBack<T, G, K> {
         gradients.iter().try_for_each(|gradient| find_non_finite(&gradient.0))?;
 
         let raised = try_map(&gradients, |gradient| base.raise(gradient))?;
-        let columns = columns::<T, A, K>(ambient, parameters, &gradients, state)?
+        let columns = parameters.map(|parameters| columns::<T, A, K>(ambient, parameters, &gradients, state));
+        let columns = columns
+            .transpose()?
             .into_iter()
+            .flatten()
             .map(|column| base.raise(&column).map(|raised| (column, raised)))
             .collect::<Result<Vec<_>, Error>>()?;
         let covectors: Vec<&Covector<T>> = gradients.iter().collect();
@@ -339,19 +354,9 @@ impl<T: Tensor, G: Metric<T>, const K: usize> PullBack<T, G, K> {
 
     /// Σ x_A l_A♯ + y_A c_A♯.
     fn weighed(&self, weights: Weights<Wide<T>, K>) -> Result<Vector<T>, Error> {
-        let mut sum: Option<Vector<T>> = None;
-        let gradients = self.raised.iter().zip(weights.gradients);
-        for (vector, weight) in gradients.chain(self.columns.iter().map(|(_, raised)| raised).zip(weights.columns)) {
-            match &mut sum {
-                None => {
-                    let mut first = Vector(vector.0.duplicate()?);
-                    first.scale(weight)?;
-                    sum = Some(first);
-                }
-                Some(sum) => sum.add_scaled(weight, vector)?,
-            }
-        }
-        sum.ok_or(Error::Empty)
+        let gradients = self.raised.iter().map(|raised| &raised.0).zip(weights.gradients);
+        let columns = self.columns.iter().map(|(_, raised)| &raised.0).zip(weights.columns);
+        weighed(gradients.chain(columns)).map(Vector)
     }
 
     pub(crate) fn surface(&self) -> &Surface<Wide<T>, K> {

@@ -2,20 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::base_metric::BaseMetric;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Element;
 use crate::optimiser::configuration::{Configuration, Groups};
+use crate::optimiser::engine::Setting;
+use crate::optimiser::optimiser::Optimiser;
+use crate::optimiser::whole::WholeOptimiser;
+use crate::rule::descent::Descent;
+use crate::rule::preconditioner::Preconditioner;
 use crate::rule::rule::Rule;
 use crate::space::layout::{Layout, Part};
+use crate::space::momentum::Momentum;
 use crate::space::record::{SavedParameter, entry_error, require_len};
 use crate::space::tensor::Tensor;
 
 /// The format version that this crate writes and reads.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Everything that an [`Optimiser`](crate::Optimiser) or [`MetricOptimiser`](crate::MetricOptimiser) needs to go on: configuration, scalar memory
-/// and state.
+/// Everything that an [`Optimiser`] needs to go on, on any engine: configuration, scalar memory and state.
 ///
 /// With the feature `serde` it serialises into any format that keeps every `f64`. Values of `f32` parameters are stored
 /// widened, without loss. It has no checksum of its own: a file that may be damaged needs one from whoever writes it, as records of
@@ -24,14 +30,14 @@ const VERSION: u32 = 1;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Optimiser};
+/// use ambient_metric::{rules, Configuration};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
 /// let theta = Parameters::from(array![1.0_f32, 2.0]);
-/// let optimiser = Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.1).build(&theta)?;
-/// let restored = Optimiser::restore(&optimiser.checkpoint()?, &theta)?;
-/// assert_eq!(restored.steps(), 0);
+/// let optimiser = Configuration::new(rules::adam(), 0.1).build(&theta)?;
+/// let restored = optimiser.checkpoint()?.restore(&theta)?;
+/// assert_eq!(restored.steps()?, 0);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +67,7 @@ pub struct Checkpoint<R> {
 known_keys! { Checkpoint<R> { version, rule_name, configuration, learning_rates, weight_decays = Vec::new(), xi, steps, memory, parameters } }
 
 /// An optimiser that was restored for other parameters than a checkpoint was taken from; see
-/// [`Optimiser::restore_partial`](crate::Optimiser::restore_partial).
+/// [`Checkpoint::restore_partial`].
 ///
 /// # Example
 ///
@@ -117,8 +123,13 @@ impl<R> Checkpoint<R> {
         self.parameters.keys().filter(|name| !known.contains(name.as_str())).cloned().collect()
     }
 
-    /// An optimiser restored for parameters of this layout, with what came and went; for backends with an optimiser of their own.
-    pub fn restored<O>(&self, optimiser: O, layout: &Layout) -> Restored<O> {
+    /// Whether these are the parameters that it was taken from, by name.
+    pub(crate) fn is_whole(&self, layout: &Layout) -> bool {
+        self.fresh(layout).is_empty() && self.gone(layout).is_empty()
+    }
+
+    /// An optimiser restored for parameters of this layout, with what came and went.
+    pub(crate) fn restored<O>(&self, optimiser: O, layout: &Layout) -> Restored<O> {
         Restored { optimiser, fresh: self.fresh(layout), gone: self.gone(layout) }
     }
 
@@ -167,7 +178,65 @@ impl<R> Checkpoint<R> {
 }
 
 impl<R: Rule> Checkpoint<R> {
-    /// The checkpoint of an optimiser with this state; for backends with an optimiser of their own.
+    /// An optimiser that goes on where the checkpoint was taken, for parameters like those it was taken from, in passes over memory as
+    /// [`Configuration::build`] makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::CheckpointEntry`], [`Error::MissingParameter`],
+    /// [`Error::UnknownParameter`] and [`Error::Shape`], and what [`Configuration::build`] finds.
+    pub fn restore<T: Tensor>(&self, parameters: &T) -> Result<Optimiser<R, T>, Error>
+    where
+        R: Clone,
+    {
+        Optimiser::restore(self, parameters)
+    }
+
+    /// As [`restore`](Self::restore), for other parameters: some may have come and some gone, which is said.
+    ///
+    /// What is in both goes on with its state. What is fresh starts as in a new optimiser, with bias corrections of its own: with ξ = 0 it steps bit
+    /// for bit as there, and the rest as if nothing had come. Sums and their moving averages are over all parameters, as ever; those of parameters
+    /// of which none goes on start anew. A pattern of a group that matches nothing but what is gone leaves it.
+    ///
+    /// Each time that parameters come, every sum with fresh ones gets one more scalar memory, and every group that has fresh beside
+    /// others becomes two under its name: a step then has one more scalar act for each, and [`reports`](Optimiser::reports) shows the first.
+    /// Where a state of 16 bits is rounded at random, other random numbers than before fall on parameters that stand behind one that came or went.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](Self::restore), but for what came and went; [`Error::NotPartial`] for a rule whose memory cannot be
+    /// [put beside others](Rule::beside), where something came.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Covector, Restored};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::new([("body", array![1.0_f64, 2.0].into_dyn()), ("old head", array![3.0].into_dyn())])?;
+    /// let mut optimiser = Configuration::new(rules::adam(), 0.1).build(&theta)?;
+    /// let gradient = Covector(theta.clone());
+    /// optimiser.step(&mut theta, &gradient, 7.0)?;
+    ///
+    /// let body = theta.view("body")?.to_owned();
+    /// let mut theta = Parameters::new([("body", body), ("new head", array![4.0].into_dyn())])?;
+    /// let Restored { mut optimiser, fresh, gone } = optimiser.checkpoint()?.restore_partial(&theta)?;
+    /// assert_eq!((fresh, gone), (vec!["new head".to_owned()], vec!["old head".to_owned()]));
+    /// // The first step of Adam is η in length: its corrections begin with the new head.
+    /// let gradient = Covector(theta.clone());
+    /// optimiser.step(&mut theta, &gradient, 7.0)?;
+    /// assert!((theta.view("new head")?[0] - 3.9).abs() < 1e-8);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn restore_partial<T: Tensor>(&self, parameters: &T) -> Result<Restored<Optimiser<R, T>>, Error>
+    where
+        R: Clone,
+    {
+        Optimiser::restore_partial(self, parameters)
+    }
+
+    /// The checkpoint of an optimiser with this state; for engines of a backend.
     ///
     /// `memory` holds the scalar memory of every sum and of parameters that came later, its numbers in slot order.
     ///
@@ -175,11 +244,9 @@ impl<R: Rule> Checkpoint<R> {
     ///
     /// Where the state cannot be read.
     pub fn new<T: Tensor>(
-        configuration: &Configuration<R>,
-        groups: &Groups,
+        Setting { configuration, groups, layout }: Setting<'_, R>,
         steps: u64,
         memory: &[Vec<f64>],
-        layout: &Layout,
         state: &[T],
     ) -> Result<Self, Error>
     where
@@ -202,31 +269,22 @@ impl<R: Rule> Checkpoint<R> {
         Ok(Self { memory, parameters, ..Self::empty(configuration, configuration.rule.name(), groups, steps) })
     }
 
-    /// Accepts a checkpoint of this version and rule that was taken from parameters of this layout, and returns the
-    /// configuration and groups to build an optimiser from; [`resume`](Self::resume) then fills it.
+    /// Accepts a checkpoint of this version and rule, and returns the configuration and groups to build an engine from; [`load`](Self::load) then
+    /// fills it. It has to be one of parameters of this layout, or where it `is_partial` of others of which some may have come and some gone.
     ///
     /// # Errors
     ///
     /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::MissingParameter`], [`Error::UnknownParameter`],
-    /// [`Error::Shape`], [`Error::CheckpointEntry`], and what [`Configuration::resolve`] finds.
-    pub fn open(&self, layout: &Layout) -> Result<(Configuration<R>, Groups), Error>
-    where
-        R: Clone,
-    {
-        self.check(self.configuration.rule.name(), layout)?;
-        self.resolved(self.configuration.clone(), layout)
-    }
-
-    /// As [`open`](Self::open), for parameters of which some may have come and some gone.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open), but for those; [`Error::NotPartial`].
-    pub fn open_partial(&self, layout: &Layout) -> Result<(Configuration<R>, Groups), Error>
+    /// [`Error::Shape`], [`Error::CheckpointEntry`], [`Error::NotPartial`], and what [`Configuration::resolve`] finds.
+    pub fn open(&self, layout: &Layout, is_partial: bool) -> Result<(Configuration<R>, Groups), Error>
     where
         R: Clone,
     {
         let rule = &self.configuration.rule;
+        if !is_partial {
+            self.check(rule.name(), layout)?;
+            return self.resolved(self.configuration.clone(), layout);
+        }
         self.check_rule(rule.name())?;
         for part in layout.parts() {
             let saved = self.parameters.get(&part.name).filter(|saved| saved.shape != part.shape);
@@ -238,7 +296,7 @@ impl<R: Rule> Checkpoint<R> {
                 });
             }
         }
-        if !self.fresh(layout).is_empty() && rule.renewed(rule.begin::<f64>()).is_none() {
+        if !self.fresh(layout).is_empty() && rule.beside(rule.begin::<f64>(), rule.begin()).is_none() {
             return Err(Error::NotPartial { rule: rule.name() });
         }
         self.resolved(self.configuration.clone().without(&self.gone(layout), layout), layout)
@@ -273,15 +331,14 @@ impl<R: Rule> Checkpoint<R> {
         Ok((configuration, groups.remembering(&memory_of_part, memories)))
     }
 
-    /// Fills groups and state of a new optimiser, and returns the scalar memory of every sum in slot order.
+    /// Fills the state of an engine of groups that were [opened](Self::open), and returns the scalar memory of every sum in slot order.
     ///
     /// # Errors
     ///
-    /// [`Error::CheckpointEntry`], [`Error::Hyperparameter`], and [`Error::Backend`] where the state cannot be written.
-    pub fn resume<T: Tensor>(
+    /// [`Error::CheckpointEntry`], and [`Error::Backend`] where the state cannot be written.
+    pub fn load<T: Tensor>(
         &self,
-        groups: &mut Groups,
-        layout: &Layout,
+        Setting { groups, layout, .. }: Setting<'_, R>,
         state: &mut [T],
     ) -> Result<Vec<Vec<f64>>, Error> {
         let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
@@ -293,7 +350,6 @@ impl<R: Rule> Checkpoint<R> {
                 tensor.write(index, &elements)?;
             }
         }
-        self.set_rates(groups)?;
         (0..groups.memories).map(|memory| self.memory(memory, groups, layout)).collect()
     }
 
@@ -317,9 +373,9 @@ impl<R: Rule> Checkpoint<R> {
             return read(number);
         }
         let mut pool = read(groups.rates[group].pool)?.into_iter();
-        let renewed = rule.renewed(Bundle::build(&mut || pool.next().unwrap_or(0.0)));
-        let renewed = renewed.ok_or_else(|| Error::NotPartial { rule: rule.name() })?;
-        Ok(renewed.scalars().collect())
+        let of_pool = Bundle::<f64>::build(&mut || pool.next().unwrap_or(0.0));
+        let fresh = rule.beside(rule.begin(), of_pool).ok_or_else(|| Error::NotPartial { rule: rule.name() })?;
+        Ok(fresh.scalars().collect())
     }
 
     /// Whether all parts of a sum are fresh.
@@ -327,6 +383,43 @@ impl<R: Rule> Checkpoint<R> {
         let parts = layout.parts().iter().zip(&groups.group_of_part);
         let mut of_pool = parts.filter(|(_, group)| groups.rates[**group].pool == pool).peekable();
         of_pool.peek().is_some() && of_pool.all(|(part, _)| !self.parameters.contains_key(&part.name))
+    }
+}
+
+impl<M, P, Q, const K: usize> Checkpoint<Descent<M, P, Q, K>> {
+    /// As [`restore`](Self::restore), on whole tensors as [`Configuration::build_whole`] makes the optimiser.
+    ///
+    /// # Errors
+    ///
+    /// As [`restore`](Self::restore), and [`Error::NotRecorded`] for a base metric that does not say what its state consists of.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Configuration, Covector, Descent, Ema, Induced, Kronecker, Log};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::from(array![[3.0_f64, 1.0], [0.0, 2.0]]);
+    /// let rule = Descent::new(Kronecker::default(), Induced::new(Log, 0.1), Ema(0.9));
+    /// let mut optimiser = Configuration::new(rule, 0.1).build_whole(&theta)?;
+    /// let gradient = Covector(theta.clone());
+    /// optimiser.step(&mut theta, &gradient, 7.0)?;
+    ///
+    /// let mut restored = optimiser.checkpoint()?.restore_whole(&theta)?;
+    /// let mut other = theta.clone();
+    /// assert_eq!(optimiser.step(&mut theta, &gradient, 6.5)?, restored.step(&mut other, &gradient, 6.5)?);
+    /// assert_eq!(theta, other);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn restore_whole<T: Tensor>(&self, parameters: &T) -> Result<WholeOptimiser<M, P, Q, T, K>, Error>
+    where
+        M: BaseMetric<T, State: Clone>,
+        P: Preconditioner<K>,
+        Q: Momentum,
+        Descent<M, P, Q, K>: Clone,
+    {
+        Optimiser::restore(self, parameters)
     }
 }
 

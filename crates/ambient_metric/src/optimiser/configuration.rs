@@ -193,6 +193,11 @@ impl Groups {
         Ok(())
     }
 
+    /// The first group that has parameters.
+    pub(crate) fn first(&self) -> usize {
+        self.group_of_part.iter().min().copied().unwrap_or(0)
+    }
+
     /// The rates of every group of the configuration, once each: a rule that [learns per tensor](Rule::learns_per_tensor) makes a group of
     /// every tensor, and those of one group of the configuration share a name.
     pub fn named(&self) -> impl Iterator<Item = &Rates> {
@@ -211,7 +216,7 @@ impl Groups {
             numbers.sort_unstable();
             numbers.dedup();
             if numbers.is_empty() {
-                numbers.push(of_group.memory);
+                numbers.push(of_group.pool);
             }
             for memory in numbers {
                 for (part, _) in members().filter(|(_, (_, of))| **of == memory) {
@@ -221,6 +226,23 @@ impl Groups {
             }
         }
         Self { rates, group_of_part, memories, ..self }
+    }
+
+    /// As [`remembering`](Self::remembering), for groups that may have become several by it before.
+    pub(crate) fn regrouped(&self, memory_of_part: &[usize], memories: usize, per_part: bool) -> Self {
+        let mut merged = self.clone();
+        if per_part {
+            for (&group, &memory) in self.group_of_part.iter().zip(memory_of_part) {
+                merged.rates[group].memory = memory;
+            }
+            return Self { memories, ..merged };
+        }
+        merged.rates.dedup_by(|later, first| later.name == first.name);
+        for group in &mut merged.group_of_part {
+            let name = &self.rates[*group].name;
+            *group = merged.rates.iter().position(|rates| rates.name == *name).unwrap_or(*group);
+        }
+        merged.remembering(memory_of_part, memories)
     }
 
     /// A group for every part, with the rates of the group that it was in.
@@ -257,7 +279,7 @@ impl Groups {
 /// use ndarray::array;
 ///
 /// let mut theta = Parameters::new([("w", array![[1.0_f64, 2.0]].into_dyn()), ("b", array![0.5].into_dyn())])?;
-/// let mut optimiser = Configuration::new(rules::euclidean(0.1, 0.9, 0.0), 0.01)
+/// let mut optimiser = Configuration::new(rules::euclidean(0.1).momentum(0.9).beta(0.0), 0.01)
 ///     .weight_decay(1e-4)
 ///     .group(Group::new("biases", ["b"]).weight_decay(0.0))
 ///     .build(&theta)?;

@@ -4,7 +4,7 @@ use crate::number::bundle::{Bundle, convert};
 use crate::number::scalar::{Element, Field};
 use crate::rule::rule::Rule;
 use crate::space::kernel::Kernel;
-use crate::space::tensor::Tensor;
+use crate::space::tensor::{Covector, Tensor};
 
 /// How many tensors are written, and how many are read, at most.
 const OPERANDS: usize = 8;
@@ -24,7 +24,7 @@ impl<'a, E: Element> Few<'a, E> {
     pub(crate) fn gather<R: Rule, T: Tensor<Element = E>>(
         parameters: &'a mut T,
         state: &'a mut [T],
-        gradients: &'a [&T],
+        gradients: &'a [&Covector<T>],
     ) -> Option<Self> {
         let mut few = Self { written: Default::default(), read: Default::default(), len: 0 };
         let (slots, losses) = (<R::State<E> as Bundle<E>>::LEN, <R::PerLoss<E> as Bundle<E>>::LEN);
@@ -36,7 +36,7 @@ impl<'a, E: Element> Few<'a, E> {
             *of_state.get_mut(slot)? = state.next()?.few_mut()?.get_mut(..few.len)?;
         }
         for loss in 0..losses {
-            *few.read.get_mut(loss)? = gradients.get(loss)?.few()?.get(..few.len)?;
+            *few.read.get_mut(loss)? = gradients.get(loss)?.0.few()?.get(..few.len)?;
         }
         Some(few)
     }

@@ -2,6 +2,8 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod configuration;
+pub(crate) mod engine;
+pub(crate) mod fused;
 pub(crate) mod in_place;
 #[allow(clippy::module_inception, reason = "the room has the name of what stands in the middle of it")]
 pub(crate) mod optimiser;

@@ -23,7 +23,7 @@ bundle! {
     /// use ndarray::array;
     ///
     /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
-    /// let mut optimiser = Configuration::new(rules::euclidean(0.04, 0.0, 0.0), 0.5).build(&theta)?;
+    /// let mut optimiser = Configuration::new(rules::euclidean(0.04).momentum(0.0).beta(0.0), 0.5).build(&theta)?;
     /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![3.0, 4.0])), 12.5)?;
     ///
     /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), (1.0, 1.0, 5.0));

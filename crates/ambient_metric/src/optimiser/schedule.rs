@@ -32,9 +32,9 @@ use crate::error::{Error, require_non_negative};
 ///
 /// // L = |θ|²/2, whose gradient is θ.
 /// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
-/// let mut optimiser = Configuration::new(rules::euclidean(xi.at(0), 0.5, 0.0), eta.at(0)).build(&theta)?;
+/// let mut optimiser = Configuration::new(rules::euclidean(xi.at(0)).momentum(0.5).beta(0.0), eta.at(0)).build(&theta)?;
 /// for _ in 0..100 {
-///     let step = optimiser.steps();
+///     let step = optimiser.steps()?;
 ///     optimiser.set_learning_rate("default", eta.at(step))?;
 ///     optimiser.set_xi(xi.at(step))?;
 ///     let gradient = Covector(theta.clone());

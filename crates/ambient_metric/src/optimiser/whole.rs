@@ -1,19 +1,20 @@
-//! The optimiser for any base metric: steps made of whole tensors.
+//! The engine for any base metric: steps made of whole tensors.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ambient::ambient_metric::Covectors;
 use crate::base::base_metric::BaseMetric;
-use crate::base::recorded::Recorded;
 use crate::base::remembered::Remembered;
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
 use crate::number::bundle::{Bundle, from_slice, nested_names};
 use crate::number::scalar::{Element, Field, Real};
-use crate::optimiser::checkpoint::{Checkpoint, Restored};
-use crate::optimiser::configuration::{Configuration, Groups};
+use crate::optimiser::checkpoint::Checkpoint;
+use crate::optimiser::configuration::{Configuration, Groups, Rates};
+use crate::optimiser::engine::{Engine, Setting};
+use crate::optimiser::optimiser::Optimiser;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, named_finite};
 use crate::rule::descent::Descent;
@@ -24,89 +25,20 @@ use crate::space::layout::{Layout, Part};
 use crate::space::matrix::Separable;
 use crate::space::momentum::Momentum;
 use crate::space::record::{Entries, SavedParameter, require_len};
-use crate::space::selection::{placed, placed_all, select_all};
+use crate::space::selection::{Selection, placed, placed_all, select_all};
 use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, contract, find_non_finite};
 
-impl<M, P: Preconditioner<K>, Q: Momentum, const K: usize> Configuration<Descent<M, P, Q, K>> {
-    /// The optimiser for these parameters, before its first step, over any base metric: what [`build`](Self::build) runs in passes over memory this
-    /// one runs on whole tensors. Where both can run they take the same steps.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
-    /// [`Error::OwnMetric`], [`Error::StateStorage`], and what the metric answers, such as [`Error::NotAMatrix`].
-    pub fn build_whole<T: Tensor>(self, parameters: &T) -> Result<MetricOptimiser<M, P, Q, T, K>, Error>
-    where
-        M: BaseMetric<T>,
-    {
-        let Descent { metric, preconditioner, momentum } = &self.rule;
-        preconditioner.validate()?;
-        self.state_storage.require_full()?;
-        if let Some(group) = self.groups.iter().find(|group| group.own_metric) {
-            return Err(Error::OwnMetric { group: group.name.clone() });
-        }
-        let xi = preconditioner.xi().map(|xi| xi.to_vec()).unwrap_or_default();
-        let groups = self.assigned(parameters.layout(), xi)?;
-        let slots = <P::State<T::Element> as Bundle<T::Element>>::LEN;
-        let momenta = (0..K).map(|_| Remembered::begin(momentum, parameters));
-        Ok(MetricOptimiser {
-            layout: parameters.layout().clone(),
-            groups,
-            state: metric.begin(parameters)?,
-            momenta: momenta.collect::<Result<_, Error>>()?,
-            ambient: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
-            memory: preconditioner.begin(),
-            report: Bundle::<Wide<T>>::zero(),
-            steps: 0,
-            configuration: self,
-        })
-    }
-}
-
-/// A [`Descent`] over any base metric at work on parameters of type `T`: as [`Optimiser`](crate::Optimiser), on whole tensors.
+/// The engine of a [`Descent`] over any base metric: steps made of whole tensors.
 ///
-/// It owns the state: that of the metric, a momentum for every loss, and what the preconditioner keeps. Make one with
-/// [`Configuration::build_whole`].
+/// It owns the state: that of the metric, a momentum for every loss, and what the preconditioner keeps. [`Configuration::build_whole`] makes an
+/// optimiser on it.
 ///
 /// # Mathematics
 ///
 /// See [`Descent`]. γ sees the total gradient Σ l_A. A metric that [measures](BaseMetric::measured) a covector of its own, as Muon does its momentum,
 /// has it in place of l, and is for one loss.
-///
-/// # Requirements
-///
-/// Parameters and gradients have the layout that the optimiser was built for.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Configuration, Covector, Descent, Flat, Muon, Nesterov, NoMomentum};
-/// use ambient_metric_ndarray::Parameters;
-/// use ndarray::array;
-///
-/// // Muon has its own momentum, so the rule needs none. Without a surface this is Muon as it was published.
-/// let metric = Muon { momentum: Nesterov(0.5), ..Muon::default() };
-/// let rule = Descent::new(metric, Flat, NoMomentum);
-/// let mut theta = Parameters::from(array![[2.0_f64, 1.0], [0.0, 1.0]]);
-/// let mut optimiser = Configuration::new(rule, 0.01).build_whole(&theta)?;
-/// for _ in 0..400 {
-///     let gradient = Covector(theta.clone());
-///     let loss = gradient.0.iter().map(|x| x * x / 2.0).sum();
-///     optimiser.step(&mut theta, &gradient, loss)?;
-/// }
-/// // Steps of a fixed length do not settle: they go round the minimum.
-/// assert!(theta.iter().all(|x| x.abs() < 0.02));
-/// # Ok::<(), ambient_metric::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// [`step`](Self::step) lists them. Where it returns one, parameters and state are as they were.
 #[derive(Debug)]
-pub struct MetricOptimiser<M: BaseMetric<T>, P: Preconditioner<K>, Q, T: Tensor, const K: usize = 1> {
-    configuration: Configuration<Descent<M, P, Q, K>>,
-    layout: Layout,
-    groups: Groups,
+pub struct Whole<M: BaseMetric<T>, P: Preconditioner<K>, T: Tensor, const K: usize = 1> {
     state: M::State,
     momenta: Vec<Remembered<T>>,
     /// The state of the preconditioner.
@@ -116,19 +48,13 @@ pub struct MetricOptimiser<M: BaseMetric<T>, P: Preconditioner<K>, Q, T: Tensor,
     steps: u64,
 }
 
-/// A clone goes on where the optimiser was, whatever becomes of that; tensors are shared until one of both steps.
-impl<M, P, Q, T, const K: usize> Clone for MetricOptimiser<M, P, Q, T, K>
-where
-    Descent<M, P, Q, K>: Clone,
-    M: BaseMetric<T, State: Clone>,
-    P: Preconditioner<K>,
-    T: Tensor,
-{
+/// An optimiser on whole tensors.
+pub type WholeOptimiser<M, P, Q, T, const K: usize = 1> = Optimiser<Descent<M, P, Q, K>, T, Whole<M, P, T, K>>;
+
+/// Tensors are shared until one of both steps.
+impl<M: BaseMetric<T, State: Clone>, P: Preconditioner<K>, T: Tensor, const K: usize> Clone for Whole<M, P, T, K> {
     fn clone(&self) -> Self {
         Self {
-            configuration: self.configuration.clone(),
-            layout: self.layout.clone(),
-            groups: self.groups.clone(),
             state: self.state.clone(),
             momenta: self.momenta.clone(),
             ambient: Arc::clone(&self.ambient),
@@ -139,9 +65,46 @@ where
     }
 }
 
+impl<M, P: Preconditioner<K>, Q: Momentum, const K: usize> Configuration<Descent<M, P, Q, K>> {
+    /// The optimiser for these parameters, before its first step, over any base metric: what [`build`](Self::build) runs in passes over memory this
+    /// one runs on whole tensors. Where both can run they take the same steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
+    /// [`Error::OwnMetric`], [`Error::StateStorage`], and what the metric answers, such as [`Error::NotAMatrix`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{Configuration, Covector, Descent, Flat, Muon, Nesterov, NoMomentum};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// // Muon has its own momentum, so the rule needs none. Without a surface this is Muon as it was published.
+    /// let metric = Muon { momentum: Nesterov(0.5), ..Muon::default() };
+    /// let rule = Descent::new(metric, Flat, NoMomentum);
+    /// let mut theta = Parameters::from(array![[2.0_f64, 1.0], [0.0, 1.0]]);
+    /// let mut optimiser = Configuration::new(rule, 0.01).build_whole(&theta)?;
+    /// for _ in 0..400 {
+    ///     let gradient = Covector(theta.clone());
+    ///     let loss = gradient.0.iter().map(|x| x * x / 2.0).sum();
+    ///     optimiser.step(&mut theta, &gradient, loss)?;
+    /// }
+    /// // Steps of a fixed length do not settle: they go round the minimum.
+    /// assert!(theta.iter().all(|x| x.abs() < 0.02));
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn build_whole<T: Tensor>(self, parameters: &T) -> Result<WholeOptimiser<M, P, Q, T, K>, Error>
+    where
+        M: BaseMetric<T, State: Clone>,
+    {
+        Optimiser::new(self, parameters)
+    }
+}
+
 /// What a step starts from: that of all parts, or of those alone that have a gradient.
 struct Held<'a, St, T: Tensor> {
-    layout: &'a Layout,
     groups: &'a Groups,
     state: St,
     momenta: Vec<Remembered<T>>,
@@ -158,186 +121,31 @@ struct Next<St, T: Tensor, Z, const K: usize> {
     report: Report<Wide<T>, [Wide<T>; K]>,
 }
 
-impl<M, P, Q, T, const K: usize> MetricOptimiser<M, P, Q, T, K>
+impl<M, P, T, const K: usize> Whole<M, P, T, K>
 where
     T: Tensor,
     M: BaseMetric<T, State: Clone>,
     P: Preconditioner<K>,
-    Q: Momentum,
 {
-    /// One step on the surface of one loss: replaces `parameters`, and returns what happened.
-    ///
-    /// # Errors
-    ///
-    /// Nothing is written where an error is returned: [`Error::MissingParameter`], [`Error::UnknownParameter`], [`Error::Shape`],
-    /// [`Error::LossOutsideDomain`], [`Error::OutsideSpace`], [`Error::NonFiniteGradient`], [`Error::NotPositiveDefinite`], [`Error::Coupling`],
-    /// [`Error::Determinant`], [`Error::Overflow`], [`Error::Backend`], [`Error::Losses`] for a rule of several losses, and what the metric answers.
-    /// What is not looked for is a step so large that a parameter overflows: a learning rate of 1e300, say.
-    pub fn step(
-        &mut self,
-        parameters: &mut T,
-        gradient: &Covector<T>,
-        loss: Wide<T>,
-    ) -> Result<Report<Wide<T>>, Error> {
-        self.step_losses(parameters, &[gradient], &[loss]).map(Report::first)
-    }
-
-    /// One step on the common surface of K losses: one gradient and one loss for each.
-    ///
-    /// # Errors
-    ///
-    /// As [`step`](Self::step), and [`Error::Losses`] where the metric measures a covector of its own and there are several.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{Configuration, Covector, Dense, Descent, Height, Identity, Induced, NoMomentum};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let mut theta = Parameters::from(array![1.0_f64, 1.0]);
-    /// let heights = [Height { embedding: Identity, xi: 1.0 }, Height { embedding: Identity, xi: 3.0 }];
-    /// let rule = Descent::new(Dense::diagonal(&[1.0, 1.0])?, Induced::of(heights), NoMomentum);
-    /// let mut optimiser = Configuration::new(rule, 1.0).build_whole(&theta)?;
-    /// let [first, second] = [array![1.0, 0.0], array![0.0, 1.0]].map(|gradient| Covector(Parameters::from(gradient)));
-    /// // The gradients are orthogonal, so each loss is damped by itself: 1 / (1 + 1) and 1 / (1 + 3).
-    /// let report = optimiser.step_losses(&mut theta, &[&first, &second], &[2.0, 1.0])?;
-    /// assert_eq!(theta.as_slice(), [0.5, 0.75]);
-    /// assert_eq!((report.damping, report.determinant_ratio), ([0.5, 0.25], 8.0));
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn step_losses(
-        &mut self,
-        parameters: &mut T,
-        gradients: &[&Covector<T>],
-        losses: &[Wide<T>],
-    ) -> Result<Report<Wide<T>, [Wide<T>; K]>, Error> {
-        let (gradients, losses) = of_losses(gradients, losses)?;
-        let held = Held {
-            layout: &self.layout,
-            groups: &self.groups,
-            state: self.state.clone(),
-            momenta: self.momenta.clone(),
-            ambient: self.ambient.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?,
-        };
-        let next = self.look_ahead(held, parameters, gradients, losses)?;
-        advance(&self.groups, parameters, &next.direction)?;
-        let Next { state, momenta, ambient, memory, report, .. } = next;
-        (self.state, self.momenta, self.ambient) = (state, momenta, Arc::new(ambient));
-        (self.memory, self.report) = (memory, report);
-        self.steps = self.steps.saturating_add(1);
-        Ok(report)
-    }
-
-    /// As [`step`](Self::step), where the parts `absent` have no gradient: the step is that of an optimiser that was made without them, and leaves
-    /// their values and their state as they are, bit for bit. What `gradient` holds for them is not looked at.
-    ///
-    /// What is kept once for all parts goes on, such as the powers of bias corrections: a part that missed steps is corrected as if it had taken
-    /// them.
-    ///
-    /// # Errors
-    ///
-    /// As [`step`](Self::step); [`Error::NoSuchPart`]; [`Error::NoGradient`] where no part is left; [`Error::Inseparable`] for a metric that measures
-    /// parts together, such as [`Dense`](crate::Dense). Parameters and state are then as they were.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{Configuration, Covector, Descent, Ema, Identity, Induced, RmsProp};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let parts = |a: f64, b: f64| Parameters::new([("a", array![a].into_dyn()), ("b", array![b].into_dyn())]);
-    /// let rule = Descent::new(RmsProp::default(), Induced::new(Identity, 0.1), Ema(0.9));
-    /// let mut theta = parts(1.0, 2.0)?;
-    /// let mut optimiser = Configuration::new(rule, 0.1).weight_decay(0.1).build_whole(&theta)?;
-    /// optimiser.step_without(&mut theta, &Covector(parts(1.0, f64::NAN)?), 1.0, &[1])?;
-    /// assert_eq!(theta.view("b")?[0], 2.0);
-    /// assert!(theta.view("a")?[0] < 1.0);
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn step_without(
-        &mut self,
-        parameters: &mut T,
-        gradient: &Covector<T>,
-        loss: Wide<T>,
-        absent: &[usize],
-    ) -> Result<Report<Wide<T>>, Error>
-    where
-        T: Separable,
-    {
-        self.step_losses_without(parameters, &[gradient], &[loss], absent).map(Report::first)
-    }
-
-    /// As [`step_losses`](Self::step_losses), where the parts `absent` have no gradient of any loss; see [`step_without`](Self::step_without).
-    ///
-    /// # Errors
-    ///
-    /// As [`step_losses`](Self::step_losses) and [`step_without`](Self::step_without).
-    pub fn step_losses_without(
-        &mut self,
-        parameters: &mut T,
-        gradients: &[&Covector<T>],
-        losses: &[Wide<T>],
-        absent: &[usize],
-    ) -> Result<Report<Wide<T>, [Wide<T>; K]>, Error>
-    where
-        T: Separable,
-    {
-        if absent.is_empty() {
-            return self.step_losses(parameters, gradients, losses);
-        }
-        let (_, losses) = of_losses::<T, K>(gradients, losses)?;
-        self.layout.check(parameters.layout())?;
-        gradients.iter().try_for_each(|gradient| self.layout.check(gradient.0.layout()))?;
-        let Present { parts, groups, .. } = Present::without(&self.layout, &self.groups, absent)?;
-        let metric = &self.configuration.rule.metric;
-
-        let mut selection = parameters.select(&parts)?;
-        let of_parts = select_all(gradients.iter().map(|gradient| &gradient.0), &parts)?;
-        let of_parts: Vec<Covector<T>> = of_parts.into_iter().map(Covector).collect();
-        let of_parts: Vec<&Covector<T>> = of_parts.iter().collect();
-        let (of_parts, losses) = of_losses(&of_parts, &losses)?;
-        let momenta = self.momenta.iter().map(|momentum| momentum.select(&parts)).collect::<Result<_, Error>>()?;
-        let held = Held {
-            layout: &self.layout.select(&parts)?,
-            groups: &groups,
-            state: metric.select(&self.state, &parts)?,
-            momenta,
-            ambient: select_all(self.ambient.iter(), &parts)?,
-        };
-        let next = self.look_ahead(held, &selection, of_parts, losses)?;
-        advance(&groups, &mut selection, &next.direction)?;
-
-        let stepped = placed(parameters, &parts, &selection)?;
-        let (mut state, mut momenta) = (self.state.clone(), self.momenta.clone());
-        metric.place(&mut state, &parts, &next.state)?;
-        for (momentum, of_parts) in momenta.iter_mut().zip(&next.momenta) {
-            momentum.place(&parts, of_parts)?;
-        }
-        self.ambient = Arc::new(placed_all(&self.ambient, &parts, &next.ambient)?);
-        *parameters = stepped;
-        (self.state, self.momenta, self.memory, self.report) = (state, momenta, next.memory, next.report);
-        self.steps = self.steps.saturating_add(1);
-        Ok(next.report)
+    /// The momentum of every loss.
+    #[must_use]
+    pub fn momenta(&self) -> &[Remembered<T>] {
+        &self.momenta
     }
 
     /// All of a step but its writing.
     #[allow(clippy::type_complexity, reason = "the memory is that of the preconditioner")]
-    fn look_ahead(
+    fn look_ahead<Q: Momentum>(
         &self,
+        rule: &Descent<M, P, Q, K>,
         held: Held<'_, M::State, T>,
         parameters: &T,
         gradients: [&Covector<T>; K],
         losses: [Wide<T>; K],
     ) -> Result<Next<M::State, T, P::Memory<Wide<T>>, K>, Error> {
-        let Descent { metric, preconditioner, momentum } = &self.configuration.rule;
-        let Held { layout, groups, mut state, mut momenta, mut ambient } = held;
-        layout.check(parameters.layout())?;
-        for gradient in gradients {
-            layout.check(gradient.0.layout())?;
-            find_non_finite(&gradient.0)?;
-        }
+        let Descent { metric, preconditioner, momentum } = rule;
+        let Held { groups, mut state, mut momenta, mut ambient } = held;
+        gradients.iter().try_for_each(|gradient| find_non_finite(&gradient.0))?;
         preconditioner.check(losses.map(Element::to_f64), from_slice(&groups.xi, |&xi| xi))?;
 
         let total_gradient = sum(&gradients)?;
@@ -375,8 +183,7 @@ where
             let operands = Operands { target: *target, companions: &[], reads: &reads };
             T::sum(&Measure::<P, K>(preconditioner), Uniforms::same(&()), operands, &mut sums)?;
         }
-        let first = groups.group_of_part.iter().min().copied().unwrap_or(0);
-        let rates = groups.rates.get(first);
+        let rates = groups.rates.get(groups.first());
         let constant = <Wide<T> as Field>::constant;
         let inputs = Inputs {
             loss: losses,
@@ -392,7 +199,7 @@ where
             squared_gradient = squared_gradient + contract(&gradient.0, &gradient.0)?;
         }
         let report = Report::of(report, inputs.learning_rate, squared_gradient);
-        report.check(|| self.configuration.rule.named(&short_name::<M>()))?;
+        report.check(|| rule.named(&short_name::<M>()))?;
         named_finite(&[factors], "multiplier", |value: Wide<T>| T::Element::narrow(value).is_finite())?;
         named_finite(&[memory], "memory", |value: Wide<T>| value.is_finite())?;
 
@@ -419,107 +226,141 @@ where
         Ok(Next { direction, state, momenta, ambient, memory, report })
     }
 
-    /// How many steps have been taken.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.steps
+    /// Hands everything that steps change to a checkpoint.
+    fn record<Q: Momentum>(&mut self, metric: &M, entries: &mut Entries<'_>) -> Result<(), Error> {
+        let Self { state, momenta, ambient, memory, .. } = self;
+        metric.record(state, &mut entries.within("metric"))?;
+        for (loss, momentum) in momenta.iter_mut().enumerate() {
+            momentum.record::<Q>(&mut entries.within(&format!("momentum.{loss}")))?;
+        }
+        entries.tensors(&ambient_slots::<P, T, K>(), ambient)?;
+        entries.bundle("memory", memory)
+    }
+}
+
+impl<M, P, Q, T, const K: usize> Engine<Descent<M, P, Q, K>, T> for Whole<M, P, T, K>
+where
+    T: Tensor,
+    M: BaseMetric<T, State: Clone>,
+    P: Preconditioner<K>,
+    Q: Momentum,
+{
+    type PerLoss<S: Real> = [S; K];
+    type Loss<'l> = Wide<T>;
+    type Answer = Report<Wide<T>, [Wide<T>; K]>;
+    type First = Report<Wide<T>>;
+    type State = M::State;
+
+    fn resolve(configuration: &Configuration<Descent<M, P, Q, K>>, layout: &Layout) -> Result<Groups, Error> {
+        let preconditioner = &configuration.rule.preconditioner;
+        preconditioner.validate()?;
+        configuration.state_storage.require_full()?;
+        if let Some(group) = configuration.groups.iter().find(|group| group.own_metric) {
+            return Err(Error::OwnMetric { group: group.name.clone() });
+        }
+        configuration.assigned(layout, preconditioner.xi().map(|xi| xi.to_vec()).unwrap_or_default())
     }
 
-    /// What happened to every group in the last step: first the parameters in no group, then the groups in order.
-    pub fn reports(&self) -> impl Iterator<Item = (&str, Report<Wide<T>, [Wide<T>; K]>)> {
-        self.groups.named().map(|rates| {
-            let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
-            let effective_learning_rate = self.report.damping.map(|damping| learning_rate * damping);
-            (rates.name.as_str(), Report { effective_learning_rate, ..self.report })
+    fn begin(setting: Setting<'_, Descent<M, P, Q, K>>, parameters: &T, steps: u64) -> Result<Self, Error> {
+        let Descent { metric, preconditioner, momentum } = &setting.configuration.rule;
+        let slots = <P::State<T::Element> as Bundle<T::Element>>::LEN;
+        let momenta = (0..K).map(|_| Remembered::begin(momentum, parameters));
+        Ok(Self {
+            state: metric.begin(parameters)?,
+            momenta: momenta.collect::<Result<_, Error>>()?,
+            ambient: Arc::new((0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?),
+            memory: preconditioner.begin(),
+            report: Bundle::<Wide<T>>::zero(),
+            steps,
         })
     }
 
-    /// The configuration it was built from.
-    #[must_use]
-    pub fn configuration(&self) -> &Configuration<Descent<M, P, Q, K>> {
-        &self.configuration
+    fn step(
+        &mut self,
+        Setting { configuration, groups, .. }: Setting<'_, Descent<M, P, Q, K>>,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+    ) -> Result<Self::Answer, Error> {
+        let (gradients, losses) = of_losses(gradients, losses)?;
+        let held = Held {
+            groups,
+            state: self.state.clone(),
+            momenta: self.momenta.clone(),
+            ambient: self.ambient.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?,
+        };
+        let next = self.look_ahead(&configuration.rule, held, parameters, gradients, losses)?;
+        advance(groups, parameters, &next.direction)?;
+        let Next { state, momenta, ambient, memory, report, .. } = next;
+        let steps = self.steps.saturating_add(1);
+        *self = Self { state, momenta, ambient: Arc::new(ambient), memory, report, steps };
+        Ok(report)
     }
 
-    /// What the metric remembers.
-    #[must_use]
-    pub fn state(&self) -> &M::State {
+    fn step_without(
+        &mut self,
+        Setting { configuration, groups, .. }: Setting<'_, Descent<M, P, Q, K>>,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+        selection: &Selection,
+    ) -> Result<(Self::Answer, Option<Groups>), Error>
+    where
+        T: Separable,
+    {
+        let Present { groups, .. } = Present::of(selection, groups);
+        let metric = &configuration.rule.metric;
+
+        let mut selected = parameters.select(selection)?;
+        let gradients = select_all(gradients.iter().map(|gradient| &gradient.0), selection)?;
+        let gradients: Vec<Covector<T>> = gradients.into_iter().map(Covector).collect();
+        let gradients: Vec<&Covector<T>> = gradients.iter().collect();
+        let (gradients, losses) = of_losses(&gradients, losses)?;
+        let momenta = self.momenta.iter().map(|momentum| momentum.select(selection)).collect::<Result<_, Error>>()?;
+        let held = Held {
+            groups: &groups,
+            state: metric.select(&self.state, selection)?,
+            momenta,
+            ambient: select_all(self.ambient.iter(), selection)?,
+        };
+        let next = self.look_ahead(&configuration.rule, held, &selected, gradients, losses)?;
+        advance(&groups, &mut selected, &next.direction)?;
+
+        let stepped = placed(parameters, selection, &selected)?;
+        let (mut state, mut momenta) = (self.state.clone(), self.momenta.clone());
+        metric.place(&mut state, selection, &next.state)?;
+        for (momentum, selected) in momenta.iter_mut().zip(&next.momenta) {
+            momentum.place(selection, selected)?;
+        }
+        let ambient = Arc::new(placed_all(&self.ambient, selection, &next.ambient)?);
+        *parameters = stepped;
+        let (memory, report, steps) = (next.memory, next.report, self.steps.saturating_add(1));
+        *self = Self { state, momenta, ambient, memory, report, steps };
+        Ok((report, None))
+    }
+
+    fn first(answer: Self::Answer) -> Report<Wide<T>> {
+        answer.first()
+    }
+
+    fn steps(&self) -> Result<u64, Error> {
+        Ok(self.steps)
+    }
+
+    fn reports(&self, groups: &Groups) -> Result<Vec<Self::Answer>, Error> {
+        let of_group = |rates: &Rates| {
+            let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
+            let effective_learning_rate = self.report.damping.map(|damping| learning_rate * damping);
+            Report { effective_learning_rate, ..self.report }
+        };
+        Ok(groups.rates.iter().map(of_group).collect())
+    }
+
+    fn state(&self) -> &M::State {
         &self.state
     }
 
-    /// The momentum of every loss.
-    #[must_use]
-    pub fn momenta(&self) -> &[Remembered<T>] {
-        &self.momenta
-    }
-
-    /// Changes η of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
-    pub fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
-        self.groups.set_learning_rate(group, learning_rate)
-    }
-
-    /// Changes λ of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
-    pub fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
-        self.groups.set_weight_decay(group, weight_decay)
-    }
-
-    /// η of every group, by name: first that of the parameters in no group.
-    pub fn learning_rates(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.groups.named().map(|rates| (rates.name.as_str(), rates.learning_rate))
-    }
-
-    /// Changes ξ of the loss from the next step on, as a schedule does; for several losses see [`set_xi_of`](Self::set_xi_of).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a preconditioner without ξ.
-    pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
-        self.set_xi_of(0, xi)
-    }
-
-    /// Changes ξ of one of several losses, counted from zero.
-    ///
-    /// # Errors
-    ///
-    /// As [`set_xi`](Self::set_xi), and [`Error::Losses`] where there is no such loss.
-    pub fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
-        self.groups.set_xi(loss, xi)
-    }
-
-    /// Replaces a slot of the preconditioner's state by name, for what a user supplies: the coupling covector of [`Given`](crate::Given).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::UnknownState`], where the layouts differ, [`Error::NonFiniteGradient`] for values that are NaN or infinite, and where the
-    /// backend fails.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{Configuration, Covector, Dense, Descent, Given, Identity, Induced, NoMomentum};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let rule = Descent::new(Dense::diagonal(&[1.0, 1.0])?, Induced::new(Identity, 1.0).coupled(Given), NoMomentum);
-    /// let mut theta = Parameters::from(array![1.0_f64, 0.0]);
-    /// let mut optimiser = Configuration::new(rule, 1.0).build_whole(&theta)?;
-    /// optimiser.write_state("ambient", &Parameters::from(array![0.0, 0.5]))?;
-    /// let report = optimiser.step(&mut theta, &Covector(Parameters::from(array![1.0, 0.0])), 0.5)?;
-    /// // ⟨c, l⟩ = 0, so D = 1 + s (1 − ⟨c, c⟩), and the step leaves the direction of the gradient.
-    /// assert_eq!((report.coupling, report.determinant_ratio), (0.25, 1.75));
-    /// assert_eq!(theta.as_slice(), [1.0 - 1.0 / 1.75, 0.5 / 1.75]);
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn write_state(&mut self, slot: &str, values: &T) -> Result<(), Error> {
-        self.layout.check(values.layout())?;
-        find_non_finite(values)?;
+    fn write_state(&mut self, _setting: Setting<'_, Descent<M, P, Q, K>>, slot: &str, values: &T) -> Result<(), Error> {
         let known = ambient_slots::<P, T, K>();
         let Some(index) = known.iter().position(|name| name == slot) else {
             return Err(Error::UnknownState { slot: slot.to_owned(), known });
@@ -531,104 +372,61 @@ where
         self.ambient = Arc::new(ambient);
         Ok(())
     }
+
+    fn checkpoint(
+        &self,
+        Setting { configuration, groups, layout }: Setting<'_, Descent<M, P, Q, K>>,
+    ) -> Result<Checkpoint<Descent<M, P, Q, K>>, Error>
+    where
+        Descent<M, P, Q, K>: Clone,
+    {
+        let rule_name = configuration.rule.named(&short_name::<M>());
+        let mut checkpoint = Checkpoint::empty(configuration, rule_name, groups, self.steps);
+        let saved = |part: &Part| SavedParameter { shape: part.shape.clone(), state: BTreeMap::new(), memory: None };
+        checkpoint.parameters = layout.parts().iter().map(|part| (part.name.clone(), saved(part))).collect();
+        let mut numbers = BTreeMap::new();
+        // A clone shares every tensor, and writing changes none.
+        let entries = &mut Entries::write(&mut numbers, &mut checkpoint.parameters);
+        self.clone().record::<Q>(&configuration.rule.metric, entries)?;
+        checkpoint.memory = vec![numbers];
+        Ok(checkpoint)
+    }
+
+    fn open(
+        checkpoint: &Checkpoint<Descent<M, P, Q, K>>,
+        layout: &Layout,
+        is_partial: bool,
+    ) -> Result<(Configuration<Descent<M, P, Q, K>>, Groups), Error>
+    where
+        Descent<M, P, Q, K>: Clone,
+    {
+        let configuration = checkpoint.configuration.clone();
+        let rule = configuration.rule.named(&short_name::<M>());
+        // Averages and powers of momenta and metrics count the steps of all parameters at once, and what a metric remembers may belong to several.
+        if is_partial && !checkpoint.is_whole(layout) {
+            return Err(Error::NotPartial { rule });
+        }
+        checkpoint.check(rule, layout)?;
+        let groups = Self::resolve(&configuration, layout)?;
+        Ok((configuration, groups))
+    }
+
+    fn load(
+        &mut self,
+        setting: Setting<'_, Descent<M, P, Q, K>>,
+        checkpoint: &Checkpoint<Descent<M, P, Q, K>>,
+    ) -> Result<(), Error> {
+        require_len("memory", checkpoint.memory.len(), 1)?;
+        let metric = &setting.configuration.rule.metric;
+        checkpoint.memory.iter().try_for_each(|numbers| {
+            Entries::read_all(numbers, &checkpoint.parameters, |entries| self.record::<Q>(metric, entries))
+        })
+    }
 }
 
 /// The names of the preconditioner's state, as they are in a fused rule but for what stands before them.
 fn ambient_slots<P: Preconditioner<K>, T: Tensor, const K: usize>() -> Vec<String> {
     nested_names::<T::Element, P::State<T::Element>>("ambient")
-}
-
-impl<M, P, Q, T, const K: usize> MetricOptimiser<M, P, Q, T, K>
-where
-    T: Tensor,
-    M: Recorded<T, State: Clone>,
-    P: Preconditioner<K>,
-    Q: Momentum,
-    Descent<M, P, Q, K>: Clone,
-{
-    /// Everything that is needed to go on later, keyed by parameter names; it serialises with the feature `serde`.
-    ///
-    /// # Errors
-    ///
-    /// Where the backend cannot be read.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{Configuration, Covector, Descent, Ema, Induced, Kronecker, Log, MetricOptimiser};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let mut theta = Parameters::from(array![[3.0_f64, 1.0], [0.0, 2.0]]);
-    /// let rule = Descent::new(Kronecker::default(), Induced::new(Log, 0.1), Ema(0.9));
-    /// let mut optimiser = Configuration::new(rule, 0.1).build_whole(&theta)?;
-    /// let gradient = Covector(theta.clone());
-    /// optimiser.step(&mut theta, &gradient, 7.0)?;
-    ///
-    /// let mut restored = MetricOptimiser::restore(&optimiser.checkpoint()?, &theta)?;
-    /// let mut other = theta.clone();
-    /// assert_eq!(optimiser.step(&mut theta, &gradient, 6.5)?, restored.step(&mut other, &gradient, 6.5)?);
-    /// assert_eq!(theta, other);
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn checkpoint(&self) -> Result<Checkpoint<Descent<M, P, Q, K>>, Error> {
-        let rule_name = self.configuration.rule.named(&short_name::<M>());
-        let mut checkpoint = Checkpoint::empty(&self.configuration, rule_name, &self.groups, self.steps);
-        let saved = |part: &Part| SavedParameter { shape: part.shape.clone(), state: BTreeMap::new(), memory: None };
-        checkpoint.parameters = self.layout.parts().iter().map(|part| (part.name.clone(), saved(part))).collect();
-        let mut numbers = BTreeMap::new();
-        // A clone shares every tensor, and writing changes none.
-        self.clone().record(&mut Entries::write(&mut numbers, &mut checkpoint.parameters))?;
-        checkpoint.memory = vec![numbers];
-        Ok(checkpoint)
-    }
-
-    /// An optimiser that goes on where a checkpoint was taken, for parameters like those it was taken from.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::CheckpointEntry`], [`Error::MissingParameter`],
-    /// [`Error::UnknownParameter`] and [`Error::Shape`], and what [`Configuration::build_whole`] finds.
-    pub fn restore(checkpoint: &Checkpoint<Descent<M, P, Q, K>>, parameters: &T) -> Result<Self, Error> {
-        checkpoint.check(checkpoint.configuration.rule.named(&short_name::<M>()), parameters.layout())?;
-        let mut optimiser = checkpoint.configuration.clone().build_whole(parameters)?;
-        checkpoint.set_rates(&mut optimiser.groups)?;
-        require_len("memory", checkpoint.memory.len(), 1)?;
-        for numbers in &checkpoint.memory {
-            Entries::read_all(numbers, &checkpoint.parameters, |entries| optimiser.record(entries))?;
-        }
-        optimiser.steps = checkpoint.steps;
-        Ok(optimiser)
-    }
-
-    /// As [`Optimiser::restore_partial`](crate::Optimiser::restore_partial), where nothing came or went; else a refusal: averages and powers of
-    /// momenta and metrics count the steps of all parameters at once, and what a metric remembers may belong to several.
-    ///
-    /// # Errors
-    ///
-    /// As [`restore`](Self::restore), and [`Error::NotPartial`] where something came or went.
-    pub fn restore_partial(
-        checkpoint: &Checkpoint<Descent<M, P, Q, K>>,
-        parameters: &T,
-    ) -> Result<Restored<Self>, Error> {
-        let restored = checkpoint.restored((), parameters.layout());
-        if !restored.is_whole() {
-            return Err(Error::NotPartial { rule: checkpoint.configuration.rule.named(&short_name::<M>()) });
-        }
-        let Restored { fresh, gone, .. } = restored;
-        Ok(Restored { optimiser: Self::restore(checkpoint, parameters)?, fresh, gone })
-    }
-
-    /// Hands everything that steps change to a checkpoint.
-    fn record(&mut self, entries: &mut Entries<'_>) -> Result<(), Error> {
-        let Self { configuration, state, momenta, ambient, memory, .. } = self;
-        configuration.rule.metric.record(state, &mut entries.within("metric"))?;
-        for (loss, momentum) in momenta.iter_mut().enumerate() {
-            momentum.record::<Q>(&mut entries.within(&format!("momentum.{loss}")))?;
-        }
-        entries.tensors(&ambient_slots::<P, T, K>(), ambient)?;
-        entries.bundle("memory", memory)
-    }
 }
 
 /// Gradients and losses, as many as the rule is for.

@@ -6,6 +6,7 @@ use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
+use crate::rule::induced::Induced;
 use crate::rule::preconditioner::{Damping, Preconditioner, Raised, total};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
@@ -57,6 +58,38 @@ impl<M, P: Preconditioner<K>, Q, const K: usize> Descent<M, P, Q, K> {
     /// Descent over this base metric with this preconditioner and momentum.
     pub fn new(metric: M, preconditioner: P, momentum: Q) -> Self {
         Self { metric, preconditioner, momentum }
+    }
+}
+
+/// What a named rule of [`rules`](crate::rules) leaves at its default, one at a time.
+impl<M, P, Q, const K: usize> Descent<M, P, Q, K> {
+    /// Over another base metric, or the same with other constants.
+    ///
+    /// ```
+    /// use ambient_metric::{rules, RmsProp, Rule};
+    /// let adam = rules::adam().momentum(0.95).metric(RmsProp { beta: 0.99, epsilon: 1e-6 });
+    /// assert!(adam.validate().is_ok());
+    /// ```
+    #[must_use]
+    pub fn metric<N>(self, metric: N) -> Descent<N, P, Q, K> {
+        Descent { metric, preconditioner: self.preconditioner, momentum: self.momentum }
+    }
+
+    /// With the decay μ of the momentum, β₁ of Adam.
+    #[must_use]
+    pub fn momentum(self, decay: f64) -> Self
+    where
+        Q: From<f64>,
+    {
+        Self { momentum: decay.into(), ..self }
+    }
+}
+
+impl<M, H, A, P, Q, const K: usize> Descent<M, Induced<H, A, P>, Q, K> {
+    /// With the moving average of s decaying by β; zero for none.
+    #[must_use]
+    pub fn beta(self, beta: f64) -> Self {
+        Self { preconditioner: self.preconditioner.beta(beta), ..self }
     }
 }
 
@@ -150,8 +183,8 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         Memory { powers, preconditioner: self.preconditioner.begin(), metric: self.metric.begin() }
     }
 
-    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
-        Some(Memory { powers: self.begin().powers, ..memory })
+    fn beside<S: Real>(&self, own: Self::Memory<S>, others: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        Some(Memory { powers: own.powers, ..others })
     }
 
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {

@@ -108,10 +108,14 @@ pub trait Rule: Sync {
     /// The bias corrections of the next step, from the memory after the last.
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S>;
 
-    /// The memory of elements that come now, beside others with this memory: what corrects their state for its start at zero is as before the
-    /// first step, and all else, such as averages of sums, as it is. By default nothing, where there is a memory: then no element can come later.
-    fn renewed<S: Real>(&self, memory: Self::Memory<S>) -> Option<Self::Memory<S>> {
-        (<Self::Memory<S> as Bundle<S>>::LEN == 0).then_some(memory)
+    /// The memory of elements that have taken other steps than those with which they share their sums: what corrects their state for its start at
+    /// zero is from their `own` memory, and all else, such as averages of sums, from that of the `others`. Elements that come now have that of
+    /// [`begin`](Self::begin) for their own.
+    ///
+    /// By default nothing, where there is a memory: then no element can come later, and one that missed steps is corrected as if it had taken them.
+    fn beside<S: Real>(&self, own: Self::Memory<S>, others: Self::Memory<S>) -> Option<Self::Memory<S>> {
+        let _ = others;
+        (<Self::Memory<S> as Bundle<S>>::LEN == 0).then_some(own)
     }
 
     /// Act 1: what one coordinate adds to the sums.
@@ -177,7 +181,7 @@ bundle! {
 /// ```
 /// use ambient_metric::{rules, Carried, Coordinate, Kernel, Measure, Rule};
 ///
-/// let rule = rules::euclidean(1.0, 0.0, 0.0);
+/// let rule = rules::euclidean(1.0).momentum(0.0).beta(0.0);
 /// let corrections = rule.correct(rule.begin::<f64>());
 /// let at = Coordinate { parameter: 1.0, state: Carried { momentum: [0.0], metric: (), ambient: () }, gradient: [3.0] };
 /// let measured = Measure(&rule).evaluate(corrections, at);

@@ -1,4 +1,7 @@
 //! The optimisers that have names, each a [`Descent`] in one line.
+//!
+//! What they are called with is what has no usual value; the rest are defaults, set by [`momentum`](Descent::momentum), [`beta`](Descent::beta) and
+//! [`metric`](Descent::metric).
 
 use crate::ambient::embedding::{Identity, Log};
 use crate::ambient::heights::Height;
@@ -73,7 +76,7 @@ pub fn sgd_ema(momentum: f64) -> SgdEma {
     Descent::new(Euclidean, Flat, Ema(momentum))
 }
 
-/// Adam, which is AdamW when the configuration has a weight decay. `epsilon` stands outside the root.
+/// Adam, which is AdamW when the configuration has a weight decay: β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸, outside the root.
 ///
 /// # Mathematics
 ///
@@ -86,8 +89,8 @@ pub fn sgd_ema(momentum: f64) -> SgdEma {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Rule};
-/// assert!(rules::adam(0.9, 0.999, 1e-8).validate().is_ok());
+/// use ambient_metric::{rules, RmsProp, Rule};
+/// assert_eq!(rules::adam().momentum(0.95).metric(RmsProp { beta: 0.98, epsilon: 1e-6 }).name(), rules::adam().name());
 /// ```
 ///
 /// # References
@@ -95,11 +98,11 @@ pub fn sgd_ema(momentum: f64) -> SgdEma {
 /// D. P. Kingma and J. Ba, *Adam: A Method for Stochastic Optimization*, ICLR 2015.
 /// I. Loshchilov and F. Hutter, *Decoupled Weight Decay Regularization*, ICLR 2019.
 #[must_use]
-pub fn adam(b1: f64, b2: f64, epsilon: f64) -> AdamW {
-    Descent::new(RmsProp { beta: b2, epsilon }, Flat, Ema(b1))
+pub fn adam() -> AdamW {
+    Descent::new(RmsProp::default(), Flat, Ema(0.9))
 }
 
-/// NAdam: Adam with Nesterov's look-ahead.
+/// NAdam: Adam with Nesterov's look-ahead, with the defaults of [`adam`].
 ///
 /// # Mathematics
 ///
@@ -113,18 +116,18 @@ pub fn adam(b1: f64, b2: f64, epsilon: f64) -> AdamW {
 ///
 /// ```
 /// use ambient_metric::{rules, Rule};
-/// assert!(rules::nadam(0.9, 0.999, 0.0).validate().is_err());
+/// assert!(rules::nadam().momentum(1.0).validate().is_err());
 /// ```
 ///
 /// # References
 ///
 /// T. Dozat, *Incorporating Nesterov Momentum into Adam*, ICLR workshop, 2016.
 #[must_use]
-pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
-    Descent::new(RmsProp { beta: b2, epsilon }, Flat, Nesterov(b1))
+pub fn nadam() -> NAdam {
+    Descent::new(RmsProp::default(), Flat, Nesterov(0.9))
 }
 
-/// The paper's `SGD_METRIC`.
+/// The paper's `SGD_METRIC` with this ξ, μ = 0.9 and β = 0.8.
 ///
 /// # Mathematics
 ///
@@ -138,18 +141,18 @@ pub fn nadam(b1: f64, b2: f64, epsilon: f64) -> NAdam {
 ///
 /// ```
 /// use ambient_metric::{rules, Rule};
-/// assert_eq!(rules::euclidean(0.1, 0.9, 0.8).xi(), Some([0.1]));
+/// assert_eq!(rules::euclidean(0.1).momentum(0.95).beta(0.0).xi(), Some([0.1]));
 /// ```
 ///
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 with f(L) = L; eq. 10 without averages.
 #[must_use]
-pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
-    Descent::new(Euclidean, Induced::new(Identity, xi).beta(beta), Ema(momentum))
+pub fn euclidean(xi: f64) -> EuclideanInduced {
+    Descent::new(Euclidean, Induced::new(Identity, xi).beta(0.8), Ema(0.9))
 }
 
-/// The paper's `SGD_LOG_METRIC`.
+/// The paper's `SGD_LOG_METRIC` with this ξ, μ = 0.9 and β = 0.8.
 ///
 /// # Mathematics
 ///
@@ -163,18 +166,18 @@ pub fn euclidean(xi: f64, momentum: f64, beta: f64) -> EuclideanInduced {
 ///
 /// ```
 /// use ambient_metric::{rules, Rule};
-/// assert!(rules::euclidean_log(0.1, 0.9, 0.8).check_loss([0.0], [0.1]).is_err());
+/// assert!(rules::euclidean_log(0.1).check_loss([0.0], [0.1]).is_err());
 /// ```
 ///
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 with f(L) = ln L.
 #[must_use]
-pub fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> EuclideanLogInduced {
-    Descent::new(Euclidean, Induced::new(Log, xi).beta(beta), Ema(momentum))
+pub fn euclidean_log(xi: f64) -> EuclideanLogInduced {
+    Descent::new(Euclidean, Induced::new(Log, xi).beta(0.8), Ema(0.9))
 }
 
-/// The paper's `SGD_RMS`.
+/// The paper's `SGD_RMS` with this ξ, μ = 0.9, β = 0.8, and 0.999 and ε = 10⁻⁸ in the base metric.
 ///
 /// # Mathematics
 ///
@@ -182,19 +185,19 @@ pub fn euclidean_log(xi: f64, momentum: f64, beta: f64) -> EuclideanLogInduced {
 ///
 /// # Requirements
 ///
-/// ξ ≥ 0; μ, β and the β of `metric` in [0, 1).
+/// ξ ≥ 0; μ, β and the β of the base metric in [0, 1).
 ///
 /// # Example
 ///
 /// ```
 /// use ambient_metric::{rules, RmsProp, Rule};
-/// assert!(rules::rmsprop(0.1, 0.9, 0.8, RmsProp::default()).validate().is_ok());
+/// assert!(rules::rmsprop(0.1).metric(RmsProp { beta: 0.99, epsilon: 1e-8 }).validate().is_ok());
 /// ```
 ///
 /// # References
 ///
 /// arXiv 2509.03594, the RMSprop variant of Algorithm 1.
 #[must_use]
-pub fn rmsprop(xi: f64, momentum: f64, beta: f64, metric: RmsProp) -> RmsPropInduced {
-    Descent::new(metric, Induced::new(Identity, xi).beta(beta), Ema(momentum))
+pub fn rmsprop(xi: f64) -> RmsPropInduced {
+    Descent::new(RmsProp::default(), Induced::new(Identity, xi).beta(0.8), Ema(0.9))
 }

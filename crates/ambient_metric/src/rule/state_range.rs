@@ -33,7 +33,7 @@ impl StateStorage {
     /// ```
     /// use ambient_metric::{Error, StateStorage, rules};
     ///
-    /// let adam = |epsilon| rules::adam(0.9, 0.999, epsilon);
+    /// let adam = |epsilon| rules::adam().metric(RmsProp { beta: 0.999, epsilon });
     /// assert!(matches!(StateStorage::F16.check_range::<_, f32>(&adam(1e-8)), Err(Error::StateRange { .. })));
     /// assert!(StateStorage::F16.check_range::<_, f32>(&rules::sgd(0.9)).is_ok());
     /// assert!(StateStorage::Bf16 { seed: 0 }.check_range::<_, f32>(&adam(1e-8)).is_ok());

@@ -99,19 +99,6 @@ impl Layout {
         self.parts.iter().fold(0, |elements, part| elements.saturating_add(part.elements()))
     }
 
-    /// The layout of these parts alone.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchPart`], [`Error::DuplicateParameter`].
-    pub(crate) fn select(&self, parts: &[usize]) -> Result<Self, Error> {
-        let part = |&part: &usize| {
-            let found = self.parts.get(part).cloned();
-            found.ok_or(Error::NoSuchPart { part, parts: self.parts.len() })
-        };
-        Self::new(parts.iter().map(part).collect::<Result<_, Error>>()?)
-    }
-
     /// Accepts `other` where it has the same parts with the same shapes in the same order.
     ///
     /// # Errors

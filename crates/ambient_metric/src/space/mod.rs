@@ -6,6 +6,7 @@ pub(crate) mod layout;
 pub(crate) mod matrix;
 pub(crate) mod metric;
 pub(crate) mod momentum;
+pub(crate) mod powers;
 pub(crate) mod record;
 pub(crate) mod selection;
 pub(crate) mod state_storage;

@@ -109,6 +109,12 @@ pub struct Ema(
     pub f64,
 );
 
+impl From<f64> for Ema {
+    fn from(decay: f64) -> Self {
+        Self(decay)
+    }
+}
+
 impl Momentum for Ema {
     type State<S: Real> = S;
     type Corrections<S: Real> = S;
@@ -158,6 +164,12 @@ pub struct HeavyBall(
     /// The friction μ, in [0, 1).
     pub f64,
 );
+
+impl From<f64> for HeavyBall {
+    fn from(decay: f64) -> Self {
+        Self(decay)
+    }
+}
 
 impl Momentum for HeavyBall {
     type State<S: Real> = S;
@@ -212,6 +224,12 @@ pub struct Nesterov(
     /// The decay μ, in [0, 1).
     pub f64,
 );
+
+impl From<f64> for Nesterov {
+    fn from(decay: f64) -> Self {
+        Self(decay)
+    }
+}
 
 impl Momentum for Nesterov {
     type State<S: Real> = S;

@@ -11,7 +11,7 @@ use crate::space::tensor::Tensor;
 
 /// The entries of a checkpoint, open for writing or for reading: either way a state names what it consists of.
 ///
-/// See [`Recorded`](crate::Recorded).
+/// See [`BaseMetric::record`](crate::BaseMetric::record).
 #[derive(Debug)]
 pub struct Entries<'a> {
     store: Store<'a>,
@@ -207,19 +207,6 @@ impl<'a> Entries<'a> {
     pub fn matrix<M: MatrixPart>(&mut self, parameter: &str, name: &str, matrix: &mut M) -> Result<(), Error> {
         if let Some(loaded) = self.exchange_matrix(parameter, name, matrix)? {
             *matrix = loaded;
-        }
-        Ok(())
-    }
-
-    /// A number that belongs to a parameter.
-    ///
-    /// # Errors
-    ///
-    /// As [`tensor`](Self::tensor).
-    pub fn number_of<S: Element>(&mut self, parameter: &str, name: &str, number: &mut S) -> Result<(), Error> {
-        let written = *number;
-        if let Some(&[loaded]) = self.list(parameter, name, 1, || Ok(vec![written]))?.as_deref() {
-            *number = loaded;
         }
         Ok(())
     }

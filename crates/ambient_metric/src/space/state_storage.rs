@@ -38,7 +38,7 @@ use crate::error::Error;
 /// use ndarray::array;
 ///
 /// let mut theta = Parameters::from(array![1.0_f32, 2.0]);
-/// let configuration = Configuration::new(rules::adam(0.9, 0.999, 1e-8), 0.1).state_storage(StateStorage::Bf16 { seed: 7 });
+/// let configuration = Configuration::new(rules::adam(), 0.1).state_storage(StateStorage::Bf16 { seed: 7 });
 /// let mut optimiser = configuration.build(&theta)?;
 /// optimiser.step(&mut theta, &Covector(Parameters::from(array![0.5, 0.5])), 1.0)?;
 /// // The momentum is 0.05, rounded up or down by less than one part in 128 of it.

@@ -404,6 +404,16 @@ pub(crate) fn add_scaled<T: Tensor>(target: &mut T, scale: Wide<T>, other: &T) -
     T::update(&AddScaled, Uniforms::same(&scale), target, &mut [], &[other])
 }
 
+/// The sum of tensors with these weights.
+pub(crate) fn weighed<'a, T: Tensor + 'a>(terms: impl IntoIterator<Item = (&'a T, Wide<T>)>) -> Result<T, Error> {
+    let mut terms = terms.into_iter();
+    let (first, weight) = terms.next().ok_or(Error::Empty)?;
+    let mut sum = first.duplicate()?;
+    T::update(&Scale, Uniforms::same(&weight), &mut sum, &mut [], &[])?;
+    terms.try_for_each(|(term, weight)| add_scaled(&mut sum, weight, term))?;
+    Ok(sum)
+}
+
 /// 0 · l: zero where l is finite, and not finite where it is not.
 struct Probe;
 

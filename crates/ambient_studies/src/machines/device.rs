@@ -112,9 +112,9 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
     }
 
     fn check<R: Rule + 'static>(&self, optimiser: &DeviceOptimiser<R, E>) -> Result<(), Error> {
-        let report = optimiser.report()?;
-        let reason = match report.last_skip {
-            None if report.skipped == 0 => return Ok(()),
+        let skips = optimiser.engine().skips()?;
+        let reason = match skips.last {
+            None if skips.skipped == 0 => return Ok(()),
             Some(Skip::NonFiniteGradient) => "the gradient is not finite",
             Some(Skip::LossOutsideDomain) => "the loss is outside the domain of the embedding",
             Some(Skip::Overflow) => "a sum or a multiplier overflowed",
@@ -122,7 +122,7 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
             Some(Skip::Coupling) => "the coupling is too long",
             None => "an earlier step could not be taken",
         };
-        Err(Error::Device(format!("the device skipped {} of its steps: {reason}", report.skipped)))
+        Err(Error::Device(format!("the device skipped {} of its steps: {reason}", skips.skipped)))
     }
 
     fn wait(&self) -> Result<(), Error> {

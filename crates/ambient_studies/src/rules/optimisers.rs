@@ -162,8 +162,12 @@ impl Named {
         let Hyperparameters { momentum, b1, b2, beta_rms, eps, kappa, .. } = *hyperparameters;
         let rmsprop = RmsProp { beta: get(beta_rms), epsilon: get(eps) };
         match self {
-            Self::Adam => task.with(rules::adam(get(b1), get(b2), get(eps))),
-            Self::Nadam => task.with(rules::nadam(get(b1), get(b2), get(eps))),
+            Self::Adam => {
+                task.with(rules::adam().momentum(get(b1)).metric(RmsProp { beta: get(b2), epsilon: get(eps) }))
+            }
+            Self::Nadam => {
+                task.with(rules::nadam().momentum(get(b1)).metric(RmsProp { beta: get(b2), epsilon: get(eps) }))
+            }
             Self::Sgd => task.with(rules::sgd(get(momentum))),
             Self::SgdEma => task.with(rules::sgd_ema(get(momentum))),
             Self::Variant(variant) => match variant.metric() {

@@ -1,0 +1,511 @@
+//! The fused engine: the three acts of a rule, in passes over memory.
+
+use crate::error::Error;
+use crate::number::bundle::{Bundle, from_slice};
+use crate::number::scalar::{Element, Field, Real};
+use crate::optimiser::checkpoint::Checkpoint;
+use crate::optimiser::configuration::{Configuration, Groups, Rates};
+use crate::optimiser::engine::{Engine, Setting};
+use crate::optimiser::in_place::Few;
+use crate::optimiser::optimiser::Optimiser;
+use crate::optimiser::present::Present;
+use crate::optimiser::report::{Report, ReportOf, named_finite, total};
+use crate::rule::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
+use crate::space::acts::{Inputs, Outcome, Totals};
+use crate::space::kernel::{Kernel, Uniforms};
+use crate::space::layout::Layout;
+use crate::space::matrix::Separable;
+use crate::space::selection::{Selection, placed, placed_all, select_all};
+use crate::space::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
+
+/// The engine of a [`Rule`]: act 1 and act 3 are a pass over memory each, and what stands between them is arithmetic.
+///
+/// It owns the state: per-element tensors, and scalar memory for every sum. [`Configuration::build`] makes an optimiser on it.
+#[derive(Clone, Debug)]
+pub struct Fused<R: Rule, T: Tensor> {
+    state: Vec<T>,
+    memory: Vec<R::Memory<Wide<T>>>,
+    steps: u64,
+    /// Whether a gradient of zero makes the rule write what is not finite, so that every step must be rehearsed.
+    is_fragile: bool,
+    /// The first group that has parameters.
+    first_group: usize,
+    acts: Acts<R, Wide<T>>,
+}
+
+impl<R: Rule> Configuration<R> {
+    /// The optimiser for these parameters, before its first step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
+    /// [`Error::StateStorage`] where the state cannot be stored as is asked, [`Error::StateRange`] where the rule does not stand its range, and
+    /// [`Error::Backend`] where there is no memory for it.
+    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
+        Optimiser::new(self, parameters)
+    }
+}
+
+/// What the acts of one step hand to each other; kept between steps so that a step allocates nothing.
+#[derive(Clone, Debug)]
+struct Acts<R: Rule, S: Real> {
+    /// Per group.
+    corrections: Vec<R::Corrections<S>>,
+    /// Per group.
+    measured: Vec<Measured<S, R::Sums<S>>>,
+    /// Per pool.
+    pooled: Vec<Measured<S, R::Sums<S>>>,
+    /// Per memory: of every pool, and of parameters that came later.
+    memory: Vec<R::Memory<S>>,
+    /// Per group.
+    passes: Vec<Pass<R::Corrections<S>, R::Multipliers<S>>>,
+    /// Per group.
+    reports: Vec<ReportOf<R, S>>,
+}
+
+impl<R: Rule, T: Tensor> Fused<R, T> {
+    /// The step where one group of few numbers takes it and every act is sound; else nothing has happened.
+    #[inline(always)]
+    fn step_few(
+        &mut self,
+        Setting { configuration: Configuration { rule, .. }, groups, .. }: Setting<'_, R>,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+    ) -> Option<ReportOf<R, Wide<T>>> {
+        let Self { state, memory, acts, .. } = self;
+        let ([rates], [memory], [report]) = (&*groups.rates, &mut **memory, &mut *acts.reports) else { return None };
+        if self.is_fragile {
+            return None;
+        }
+        let mut few = Few::gather::<R, T>(parameters, state, gradients)?;
+        let corrections = rule.correct(*memory);
+        let measured = few.sum::<R, _>(&Measure(rule), corrections);
+        let totals = Totals { pool: measured, group: measured };
+        let act = Act::new::<T::Element>(rule, (rates, &groups.xi, losses), *memory, corrections, totals);
+        if !act.is_sound || has_subnormal(&act.memory) {
+            return None;
+        }
+        // The memory first, because the next step waits for it.
+        (*memory, *report) = (act.memory, act.report);
+        few.update::<R, _>(&Advance(rule), act.pass);
+        self.steps = self.steps.saturating_add(1);
+        Some(act.report)
+    }
+
+    /// Any step, in passes over all numbers.
+    fn step_many(
+        &mut self,
+        Setting { configuration: Configuration { rule, .. }, groups, .. }: Setting<'_, R>,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+    ) -> Result<ReportOf<R, Wide<T>>, Error> {
+        let Self { state, memory, acts, .. } = self;
+        let mut run =
+            |gradients: &[&T]| acts.run((rule, groups, losses), memory, self.is_fragile, parameters, state, gradients);
+        // One gradient, without a list that would have to be allocated.
+        match gradients {
+            [gradient] => run(&[&gradient.0])?,
+            gradients => run(&gradients.iter().map(|gradient| &gradient.0).collect::<Vec<_>>())?,
+        }
+        self.steps = self.steps.saturating_add(1);
+        Ok(acts.reports.get(self.first_group).copied().unwrap_or_else(Bundle::<Wide<T>>::zero))
+    }
+}
+
+/// For engines of a backend that take a step now and then as this one does.
+impl<R: Rule, T: Tensor> Fused<R, T> {
+    /// The engine with this state and these scalar memories.
+    pub fn of(setting: Setting<'_, R>, state: Vec<T>, memory: &[Vec<f64>], steps: u64) -> Self {
+        let Setting { configuration: Configuration { rule, .. }, groups, .. } = setting;
+        let memory: Vec<R::Memory<Wide<T>>> =
+            memory.iter().map(|memory| from_slice(memory, |&number| Field::constant(number))).collect();
+        let (acts, first_group) = (Acts::new(groups, &memory), groups.first());
+        Self { state, acts, memory, steps, is_fragile: !stands_zero::<R, T::Element>(rule), first_group }
+    }
+
+    /// Its state and scalar memories.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<T>, Vec<Vec<f64>>) {
+        let memory = self.memory.iter().map(|memory| memory.scalars().map(Element::to_f64).collect()).collect();
+        (self.state, memory)
+    }
+}
+
+/// The scalar memories after a step that some parts missed, and the groups, where they are others now.
+struct Apart<Z> {
+    memory: Vec<Z>,
+    groups: Option<Groups>,
+}
+
+impl<R: Rule, T: Tensor> Fused<R, T> {
+    /// The memories when those of these `numbers` have become `stepped`, and each part that missed the step goes on counting for itself.
+    fn apart(
+        &self,
+        Setting { configuration: Configuration { rule, .. }, groups, layout }: Setting<'_, R>,
+        selection: &Selection,
+        numbers: &[usize],
+        stepped: &[R::Memory<Wide<T>>],
+    ) -> Result<Apart<R::Memory<Wide<T>>>, Error> {
+        let pool_of = |memory: usize| groups.rates.iter().find(|rates| rates.memory == memory).map(|rates| rates.pool);
+        let of_memory = |number: usize| numbers.iter().position(|&other| other == number).map(|index| stepped[index]);
+        // Whatever has taken the step, of the parts that share a sum.
+        let of_pool = |pool: usize| {
+            numbers.iter().position(|&number| pool_of(number).unwrap_or(number) == pool).map(|index| stepped[index])
+        };
+        let missed = |number: usize, pool: usize| {
+            let own = self.memory[number];
+            // A sum that no part has added to stays as it is.
+            of_pool(pool).map_or(Some(own), |others| rule.beside(own, others))
+        };
+        let mut memory = Vec::new();
+        for pool in 0..groups.pools {
+            memory.push(of_memory(pool).or_else(|| missed(pool, pool)).unwrap_or(self.memory[pool]));
+        }
+        let is_same = |a: &R::Memory<Wide<T>>, b: &R::Memory<Wide<T>>| {
+            a.scalars().zip(b.scalars()).all(|(a, b)| a.to_f64().to_bits() == b.to_f64().to_bits())
+        };
+        let (mut pools, mut memory_of_part): (Vec<usize>, Vec<usize>) = ((0..groups.pools).collect(), Vec::new());
+        for part in 0..layout.parts().len() {
+            let rates = &groups.rates[groups.group_of_part[part]];
+            let is_present = selection.parts().binary_search(&part).is_ok();
+            let own = if is_present { of_memory(rates.memory) } else { missed(rates.memory, rates.pool) };
+            let Some(own) = own.or_else(|| of_pool(rates.pool)) else { continue };
+            let mut known = pools.iter().zip(&memory);
+            let number =
+                known.position(|(&pool, other)| pool == rates.pool && is_same(other, &own)).unwrap_or_else(|| {
+                    pools.push(rates.pool);
+                    memory.push(own);
+                    memory.len() - 1
+                });
+            memory_of_part.push(number);
+        }
+        let before = groups.group_of_part.iter().map(|&group| groups.rates[group].memory);
+        if memory_of_part.iter().copied().eq(before) && memory.len() == groups.memories {
+            return Ok(Apart { memory, groups: None });
+        }
+        Ok(Apart { groups: Some(groups.regrouped(&memory_of_part, memory.len(), rule.learns_per_tensor())), memory })
+    }
+}
+
+impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
+    type PerLoss<S: Real> = R::PerLoss<S>;
+    type Loss<'l> = Wide<T>;
+    type Answer = ReportOf<R, Wide<T>>;
+    type First = Report<Wide<T>>;
+    type State = [T];
+
+    fn resolve(configuration: &Configuration<R>, layout: &Layout) -> Result<Groups, Error> {
+        configuration.resolve(layout)
+    }
+
+    fn begin(setting: Setting<'_, R>, parameters: &T, steps: u64) -> Result<Self, Error> {
+        let Setting { configuration: Configuration { rule, state_storage, .. }, groups, .. } = setting;
+        state_storage.check_range::<R, T::Element>(rule)?;
+        let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
+        let state = (0..slots).map(|slot| parameters.state_like(*state_storage, slot, steps));
+        let memory: Vec<f64> = rule.begin::<f64>().scalars().collect();
+        Ok(Self::of(setting, state.collect::<Result<_, Error>>()?, &vec![memory; groups.memories], steps))
+    }
+
+    #[inline(always)]
+    fn step(
+        &mut self,
+        setting: Setting<'_, R>,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+    ) -> Result<ReportOf<R, Wide<T>>, Error> {
+        check_losses(setting, losses)?;
+        match self.step_few(setting, parameters, gradients, losses) {
+            Some(report) => Ok(report),
+            None => self.step_many(setting, parameters, gradients, losses),
+        }
+    }
+
+    fn step_without(
+        &mut self,
+        setting: Setting<'_, R>,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[Wide<T>],
+        selection: &Selection,
+    ) -> Result<(ReportOf<R, Wide<T>>, Option<Groups>), Error>
+    where
+        T: Separable,
+    {
+        check_losses(setting, losses)?;
+        let Present { groups, memories } = Present::of(selection, setting.groups);
+        let (mut selected, mut state) = (parameters.select(selection)?, select_all(&self.state, selection)?);
+        let gradients = select_all(gradients.iter().map(|gradient| &gradient.0), selection)?;
+        let mut memory: Vec<R::Memory<Wide<T>>> = memories.iter().map(|&number| self.memory[number]).collect();
+        let mut acts = Acts::new(&groups, &memory);
+        let constants = (&setting.configuration.rule, &groups, losses);
+        let reads: Vec<&T> = gradients.iter().collect();
+        acts.run(constants, &mut memory, self.is_fragile, &mut selected, &mut state, &reads)?;
+
+        let apart = self.apart(setting, selection, &memories, &memory)?;
+        let stepped = placed(parameters, selection, &selected)?;
+        self.state = placed_all(&self.state, selection, &state)?;
+        *parameters = stepped;
+        self.steps = self.steps.saturating_add(1);
+        // By name, since the tensors of a group that learn by themselves share a report, and those of parts that count their steps apart do.
+        let names = |groups: &Groups, name: &str| groups.rates.iter().position(|rates| rates.name == name);
+        let last = |rates: &Rates| match names(&groups, &rates.name) {
+            Some(group) => acts.reports.get(group).copied(),
+            None => names(setting.groups, &rates.name).and_then(|group| self.acts.reports.get(group)).copied(),
+        };
+        let regrouped = apart.groups.as_ref().unwrap_or(setting.groups);
+        let reports = regrouped.rates.iter().map(|rates| last(rates).unwrap_or_else(Bundle::<Wide<T>>::zero)).collect();
+        self.acts = Acts { reports, ..Acts::new(regrouped, &apart.memory) };
+        (self.memory, self.first_group) = (apart.memory, regrouped.first());
+        Ok((acts.reports.first().copied().unwrap_or_else(Bundle::<Wide<T>>::zero), apart.groups))
+    }
+
+    #[inline(always)]
+    fn first(answer: Self::Answer) -> Report<Wide<T>> {
+        answer.first()
+    }
+
+    fn steps(&self) -> Result<u64, Error> {
+        Ok(self.steps)
+    }
+
+    fn reports(&self, _groups: &Groups) -> Result<Vec<ReportOf<R, Wide<T>>>, Error> {
+        Ok(self.acts.reports.clone())
+    }
+
+    fn state(&self) -> &[T] {
+        &self.state
+    }
+
+    fn write_state(&mut self, setting: Setting<'_, R>, slot: &str, values: &T) -> Result<(), Error> {
+        let known = <R::State<T::Element> as Bundle<T::Element>>::names();
+        let Some(index) = known.iter().position(|name| name == slot) else {
+            return Err(Error::UnknownState { slot: slot.to_owned(), known });
+        };
+        let mut written = values.state_like(setting.configuration.state_storage, index, self.steps)?;
+        for part in 0..setting.layout.parts().len() {
+            written.write(part, &values.read(part)?)?;
+        }
+        if let Some(tensor) = self.state.get_mut(index) {
+            *tensor = written;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, setting: Setting<'_, R>) -> Result<Checkpoint<R>, Error>
+    where
+        R: Clone,
+    {
+        let memory: Vec<Vec<f64>> =
+            self.memory.iter().map(|memory| memory.scalars().map(Element::to_f64).collect()).collect();
+        Checkpoint::new(setting, self.steps, &memory, &self.state)
+    }
+
+    fn open(checkpoint: &Checkpoint<R>, layout: &Layout, is_partial: bool) -> Result<(Configuration<R>, Groups), Error>
+    where
+        R: Clone,
+    {
+        checkpoint.open(layout, is_partial)
+    }
+
+    fn load(&mut self, setting: Setting<'_, R>, checkpoint: &Checkpoint<R>) -> Result<(), Error> {
+        let memory = checkpoint.load(setting, &mut self.state)?;
+        for (loaded, saved) in self.memory.iter_mut().zip(memory) {
+            *loaded = from_slice(&saved, |&number| Field::constant(number));
+        }
+        Ok(())
+    }
+}
+
+/// Accepts losses in the domain of their embeddings.
+#[inline(always)]
+fn check_losses<R: Rule, S: Element>(setting: Setting<'_, R>, losses: &[S]) -> Result<(), Error> {
+    let xi = from_slice(&setting.groups.xi, |&xi| xi);
+    setting.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()), xi)
+}
+
+impl<R: Rule, S: Element> Acts<R, S> {
+    /// Before any step, for groups and their memories.
+    fn new(groups: &Groups, memory: &[R::Memory<S>]) -> Self {
+        let count = groups.rates.len();
+        Self {
+            corrections: vec![Bundle::<S>::zero(); count],
+            measured: vec![Bundle::<S>::zero(); count],
+            pooled: vec![Bundle::<S>::zero(); groups.pools],
+            memory: memory.to_vec(),
+            passes: vec![Bundle::<S>::zero(); count],
+            reports: vec![Bundle::<S>::zero(); count],
+        }
+    }
+
+    /// Act 2 of every group, from the sums of act 1. Returns whether what came of it is sound: finite, multipliers also in the type that act 3
+    /// computes with, and of a positive definite metric, as far as the step can tell. Not so plainly where the sum of finite numbers
+    /// overflows; such acts are to be [examined](Self::examine).
+    #[inline(always)]
+    fn damp<E: Element<Wide = S>>(&mut self, rule: &R, groups: &Groups, memory: &[R::Memory<S>], losses: &[S]) -> bool {
+        if let ([pooled], [measured]) = (self.pooled.as_mut_slice(), self.measured.as_slice()) {
+            *pooled = *measured;
+        } else {
+            self.pooled.fill(Bundle::<S>::zero());
+            for (measured, rates) in self.measured.iter().zip(&groups.rates) {
+                self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
+            }
+        }
+        let mut are_sound = true;
+        for (group, rates) in groups.rates.iter().enumerate() {
+            let totals = Totals { pool: self.pooled[rates.pool], group: self.measured[group] };
+            let constants = (rates, groups.xi.as_slice(), losses);
+            let act = Act::new::<E>(rule, constants, memory[rates.memory], self.corrections[group], totals);
+            are_sound &= act.is_sound;
+            self.passes[group] = act.pass;
+            self.memory[rates.memory] = Bundle::<S>::flushed(act.memory);
+            self.reports[group] = act.report;
+        }
+        are_sound
+    }
+
+    /// All acts of a step in passes over all numbers. An error leaves tensors and memory as they were.
+    fn run<T: Tensor<Element: Element<Wide = S>>>(
+        &mut self,
+        (rule, groups, losses): (&R, &Groups, &[S]),
+        memory: &mut Vec<R::Memory<S>>,
+        is_fragile: bool,
+        parameters: &mut T,
+        state: &mut [T],
+        gradients: &[&T],
+    ) -> Result<(), Error> {
+        for (corrections, rates) in self.corrections.iter_mut().zip(&groups.rates) {
+            *corrections = rule.correct(memory[rates.memory]);
+        }
+        let operands = Operands { target: &*parameters, companions: &*state, reads: gradients };
+        let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
+        T::sum(&Measure(rule), uniforms, operands, &mut self.measured)?;
+
+        let is_sound = self.damp::<T::Element>(rule, groups, memory, losses);
+        let is_extreme = !is_sound && self.examine(rule, gradients)?;
+
+        let uniforms = Uniforms { groups: &self.passes, group_of_part: &groups.group_of_part };
+        if is_extreme || is_fragile {
+            rehearse(rule, uniforms, operands)?;
+        }
+        T::update(&Advance(rule), uniforms, parameters, state, gradients)?;
+        core::mem::swap(memory, &mut self.memory);
+        Ok(())
+    }
+
+    /// What is wrong with acts that are not plainly sound; where nothing is, whether the squares of a finite gradient overflow.
+    #[cold]
+    fn examine<T: Tensor<Element: Element<Wide = S>>>(&self, rule: &R, gradients: &[&T]) -> Result<bool, Error> {
+        let is_extreme = !self.pooled.iter().all(is_finite);
+        if is_extreme {
+            gradients.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
+        }
+        self.reports.iter().try_for_each(|report| report.check(|| rule.name()))?;
+        named_finite::<S, _>(&self.passes, "multiplier", |value| T::Element::narrow(value).is_finite())?;
+        named_finite::<S, _>(&self.memory, "memory", Element::is_finite)?;
+        Ok(is_extreme)
+    }
+}
+
+/// What act 2 of a group comes to.
+struct Act<R: Rule, S: Real> {
+    pass: Pass<R::Corrections<S>, R::Multipliers<S>>,
+    memory: R::Memory<S>,
+    report: ReportOf<R, S>,
+    /// Whether all of it is finite, also in the type that act 3 computes with, and of a positive definite metric, as far as the step can tell.
+    /// (No, where only the sum of finite numbers overflows.)
+    is_sound: bool,
+}
+
+impl<R: Rule, S: Element> Act<R, S> {
+    #[inline(always)]
+    fn new<E: Element<Wide = S>>(
+        rule: &R,
+        (rates, xi, losses): (&Rates, &[f64], &[S]),
+        memory: R::Memory<S>,
+        corrections: R::Corrections<S>,
+        totals: Totals<Measured<S, R::Sums<S>>>,
+    ) -> Self {
+        let inputs = Inputs {
+            loss: from_slice(losses, |&loss| loss),
+            learning_rate: S::constant(rates.learning_rate),
+            weight_decay: S::constant(rates.weight_decay),
+            xi: from_slice(xi, |&xi| S::constant(xi)),
+        };
+        let sums = Totals { pool: totals.pool.rule, group: totals.group.rule };
+        let Outcome { factors, memory, report: damping } = rule.damp(inputs, memory, sums);
+        let pass = Pass { corrections, multipliers: factors };
+        let report = Report::of(damping, inputs.learning_rate, totals.pool.squared_gradient);
+        let others = total(&totals.pool, |value| value) + total(&memory, |value| value);
+        let is_sound = report.is_sound(others + E::widen(total(&pass, E::narrow)));
+        Self { pass, memory, report, is_sound }
+    }
+}
+
+/// Whether a number is so small that processors compute with it a hundred times slower.
+#[inline(always)]
+fn has_subnormal<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
+    let mut found = false;
+    for slot in 0..B::LEN {
+        if let Some(value) = bundle.get(slot) {
+            let magnitude = value.to_f64().abs();
+            // `|=` and not `||`: a branch for each would take longer than all of the comparisons.
+            found |= magnitude > 0.0 && magnitude < f64::MIN_POSITIVE;
+        }
+    }
+    found
+}
+
+fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
+    bundle.scalars().all(Element::is_finite)
+}
+
+/// The uniforms of act 3 of a rule.
+type Passed<R, S> = Pass<<R as Rule>::Corrections<S>, <R as Rule>::Multipliers<S>>;
+
+/// 0 times all that act 3 would write, added up: zero where every slot is finite, and not finite where one is not.
+struct Rehearsal<'r, R>(&'r R);
+
+impl<R: Rule> Kernel for Rehearsal<'_, R> {
+    type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> S {
+        Advance(self.0).evaluate(uniform, at).scalars().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
+    }
+}
+
+/// Whether the first step of a rule writes finite numbers where parameter and gradient are zero; a metric whose γ⁻¹ is infinite there
+/// does not let it. The optimiser rehearses every step of such a rule; a backend that cannot should refuse it.
+///
+/// ```
+/// use ambient_metric::{rules, stands_zero, RmsProp};
+/// assert!(stands_zero::<_, f32>(&rules::adam()));
+/// // 1 / 1e-40 is no number in `f32`.
+/// assert!(!stands_zero::<_, f32>(&rules::adam().metric(RmsProp { beta: 0.999, epsilon: 1e-40 })));
+/// ```
+pub fn stands_zero<R: Rule, E: Element>(rule: &R) -> bool {
+    let corrections = rule.correct(rule.begin::<E>());
+    let multipliers = Bundle::build(&mut E::one);
+    is_finite::<E, _>(&rule.advance(corrections, multipliers, Bundle::<E>::zero()))
+}
+
+/// Accepts a step that writes finite numbers only. Needed where Σ l² overflows although every gradient is finite, since such squares
+/// are what a state may keep, and for a rule that does not [stand zero](stands_zero).
+fn rehearse<R: Rule, T: Tensor>(
+    rule: &R,
+    uniforms: Uniforms<'_, Passed<R, Wide<T>>>,
+    operands: Operands<'_, T>,
+) -> Result<(), Error> {
+    let mut totals = vec![<Wide<T> as Field>::zero(); uniforms.groups.len()];
+    T::sum(&Rehearsal(rule), uniforms, operands, &mut totals)?;
+    if totals.iter().all(|total| total.is_finite()) {
+        return Ok(());
+    }
+    Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() })
+}
