@@ -3,7 +3,9 @@
 #[cfg(doctest)]
 mod documents;
 
-use ambient_metric::{DiagonalMetric, Element, Embedding, Error, Part, Real};
+use ambient_metric::number::Element;
+use ambient_metric::space::Part;
+use ambient_metric::{DiagonalMetric, Embedding, Error, Real};
 use ambient_metric_ndarray::Parameters;
 use ndarray::ArrayD;
 use proptest::prelude::ProptestConfig;
@@ -71,7 +73,8 @@ pub fn cases(number: u32) -> ProptestConfig {
 #[macro_export]
 macro_rules! for_every_embedding {
     ($property:path, $metric:expr) => {
-        use ambient_metric::{Identity, Log, Log1p, Power, Sqrt};
+        use ambient_metric::ambient::{Power, Sqrt};
+        use ambient_metric::{Identity, Log, Log1p};
         use ambient_metric_conformance::{Fraction, fractions, positive_fractions, surfaces};
         use proptest::prelude::*;
         use $crate::Asinh;

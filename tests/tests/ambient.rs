@@ -1,10 +1,14 @@
 //! Surfaces in larger ambient spaces: every ambient metric of the library and some of users, and several losses and coupled heights over every base
 //! metric and embedding.
 
+use ambient_metric::ambient::{
+    AlongGradient, AlongMomentum, Exponential, Given, Gram, OfLosses, Position, Power, Product, Reciprocal, Sqrt,
+};
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar};
+use ambient_metric::space::Local;
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AmbientMetric, Conformal, Correlated, Coupled, Euclidean, Exponential,
-    Given, Gram, Hyperbolic, Identity, LearnedDiagonal, LearnedScalar, Local, Log, Log1p, OfLosses, Position, Power,
-    Product, Real, Reciprocal, RmsProp, Sqrt, Warped, Weighted,
+    Adagrad, AmbientMetric, Conformal, Correlated, Coupled, Euclidean, Hyperbolic, Identity, Log, Log1p, Real, RmsProp,
+    Warped, Weighted,
 };
 use ambient_metric_conformance::{conformance_ambient, conformance_heights};
 use ambient_metric_tests::{Asinh, Quadratic};

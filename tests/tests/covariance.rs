@@ -1,8 +1,7 @@
 //! P10: coordinates do not matter. Exactly, through the optimiser for scaled and permuted ones, and on explicit matrices for any linear ones.
 
-use ambient_metric::{
-    Adagrad, Configuration, Descent, Ema, Euclidean, HeavyBall, Identity, Induced, Log, Log1p, Nesterov,
-};
+use ambient_metric::space::HeavyBall;
+use ambient_metric::{Adagrad, Configuration, Descent, Ema, Euclidean, Identity, Induced, Log, Log1p, Nesterov};
 use ambient_metric_conformance::covariance::{self, Squares};
 use ambient_metric_conformance::{Fraction, Proof, fractions, positive_fractions, surfaces};
 use ambient_metric_tests::Quadratic;

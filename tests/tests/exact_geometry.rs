@@ -1,6 +1,8 @@
 //! P1 to P9, P11 and P15 for every base metric and embedding: exact wherever they are fractions.
 
-use ambient_metric::{Adagrad, Euclidean, Identity, LearnedDiagonal, LearnedScalar, Log, Log1p, Power, RmsProp, Sqrt};
+use ambient_metric::ambient::{Power, Sqrt};
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar};
+use ambient_metric::{Adagrad, Euclidean, Identity, Log, Log1p, RmsProp};
 use ambient_metric_conformance::{conformance_embedding, conformance_metric, conformance_proofs, conformance_surface};
 use ambient_metric_tests::{Asinh, Quadratic};
 

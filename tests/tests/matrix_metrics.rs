@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
+use ambient_metric::base::{
+    Drive, EveryMatrix, HiddenMatrices, LearnedDiagonal, LearnedScalar, Named, Polar, Remembering, Route, Width,
+};
+use ambient_metric::number::Element;
+use ambient_metric::space::{MatrixPart, NewtonSchulz, Part};
 use ambient_metric::{
-    Adagrad, BaseMetric, Configuration, Covector, Dense, Descent, Drive, Element, Ema, Error, Euclidean, EveryMatrix,
-    Group, HiddenMatrices, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log, MatrixPart, Muon, Named,
-    Nesterov, NewtonSchulz, NoMomentum, Part, Polar, Remembering, RmsProp, Route, Routed, Tensor, Vector, Width,
+    Adagrad, BaseMetric, Configuration, Covector, Dense, Descent, Ema, Error, Euclidean, Group, Identity, Induced,
+    Kronecker, Log, Muon, Nesterov, NoMomentum, RmsProp, Routed, Tensor, Vector,
 };
 use ambient_metric_conformance::{Reference, conformance_base_metric};
 use ambient_metric_ndarray::{HostMatrix, Parameters};

@@ -1,10 +1,13 @@
 //! Parts of a third party under the suites: the metric of the book, which is proved exactly, one with a fourth root, a momentum, a preconditioner and a
 //! rule; and beside them those of the library.
 
+use ambient_metric::ambient::{AlongMomentum, AlongParameters, Covectors, Sqrt};
+use ambient_metric::base::LearnedDiagonal;
+use ambient_metric::rule::{Clipped, Damping, Hard, Raised};
+use ambient_metric::space::{HeavyBall, Inputs, Outcome};
 use ambient_metric::{
-    AlongMomentum, AlongParameters, Clipped, Covectors, Damping, Descent, DiagonalMetric, Ema, Flat, Hard, HeavyBall,
-    Height, Induced, Inputs, LearnedDiagonal, Log, Log1p, Momentum, Nesterov, NoMomentum, Outcome, Preconditioner,
-    Raised, Real, Sqrt, rules,
+    Descent, DiagonalMetric, Ema, Flat, Height, Induced, Log, Log1p, Momentum, Nesterov, NoMomentum, Preconditioner,
+    Real, rules,
 };
 use ambient_metric_conformance::{
     conformance_metric, conformance_momentum, conformance_preconditioner, conformance_rule, conformance_surface,

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Error, Rule};
+/// use ambient_metric::{Error, Rule, rules};
 ///
 /// let wrong = rules::euclidean(-1.0).momentum(0.9).beta(0.0);
 /// assert!(matches!(wrong.validate(), Err(Error::Hyperparameter { name: "xi", .. })));

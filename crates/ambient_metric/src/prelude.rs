@@ -11,11 +11,15 @@
 //! assert_eq!(configuration.weight_decay, 0.0);
 //! ```
 
+pub use crate::ambient::{AlongGradient, AlongMomentum, AlongParameters, Given, Power, Sqrt};
+pub use crate::base::{EveryMatrix, HiddenMatrices, LearnedDiagonal, LearnedScalar};
+pub use crate::geometry::DenseHessian;
+pub use crate::optimiser::{Constant, Cosine, Linear, WholeOptimiser};
+pub use crate::rule::Clipped;
+pub use crate::space::{Absent, HeavyBall, StateStorage};
 pub use crate::{
-    Absent, Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Checkpoint, Clipped, Configuration,
-    Conformal, Constant, Correlated, Cosine, Coupled, Covector, Curvature, Dense, DenseHessian, Descent,
-    DiagonalMetric, Ema, Embedding, Error, Euclidean, EveryMatrix, Field, Flat, Given, Group, HeavyBall, Height,
-    HiddenMatrices, Hyperbolic, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Log1p,
-    Metric, Muon, Nesterov, NoMomentum, Optimiser, Power, PullBack, Real, Report, RmsProp, Routed, Schedule, Sqrt,
-    StateStorage, Tensor, Vector, Warped, Weighted, WholeOptimiser, rules,
+    Adagrad, BaseMetric, Checkpoint, Configuration, Conformal, Correlated, Coupled, Covector, Curvature, Dense,
+    Descent, DiagonalMetric, Ema, Embedding, Error, Euclidean, Field, Flat, Group, Height, Hyperbolic, Identity,
+    Induced, Kronecker, Log, Log1p, Metric, Muon, Nesterov, NoMomentum, Optimiser, PullBack, Real, Report, RmsProp,
+    Routed, Schedule, Tensor, Vector, Warped, Weighted, rules,
 };

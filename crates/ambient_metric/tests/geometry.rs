@@ -1,9 +1,11 @@
 //! Base metrics and their pull-back against the same formulas as plain loops: lengths, inverses and determinants after several gradients.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
+use ambient_metric::ambient::{damping, determinant_ratio};
+use ambient_metric::geometry::DenseHessian;
 use ambient_metric::{
-    Adagrad, BaseMetric, Covector, Dense, DenseHessian, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack,
-    RmsProp, Tensor, Vector, damping, determinant_ratio,
+    Adagrad, BaseMetric, Covector, Dense, Embedding, Error, Euclidean, Identity, Log, Metric, PullBack, RmsProp,
+    Tensor, Vector,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::{Array1, array};

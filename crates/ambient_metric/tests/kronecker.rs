@@ -1,7 +1,8 @@
 //! Kronecker-factored metrics of diagonal gradients, whose factors are diagonal too, against their formula in plain numbers.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
-use ambient_metric::{BaseMetric, Covector, Error, Kronecker, MatrixPart, Metric, Vector};
+use ambient_metric::space::MatrixPart;
+use ambient_metric::{BaseMetric, Covector, Error, Kronecker, Metric, Vector};
 use ambient_metric_ndarray::Parameters;
 use ndarray::{Array2, array};
 use proptest::prelude::*;

@@ -1,10 +1,9 @@
 //! What Newton–Schulz and the scaling of Muon accept, and what they make of the largest and the smallest matrices.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
-use ambient_metric::{
-    BaseMetric, Covector, Error, MatrixPart, MatrixTensor, Metric, Muon, Nesterov, NewtonSchulz, NoMomentum,
-    Orthogonaliser, Polar, Transpose, Width,
-};
+use ambient_metric::base::{Orthogonaliser, Polar, Width};
+use ambient_metric::space::{MatrixPart, MatrixTensor, NewtonSchulz, Transpose};
+use ambient_metric::{BaseMetric, Covector, Error, Metric, Muon, Nesterov, NoMomentum};
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;
 

@@ -1,10 +1,14 @@
 //! What a user's own rule, preconditioner, metric, embedding and momentum have where they say nothing else.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
+use ambient_metric::ambient::{Covectors, Position};
+use ambient_metric::base::PointwiseMetric;
+use ambient_metric::optimiser::stands_zero;
+use ambient_metric::rule::{Advanced, Coordinate, Damping, Raised};
+use ambient_metric::space::{Inputs, Outcome, Totals};
 use ambient_metric::{
-    Adagrad, Advanced, AmbientMetric, Configuration, Coordinate, Covectors, Damping, Descent, DiagonalMetric, Ema,
-    Embedding, Error, Flat, Induced, Inputs, Momentum, NoMomentum, Outcome, PointwiseMetric, Position, Preconditioner,
-    Raised, Real, RmsProp, Rule, Totals, rules, stands_zero,
+    Adagrad, AmbientMetric, Configuration, Descent, DiagonalMetric, Ema, Embedding, Error, Flat, Induced, Momentum,
+    NoMomentum, Preconditioner, Real, RmsProp, Rule, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;

@@ -3,12 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use ambient_metric::ambient::{AlongMomentum, Given};
+use ambient_metric::base::{EveryMatrix, LearnedDiagonal, LearnedScalar, Remembering};
+use ambient_metric::number::Element;
+use ambient_metric::optimiser::Engine;
+use ambient_metric::space::{Absent, Selection, Separable, StateStorage};
+use ambient_metric::space::{MatrixTensor, Operands, Uniforms, Wide};
 use ambient_metric::{
-    Absent, AlongMomentum, Configuration, Covector, Dense, Descent, Ema, Engine, EveryMatrix, Given, Group, Height,
-    Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log, Muon, Nesterov, NoMomentum, Optimiser,
-    Remembering, Report, RmsProp, Routed, Rule, Selection, Separable, StateStorage, Tensor, rules,
+    Configuration, Covector, Dense, Descent, Ema, Group, Height, Identity, Induced, Kronecker, Log, Muon, Nesterov,
+    NoMomentum, Optimiser, Report, RmsProp, Routed, Rule, Tensor, rules,
 };
-use ambient_metric::{Element, Error, Kernel, Layout, MatrixTensor, Operands, Uniforms, Wide};
+use ambient_metric::{Error, Kernel, Layout};
 use ambient_metric_ndarray::Parameters;
 use ndarray::ArrayD;
 use proptest::prelude::*;

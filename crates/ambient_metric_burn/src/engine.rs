@@ -140,7 +140,7 @@ impl<R, El, E> Engine for Optimiser<R, Parameters<El>, E>
 where
     R: Clone,
     El: BurnElement,
-    E: for<'l> ambient_metric::Engine<R, Parameters<El>, Loss<'l> = f64, First = Report<f64>>,
+    E: for<'l> ambient_metric::optimiser::Engine<R, Parameters<El>, Loss<'l> = f64, First = Report<f64>>,
 {
     type Element = El;
 

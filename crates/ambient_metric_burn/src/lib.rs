@@ -9,6 +9,7 @@ mod module;
 mod optimiser;
 mod parameters;
 mod record;
+mod saving;
 
 pub use engine::Engine;
 pub use error::BurnError;

@@ -3,7 +3,8 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use ambient_metric::{Error, MatrixPart, MatrixTensor, Selection, Separable, Tensor as _, Transpose};
+use ambient_metric::space::{MatrixPart, MatrixTensor, Selection, Separable, Transpose};
+use ambient_metric::{Error, Tensor as _};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::error::BurnError;
@@ -14,8 +15,8 @@ use crate::parameters::{BurnElement, Parameters, join, slice};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, NewtonSchulz, Part, Transpose};
-/// use ambient_metric::MatrixTensor;
+/// use ambient_metric::space::{MatrixPart, NewtonSchulz, Part, Transpose};
+/// use ambient_metric::space::MatrixTensor;
 /// use ambient_metric_burn::Parameters;
 /// use burn::tensor::Device;
 ///
@@ -49,7 +50,7 @@ impl<E: BurnElement> DeviceMatrix<E> {
 
     fn scalar(tensor: Tensor<1>) -> Result<f64, Error> {
         let read: Result<E, _> = tensor.try_into_scalar();
-        read.map(ambient_metric::Element::widen).map_err(|error| BurnError::Device(error.to_string()).into())
+        read.map(ambient_metric::number::Element::widen).map_err(|error| BurnError::Device(error.to_string()).into())
     }
 }
 

@@ -3,7 +3,8 @@
 use core::ops::Range;
 use std::collections::HashMap;
 
-use ambient_metric::{Error, Layout, Part};
+use ambient_metric::space::Part;
+use ambient_metric::{Error, Layout};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};

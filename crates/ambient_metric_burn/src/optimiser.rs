@@ -78,7 +78,8 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Configuration, Descent, EveryMatrix, Flat, Muon, Nesterov, NoMomentum, Remembering, RmsProp, Routed};
+    /// use ambient_metric::{Configuration, Descent, Flat, Muon, Nesterov, NoMomentum, RmsProp, Routed};
+    /// use ambient_metric::base::{EveryMatrix, Remembering};
     /// use ambient_metric_burn::{ModuleOptimiser, Parameters};
     /// use burn::nn::LinearConfig;
     /// use burn::tensor::Device;

@@ -3,7 +3,9 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Uniforms, Wide};
+use ambient_metric::number::Element;
+use ambient_metric::space::{Operands, Part, Uniforms, Wide};
+use ambient_metric::{Bundle, Error, Kernel, Layout};
 use ambient_metric_trace::{Recording, Traced};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -28,7 +30,8 @@ impl BurnElement for f64 {}
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, Part, Tensor, rules};
+/// use ambient_metric::{Configuration, Covector, Tensor, rules};
+/// use ambient_metric::space::Part;
 /// use ambient_metric_burn::Parameters;
 /// use burn::tensor::Device;
 ///

@@ -1,6 +1,7 @@
 //! What every backend has to do, for parameters on Burn's CPU device: the contract of the tensor, P15 and P16.
 
-use ambient_metric::{Error, Part};
+use ambient_metric::Error;
+use ambient_metric::space::Part;
 use ambient_metric_burn::{BurnElement, Parameters};
 use ambient_metric_conformance::functions::{Accuracy, wrong_functions};
 use ambient_metric_conformance::{conformance_backend, conformance_matrices};

@@ -1,9 +1,11 @@
 //! The optimiser of modules: what it reads, what it writes, and what it leaves alone.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+use ambient_metric::optimiser::WholeOptimiser;
+use ambient_metric::space::Part;
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Descent, Error, Group, Induced, Layout, Momentum, Optimiser, Part,
-    Preconditioner, RmsProp, Rule, Tensor as _, WholeOptimiser, rules,
+    BaseMetric, Configuration, Covector, Descent, Error, Group, Induced, Layout, Momentum, Optimiser, Preconditioner,
+    RmsProp, Rule, Tensor as _, rules,
 };
 use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn, checksum};
 use ambient_metric_ndarray::Parameters;
@@ -286,7 +288,9 @@ fn check_without<O: Remembers>(build: impl Fn(&Burn<f32>) -> Result<O, Error>) {
 
 #[test]
 fn pointwise_rules_leave_parameters_without_a_gradient_alone() {
-    use ambient_metric::{Ema, Euclidean, Given, Identity, LearnedDiagonal, Log};
+    use ambient_metric::ambient::Given;
+    use ambient_metric::base::LearnedDiagonal;
+    use ambient_metric::{Ema, Euclidean, Identity, Log};
     check_without(|theta| Configuration::new(rmsprop(), 0.01).weight_decay(0.1).build(theta));
     let learned = LearnedDiagonal { kappa: 0.3, ..LearnedDiagonal::default() };
     let learned = Descent::new(learned, Induced::new(Log, 0.5), Ema(0.9));
@@ -302,9 +306,9 @@ fn pointwise_rules_leave_parameters_without_a_gradient_alone() {
 
 #[test]
 fn whole_tensor_rules_leave_parameters_without_a_gradient_alone() {
-    use ambient_metric::{
-        Ema, EveryMatrix, Given, LearnedDiagonal, Log, Muon, Nesterov, NoMomentum, Remembering, Routed,
-    };
+    use ambient_metric::ambient::Given;
+    use ambient_metric::base::{EveryMatrix, LearnedDiagonal, Remembering};
+    use ambient_metric::{Ema, Log, Muon, Nesterov, NoMomentum, Routed};
     let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
     let muon = Routed { route: EveryMatrix, taken: Muon::default(), rest };
     let muon = Descent::new(muon, Induced::new(Log, 0.01).beta(0.8), NoMomentum);
@@ -353,7 +357,7 @@ fn a_metric_over_all_parameters_says_that_it_needs_every_gradient() {
 
 #[test]
 fn parts_are_selected_and_placed_on_the_device() {
-    use ambient_metric::{Selection, Separable};
+    use ambient_metric::space::{Selection, Separable};
     let part = |name: &str, shape: &[usize]| Part { name: name.to_owned(), shape: shape.to_vec() };
     let parts = [("a", vec![2]), ("b", vec![0]), ("c", vec![]), ("d", vec![1, 2])];
     let parts = parts.map(|(name, shape)| (part(name, &shape), shape.iter().product()));
@@ -452,7 +456,8 @@ fn a_record_keeps_what_corrects_parameters_that_came_later() {
 
 #[test]
 fn a_record_of_muon_resumes_bit_for_bit() {
-    use ambient_metric::{EveryMatrix, Log, Muon, Nesterov, NoMomentum, Remembering, Routed};
+    use ambient_metric::base::{EveryMatrix, Remembering};
+    use ambient_metric::{Log, Muon, Nesterov, NoMomentum, Routed};
     let configured = || {
         let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
         let metric = Routed { route: EveryMatrix, taken: Muon::default(), rest };

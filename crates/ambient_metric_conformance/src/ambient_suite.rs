@@ -10,9 +10,12 @@
 
 use core::cell::Cell;
 
+use ambient_metric::ambient::{Gram, Position};
+use ambient_metric::number::{Element, nested_names};
+use ambient_metric::space::Local;
 use ambient_metric::{
-    AmbientMetric, Configuration, Covector, Dense, Descent, DiagonalMetric, Element, Embedding, Error, Gram, Height,
-    Induced, Local, Momentum, NoMomentum, Position, Preconditioner, Real, Report, nested_names,
+    AmbientMetric, Configuration, Covector, Dense, Descent, DiagonalMetric, Embedding, Error, Height, Induced,
+    Momentum, NoMomentum, Preconditioner, Real, Report,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestCaseResult};

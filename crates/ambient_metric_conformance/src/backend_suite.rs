@@ -4,9 +4,10 @@
 //! A backend enters as a function that makes its tensors from named parts. Numbers are whole and small wherever the claim is an
 //! equation, so that every order of adding them is exact in every type.
 
+use ambient_metric::number::Element;
+use ambient_metric::space::{Operands, Part, Uniforms, Wide};
 use ambient_metric::{
-    Bundle, Configuration, Covector, Element, Error, Field, Kernel, Operands, Optimiser, Part, Real, RmsProp, Rule,
-    Tensor, Uniforms, Wide, rules,
+    Bundle, Configuration, Covector, Error, Field, Kernel, Optimiser, Real, RmsProp, Rule, Tensor, rules,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

@@ -6,9 +6,12 @@
 //! up to 32 n² roundings of their largest row sum, in which products of n terms in both of two factors and the decomposition of a matrix of
 //! side n have room; what is said of both together then holds up to that times the condition number ‖γ‖ ‖γ⁻¹‖.
 
+use ambient_metric::ambient::{Given, Sqrt};
+use ambient_metric::base::At;
+use ambient_metric::space::Part;
 use ambient_metric::{
-    At, BaseMetric, Configuration, Covector, Descent, Embedding, Error, Given, Height, Identity, Induced, Log, Metric,
-    NoMomentum, Part, Preconditioner, PullBack, Report, Sqrt, Tensor, Vector,
+    BaseMetric, Configuration, Covector, Descent, Embedding, Error, Height, Identity, Induced, Log, Metric, NoMomentum,
+    Preconditioner, PullBack, Report, Tensor, Vector,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;

@@ -1,9 +1,8 @@
 //! Subjects brought to where they can be proved: as they are where their numbers are fractions, else frozen at a point.
 
-use ambient_metric::{
-    At, BaseMetric, Covector, DiagonalMetric, Embedding, Error, Metric, PointwiseMetric, Real, Tensor, Totals, Vector,
-    Wide,
-};
+use ambient_metric::base::{At, PointwiseMetric};
+use ambient_metric::space::{Totals, Wide};
+use ambient_metric::{BaseMetric, Covector, DiagonalMetric, Embedding, Error, Metric, Real, Tensor, Vector};
 
 use crate::exact::Exact;
 use crate::reference::Reference;

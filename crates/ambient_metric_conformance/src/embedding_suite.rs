@@ -1,6 +1,7 @@
 //! The properties of an embedding by itself. [`conformance_embedding!`](crate::conformance_embedding) makes a test of each.
 
-use ambient_metric::{Dual, Embedding, Euclidean};
+use ambient_metric::number::Dual;
+use ambient_metric::{Embedding, Euclidean};
 use proptest::prelude::*;
 
 use crate::chosen::choose_loss;

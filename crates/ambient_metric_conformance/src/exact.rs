@@ -4,7 +4,8 @@ use core::cell::RefCell;
 use core::fmt;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use ambient_metric::{Element, Field, Real, constant_operators};
+use ambient_metric::number::Element;
+use ambient_metric::{Field, Real, constant_operators};
 use num_bigint::{BigInt, Sign};
 use num_rational::BigRational;
 use num_traits::{Signed, ToPrimitive, Zero};
@@ -331,7 +332,7 @@ impl Element for Exact {
 
 #[cfg(test)]
 mod tests {
-    use ambient_metric::Dual;
+    use ambient_metric::number::Dual;
     use proptest::prelude::*;
 
     use super::*;

@@ -1,9 +1,9 @@
 //! What holds for the first step of an optimiser without momentum: proofs in exact numbers, for any metric, embedding and placement.
 
-use ambient_metric::{
-    At, BaseMetric, Configuration, Descent, Embedding, Height, Induced, Metric, Momentum, Placement, PointwiseMetric,
-    Product,
-};
+use ambient_metric::ambient::Product;
+use ambient_metric::base::{At, PointwiseMetric};
+use ambient_metric::rule::Placement;
+use ambient_metric::{BaseMetric, Configuration, Descent, Embedding, Height, Induced, Metric, Momentum};
 use proptest::test_runner::TestCaseResult;
 use proptest::{prop_assert, prop_assert_eq};
 
@@ -81,7 +81,8 @@ where
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Descent, Ema, Euclidean, Induced, Sqrt};
+/// use ambient_metric::{Descent, Ema, Euclidean, Induced};
+/// use ambient_metric::ambient::Sqrt;
 /// use ambient_metric_conformance::{Fraction, Surface, first_step};
 ///
 /// let fraction = |numerator| Fraction { numerator, denominator: 1 };
@@ -188,7 +189,7 @@ where
         if case.gradient.iter().all(|l| l.numerator == 0) {
             prop_assert_eq!(along, Exact::ratio(0, 1));
         } else {
-            prop_assert!(ambient_metric::Element::is_negative(along), "l·δθ = {:?}", along);
+            prop_assert!(ambient_metric::number::Element::is_negative(along), "l·δθ = {:?}", along);
         }
         Ok(())
     })

@@ -1,6 +1,8 @@
 //! Every function of [`Real`] as a kernel, and the claim that a backend computes what `f64` does.
 
-use ambient_metric::{Dual, Element, Error, Field, Kernel, Part, Real, Tensor, Uniforms, Wide};
+use ambient_metric::number::{Dual, Element};
+use ambient_metric::space::{Part, Uniforms, Wide};
+use ambient_metric::{Error, Field, Kernel, Real, Tensor};
 
 use crate::runs::{Make, elements};
 

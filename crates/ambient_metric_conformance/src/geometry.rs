@@ -3,7 +3,8 @@
 //! Every function takes a subject and a case, and answers like a proptest case. Names in parentheses are those of the
 //! properties in the library's mathematics.
 
-use ambient_metric::{At, BaseMetric, Covector, Embedding, Metric, PullBack, Vector};
+use ambient_metric::base::At;
+use ambient_metric::{BaseMetric, Covector, Embedding, Metric, PullBack, Vector};
 use proptest::test_runner::TestCaseResult;
 use proptest::{prop_assert, prop_assert_eq};
 
@@ -190,7 +191,7 @@ pub fn vectors_grow_and_covectors_shrink<M: BaseMetric<Space>>(
 /// a ≥ b, both being numbers.
 pub(crate) fn at_least(a: Exact, b: Exact) -> bool {
     let difference = a - b;
-    difference.is_defined() && !ambient_metric::Element::is_negative(difference)
+    difference.is_defined() && !ambient_metric::number::Element::is_negative(difference)
 }
 
 /// Over a flat γ: g stretches the gradient by 1 + ξf′²⟨l, l⟩ and leaves what is perpendicular to it alone (P5).

@@ -9,9 +9,11 @@
 //! γ⁻¹ is a fraction after one gradient; anything else fails. Where the slope of the embedding is none, a straight line with that slope,
 //! rounded to `f64`, stands for it.
 
+use ambient_metric::ambient::{AlongGradient, Given};
+use ambient_metric::base::PointwiseMetric;
+use ambient_metric::rule::Bilinear;
 use ambient_metric::{
-    AlongGradient, BaseMetric, Bilinear, Configuration, Covector, Descent, Embedding, Error, Given, Height, Induced,
-    NoMomentum, Optimiser, PointwiseMetric, Rule,
+    BaseMetric, Configuration, Covector, Descent, Embedding, Error, Height, Induced, NoMomentum, Optimiser, Rule,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
@@ -154,7 +156,7 @@ impl Step {
     fn descends(&self) -> TestCaseResult {
         let slope = dot(&self.ambient.differential, &self.change);
         let flat = self.ambient.differential.iter().all(|&x| x == zero());
-        prop_assert!(ambient_metric::Element::is_negative(slope) || (flat && slope == zero()), "{:?}", slope);
+        prop_assert!(ambient_metric::number::Element::is_negative(slope) || (flat && slope == zero()), "{:?}", slope);
         Ok(())
     }
 
@@ -452,7 +454,7 @@ fn inner(inverse: &[Exact], x: &[Exact], y: &[Exact]) -> Exact {
 
 /// Whether every number is above zero.
 fn positive(numbers: &[Exact]) -> bool {
-    numbers.iter().all(|&number| ambient_metric::Element::is_negative(-number))
+    numbers.iter().all(|&number| ambient_metric::number::Element::is_negative(-number))
 }
 
 /// A step with the user's own coupling covector.

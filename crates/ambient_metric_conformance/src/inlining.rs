@@ -11,7 +11,8 @@ use core::cell::Cell;
 use core::hint::black_box;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
-use ambient_metric::{Advance, Bundle, Coordinate, Field, Kernel, Measure, Pass, Real, Rule};
+use ambient_metric::rule::{Advance, Coordinate, Measure, Pass};
+use ambient_metric::{Bundle, Field, Kernel, Real, Rule};
 
 use crate::proof::Proof;
 
@@ -184,10 +185,9 @@ pub fn the_acts_are_inlined<R: Rule>(rule: &R) -> Proof {
 
 #[cfg(test)]
 mod tests {
-    use ambient_metric::{
-        AlongMomentum, Descent, DiagonalMetric, Ema, Height, Induced, LearnedDiagonal, Log, Nesterov, NoMomentum,
-        RmsProp, rules,
-    };
+    use ambient_metric::ambient::AlongMomentum;
+    use ambient_metric::base::LearnedDiagonal;
+    use ambient_metric::{Descent, DiagonalMetric, Ema, Height, Induced, Log, Nesterov, NoMomentum, RmsProp, rules};
 
     use super::*;
 

@@ -1,6 +1,8 @@
 //! Explicit matrices: what the closed forms are compared with, built and solved entry by entry.
 
-use ambient_metric::{Covector, Element, Error, Metric, Vector, Wide};
+use ambient_metric::number::Element;
+use ambient_metric::space::Wide;
+use ambient_metric::{Covector, Error, Metric, Vector};
 
 use crate::reference::Reference;
 

@@ -2,9 +2,9 @@
 //!
 //! A backend enters as a function that makes its tensors from named parts, as in [`backend_suite`](crate::backend_suite).
 
-use ambient_metric::{
-    Configuration, Covector, Descent, Element, Field, Identity, Induced, MatrixTensor, Muon, NoMomentum, Part, Wide,
-};
+use ambient_metric::number::Element;
+use ambient_metric::space::{MatrixTensor, Part, Wide};
+use ambient_metric::{Configuration, Covector, Descent, Field, Identity, Induced, Muon, NoMomentum};
 use proptest::prelude::*;
 
 use crate::proof::Proof;

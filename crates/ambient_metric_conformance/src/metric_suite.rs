@@ -1,8 +1,10 @@
 //! The properties of a diagonal metric by itself. [`conformance_metric!`](crate::conformance_metric) makes a test of each.
 
+use ambient_metric::ambient::Sqrt;
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, Flat, HeavyBall, Identity, Induced, Log,
-    Momentum, Nesterov, NoMomentum, Preconditioner, Sqrt, Vector,
+    BaseMetric, Configuration, Covector, Descent, DiagonalMetric, Ema, Flat, Identity, Induced, Log, Momentum,
+    Nesterov, NoMomentum, Preconditioner, Vector,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

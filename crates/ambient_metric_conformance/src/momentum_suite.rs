@@ -3,7 +3,8 @@
 //!
 //! [`conformance_momentum!`](crate::conformance_momentum) makes a test of each.
 
-use ambient_metric::{Element, Momentum};
+use ambient_metric::Momentum;
+use ambient_metric::number::Element;
 use proptest::prelude::*;
 
 use crate::exact::Exact;

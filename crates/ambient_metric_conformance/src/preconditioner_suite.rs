@@ -3,9 +3,8 @@
 //!
 //! [`conformance_preconditioner!`](crate::conformance_preconditioner) makes a test of each.
 
-use ambient_metric::{
-    Bundle, Configuration, Covector, Covectors, Descent, Ema, Nesterov, NoMomentum, Preconditioner, RmsProp,
-};
+use ambient_metric::ambient::Covectors;
+use ambient_metric::{Bundle, Configuration, Covector, Descent, Ema, Nesterov, NoMomentum, Preconditioner, RmsProp};
 use proptest::prelude::*;
 
 use crate::exact::Exact;

@@ -1,6 +1,8 @@
 //! The simplest possible backend: named parts over vectors, one element after another.
 
-use ambient_metric::{Bundle, Element, Error, Kernel, Layout, Operands, Part, Tensor, Uniforms, Wide, convert};
+use ambient_metric::number::{Element, convert};
+use ambient_metric::space::{Operands, Part, Uniforms, Wide};
+use ambient_metric::{Bundle, Error, Kernel, Layout, Tensor};
 
 /// Named parts over `Vec<E>`, with sums in the order of the elements.
 ///

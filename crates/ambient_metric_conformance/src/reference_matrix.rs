@@ -1,8 +1,8 @@
 //! Matrices of the reference backend: products as they are written, and singular values by Jacobi's rotations.
 
-use ambient_metric::{
-    Element, Error, Field, MatrixPart, MatrixTensor, Real, Selection, Separable, SpectralMatrix, Tensor, Transpose,
-};
+use ambient_metric::number::Element;
+use ambient_metric::space::{MatrixPart, MatrixTensor, Selection, Separable, SpectralMatrix, Transpose};
+use ambient_metric::{Error, Field, Real, Tensor};
 
 use crate::reference::Reference;
 
@@ -18,7 +18,7 @@ const SWEEPS: usize = 60;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, Transpose};
+/// use ambient_metric::space::{MatrixPart, Transpose};
 /// use ambient_metric_conformance::{Exact, ReferenceMatrix};
 ///
 /// let third = Exact::ratio(1, 3);

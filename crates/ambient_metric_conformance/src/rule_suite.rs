@@ -3,9 +3,11 @@
 //!
 //! [`conformance_rule!`](crate::conformance_rule) makes a test of each.
 
+use ambient_metric::number::Element;
+use ambient_metric::rule::{Advance, Coordinate, Pass};
+use ambient_metric::space::{Inputs, Totals};
 use ambient_metric::{
-    Advance, Bundle, Configuration, Coordinate, Covector, Descent, Element, Error, Flat, Inputs, Momentum, Optimiser,
-    Pass, Preconditioner, RmsProp, Rule, Totals,
+    Bundle, Configuration, Covector, Descent, Error, Flat, Momentum, Optimiser, Preconditioner, RmsProp, Rule,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;

@@ -1,6 +1,8 @@
 //! What holds for runs of several steps, on any backend: a backend enters as a function that makes its tensors from named parts.
 
-use ambient_metric::{Configuration, Covector, Element, Error, Part, Rule, Tensor, Wide};
+use ambient_metric::number::Element;
+use ambient_metric::space::{Part, Wide};
+use ambient_metric::{Configuration, Covector, Error, Rule, Tensor};
 use proptest::prop_assert;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 

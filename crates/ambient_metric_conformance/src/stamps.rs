@@ -14,7 +14,7 @@ macro_rules! conformance_proofs {
     };
 }
 
-/// A module of named tests for a [`PointwiseMetric`](ambient_metric::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// A module of named tests for a [`PointwiseMetric`](ambient_metric::base::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
 /// together: P1 to P4, P7 to P9 and P12, see [`surface_suite`](crate::surface_suite).
 ///
 /// ```
@@ -193,7 +193,7 @@ macro_rules! conformance_rule {
     };
 }
 
-/// A module of named tests for a [`PointwiseMetric`](ambient_metric::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
+/// A module of named tests for a [`PointwiseMetric`](ambient_metric::base::PointwiseMetric) and an [`Embedding`](ambient_metric::Embedding)
 /// together: one to four losses, and coupled heights; P2, P3, P9, P13 and P14, see [`heights_suite`](crate::heights_suite).
 ///
 /// ```

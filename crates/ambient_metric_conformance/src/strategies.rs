@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use ambient_metric::{Element, Part};
+use ambient_metric::number::Element;
+use ambient_metric::space::Part;
 use proptest::prelude::*;
 use proptest::sample::Index;
 

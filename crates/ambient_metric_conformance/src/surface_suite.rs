@@ -11,9 +11,12 @@
 //! r six, corrections and the product with η the rest. So it is off by at most 2ku with a factor of two for terms of second order. The full
 //! inverse takes the difference of two terms that are each 1 + ξf′²⟨l, l⟩ times the result at most: so many times as much, twice.
 
+use ambient_metric::ambient::Product;
+use ambient_metric::base::PointwiseMetric;
+use ambient_metric::rule::Placement;
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Configuration, Covector, Descent, Ema, Embedding, HeavyBall, Height, Induced, Momentum, Nesterov, NoMomentum,
-    Placement, PointwiseMetric, Product,
+    Configuration, Covector, Descent, Ema, Embedding, Height, Induced, Momentum, Nesterov, NoMomentum,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -156,7 +159,8 @@ fn product(x: &[Exact], y: &[Exact]) -> Exact {
 
 /// |difference| in units of `bound`; zero where both are.
 fn ratio(difference: Exact, bound: Exact) -> f64 {
-    use ambient_metric::{Element, Real};
+    use ambient_metric::Real;
+    use ambient_metric::number::Element;
     let zero = Exact::ratio(0, 1);
     if difference == zero {
         0.0
@@ -206,7 +210,8 @@ impl Rounded {
     fn descends(&self) -> Result<f64, TestCaseError> {
         let along = product(&self.gradient, &self.found);
         let flat = self.gradient.iter().all(|&l| l == Exact::ratio(0, 1));
-        let holds = if flat { along == Exact::ratio(0, 1) } else { ambient_metric::Element::is_negative(along) };
+        let holds =
+            if flat { along == Exact::ratio(0, 1) } else { ambient_metric::number::Element::is_negative(along) };
         prop_assert!(holds, "l·δθ = {:?}", along);
         Ok(0.0)
     }

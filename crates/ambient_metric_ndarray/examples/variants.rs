@@ -4,10 +4,12 @@
 
 use std::time::Instant;
 
+use ambient_metric::ambient::{AlongGradient, AlongMomentum, AlongParameters, Given, Reciprocal};
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar};
+use ambient_metric::rule::{Bilinear, Clipped, Hard, Root, Soft};
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Bundle, Clipped, Configuration, Correlated,
-    Covector, Descent, Ema, Error, Euclidean, Given, Hard, Height, Hyperbolic, Identity, Induced, LearnedDiagonal,
-    LearnedScalar, Log, Reciprocal, RmsProp, Root, Rule, Soft, Warped, rules,
+    Adagrad, Bundle, Configuration, Correlated, Covector, Descent, Ema, Error, Euclidean, Height, Hyperbolic, Identity,
+    Induced, Log, RmsProp, Rule, Warped, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;

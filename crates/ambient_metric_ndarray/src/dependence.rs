@@ -102,7 +102,8 @@ impl Real for Dependence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ambient_metric::{Advance, Measure, rules};
+    use ambient_metric::rule::{Advance, Measure};
+    use ambient_metric::rules;
 
     #[test]
     fn a_choice_depends_on_what_is_compared_and_on_what_is_chosen_from() {

@@ -1,55 +1,41 @@
 //! The elements of a tensor: numbers as they are computed with, or narrower ones.
 
-use std::hint::black_box;
 use std::ops::Range;
 
-use ambient_metric::{Element, Error};
+use ambient_metric::Error;
+use ambient_metric::number::Element;
 
+use crate::allocation::{gather, zeros};
 use crate::lanes::WIDTH;
-use crate::mixed::{Stored, StoredMut};
-use crate::narrow::Narrow;
+use crate::narrow::{Format, Narrow};
 
-/// Numbers from which on memory comes in mappings of its own, which lie one behind the other.
-const LARGE: usize = 1 << 16;
-
-/// Bytes that large memory has to spare. Where tensors of a power of two of elements lie a page further than that power from each other, some
-/// processors fetch them half as fast; with this they lie five pages further.
-const APART: usize = 1 << 14;
-
-/// So many zeros.
-///
-/// # Errors
-///
-/// [`Error::Backend`] where there is no memory for them.
-pub(crate) fn zeros<N: Clone>(zero: N, len: usize) -> Result<Vec<N>, Error> {
-    let capacity = if len >= LARGE { len.saturating_add(APART / size_of::<N>().max(1)) } else { len };
-    // Asked for beforehand, because a vector for which there is no memory ends the program.
-    let mut asked: Vec<N> = Vec::new();
-    asked.try_reserve_exact(capacity).map_err(|error| Error::Backend(Box::new(error)))?;
-    drop(black_box(asked));
-    let mut zeros = vec![zero; capacity];
-    zeros.truncate(len);
-    Ok(zeros)
+/// The chunks of a tensor as they are stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Stored<'a, E> {
+    /// The numbers that are computed with.
+    Full(&'a [[E; WIDTH]]),
+    /// 16 bits each.
+    Narrow(&'a [[u16; WIDTH]], Format),
 }
 
-/// The numbers in some ranges, one range after the other.
-///
-/// # Errors
-///
-/// [`Error::Backend`] where there is no memory for them.
-pub(crate) fn gather<N: Copy>(
-    zero: N,
-    numbers: &[N],
-    ranges: impl Iterator<Item = Range<usize>> + Clone,
-) -> Result<Vec<N>, Error> {
-    let mut gathered = zeros(zero, ranges.clone().map(|range| range.len()).sum())?;
-    let mut rest = gathered.as_mut_slice();
-    for range in ranges {
-        let Some((to, further)) = core::mem::take(&mut rest).split_at_mut_checked(range.len()) else { break };
-        to.copy_from_slice(numbers.get(range).unwrap_or_default());
-        rest = further;
+impl<E> Default for Stored<'_, E> {
+    fn default() -> Self {
+        Self::Full(&[])
     }
-    Ok(gathered)
+}
+
+/// The chunks of a tensor as they are stored, to be written.
+pub(crate) enum StoredMut<'a, E> {
+    /// The numbers that are computed with.
+    Full(&'a mut [[E; WIDTH]]),
+    /// 16 bits each, with the index of the first element.
+    Narrow(&'a mut [[u16; WIDTH]], Format, usize),
+}
+
+impl<E> Default for StoredMut<'_, E> {
+    fn default() -> Self {
+        Self::Full(&mut [])
+    }
 }
 
 /// The elements of a tensor, as they are stored.

@@ -3,7 +3,8 @@
 use core::marker::PhantomData;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use ambient_metric::{Element, Field, Real};
+use ambient_metric::number::Element;
+use ambient_metric::{Field, Real};
 use pulp::{Scalar, Simd};
 
 #[allow(unsafe_code, reason = "all of it is in this module")]

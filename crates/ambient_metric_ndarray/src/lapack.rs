@@ -1,6 +1,7 @@
 //! Dense metrics factored by LAPACK.
 
-use ambient_metric::{BaseMetric, Covector, Dense, Entries, Error, Layout, Tensor, Vector};
+use ambient_metric::space::Entries;
+use ambient_metric::{BaseMetric, Covector, Dense, Error, Layout, Tensor, Vector};
 use ndarray::{Array1, Array2};
 use ndarray_linalg::UPLO;
 use ndarray_linalg::cholesky::{CholeskyFactorized, DeterminantC, FactorizeC, SolveC};
@@ -118,7 +119,7 @@ impl<E: MatrixElement> BaseMetric<Parameters<E>> for LapackDense {
     fn update(&self, state: &mut Parameters<E>, gradient: &Covector<Parameters<E>>) -> Result<(), Error> {
         state.layout().check(gradient.0.layout())?;
         for (index, part) in state.layout().parts().iter().enumerate() {
-            if !gradient.0.read(index)?.iter().all(|element| ambient_metric::Element::is_finite(*element)) {
+            if !gradient.0.read(index)?.iter().all(|element| ambient_metric::number::Element::is_finite(*element)) {
                 return Err(Error::NonFiniteGradient { parameter: part.name.clone() });
             }
         }

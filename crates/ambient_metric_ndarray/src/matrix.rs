@@ -1,6 +1,8 @@
 //! Matrices on the CPU: products, eigenvalues and singular values by faer.
 
-use ambient_metric::{Element, Error, Field, MatrixPart, MatrixTensor, SpectralMatrix, Tensor, Transpose};
+use ambient_metric::number::Element;
+use ambient_metric::space::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose};
+use ambient_metric::{Error, Field, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::traits::{ComplexField, RealField};
 use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
@@ -13,7 +15,7 @@ use crate::parameters::Parameters;
 ///
 /// ```
 /// fn rows<E: ambient_metric_ndarray::MatrixElement>(matrix: &ambient_metric_ndarray::HostMatrix<E>) -> usize {
-///     ambient_metric::MatrixPart::rows(matrix)
+///     ambient_metric::space::MatrixPart::rows(matrix)
 /// }
 /// ```
 pub trait MatrixElement: Element<Wide = f64> + ComplexField + RealField {}
@@ -29,7 +31,7 @@ impl MatrixElement for f64 {}
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, Transpose};
+/// use ambient_metric::space::{MatrixPart, Transpose};
 /// use ambient_metric_ndarray::HostMatrix;
 ///
 /// let a = HostMatrix::new(2, 2, vec![1.0_f64, 2.0, 3.0, 4.0])?;

@@ -3,12 +3,13 @@
 use core::mem::take;
 use core::ops::Range;
 
-use ambient_metric::{Bundle, Element, Kernel};
+use ambient_metric::number::Element;
+use ambient_metric::{Bundle, Kernel};
 
 use crate::dependence::Dependence;
-use crate::elements::Elements;
+use crate::elements::{Elements, Stored, StoredMut};
 use crate::lanes::{Kept, WIDTH};
-use crate::narrow::{Format, Round, Widen, counted};
+use crate::narrow::{Round, Widen, counted};
 use crate::pass::{Blocks, Full, MAX_OPERANDS, Memory, Order, Stretch, Targets, store_full};
 
 /// Chunks that go through the buffer at a time: few enough that the buffer stays in the cache nearest to the processor.
@@ -21,21 +22,6 @@ struct Buffer<E>([[[E; WIDTH]; RUN]; MAX_OPERANDS]);
 impl<E: Element> Buffer<E> {
     fn new() -> Self {
         Self([[[E::zero(); WIDTH]; RUN]; MAX_OPERANDS])
-    }
-}
-
-/// The chunks of a tensor as they are stored.
-#[derive(Clone, Copy)]
-pub(crate) enum Stored<'a, E> {
-    /// The numbers that are computed with.
-    Full(&'a [[E; WIDTH]]),
-    /// 16 bits each.
-    Narrow(&'a [[u16; WIDTH]], Format),
-}
-
-impl<E> Default for Stored<'_, E> {
-    fn default() -> Self {
-        Self::Full(&[])
     }
 }
 
@@ -57,20 +43,6 @@ impl<'a, E: Element> Stored<'a, E> {
                 to
             }
         }
-    }
-}
-
-/// The chunks of a tensor as they are stored, to be written.
-pub(crate) enum StoredMut<'a, E> {
-    /// The numbers that are computed with.
-    Full(&'a mut [[E; WIDTH]]),
-    /// 16 bits each, with the index of the first element.
-    Narrow(&'a mut [[u16; WIDTH]], Format, usize),
-}
-
-impl<E> Default for StoredMut<'_, E> {
-    fn default() -> Self {
-        Self::Full(&mut [])
     }
 }
 

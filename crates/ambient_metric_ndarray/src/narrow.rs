@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use ambient_metric::{Element, Error, Field, StateStorage};
+use ambient_metric::number::Element;
+use ambient_metric::space::StateStorage;
+use ambient_metric::{Error, Field};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::elements::{gather, zeros};
+use crate::allocation::{gather, zeros};
 use crate::lanes::WIDTH;
 
 /// A format of 16 bits, with what its rounding needs.

@@ -5,13 +5,13 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ambient_metric::{
-    Bundle, Element, Error, Kernel, Layout, Operands, Part, Selection, Separable, StateStorage, Tensor, Uniforms, Wide,
-    convert,
-};
+use ambient_metric::number::{Element, convert};
+use ambient_metric::space::{Operands, Part, Selection, Separable, StateStorage, Uniforms, Wide};
+use ambient_metric::{Bundle, Error, Kernel, Layout, Tensor};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
-use crate::elements::{Elements, zeros};
+use crate::allocation::zeros;
+use crate::elements::Elements;
 use crate::lanes::WIDTH;
 use crate::mixed::Mixed;
 use crate::narrow::{Format, Narrow};

@@ -8,7 +8,8 @@ use core::array::from_fn;
 use core::mem::take;
 use core::ops::Range;
 
-use ambient_metric::{Bundle, Element, Kernel, convert};
+use ambient_metric::number::{Element, convert};
+use ambient_metric::{Bundle, Kernel};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::elements::Elements;

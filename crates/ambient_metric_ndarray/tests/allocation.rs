@@ -2,7 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
-use ambient_metric::{Configuration, Covector, Rule, StateStorage, rules};
+use ambient_metric::space::StateStorage;
+use ambient_metric::{Configuration, Covector, Rule, rules};
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
 

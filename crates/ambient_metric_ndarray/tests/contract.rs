@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 #![allow(clippy::float_cmp, reason = "whole numbers are exact")]
 
-use ambient_metric::{Bundle, Error, Kernel, MatrixPart, MatrixTensor, Operands, Real, Tensor, Transpose, Uniforms};
+use ambient_metric::space::{MatrixPart, MatrixTensor, Operands, Transpose, Uniforms};
+use ambient_metric::{Bundle, Error, Kernel, Real, Tensor};
 use ambient_metric_ndarray::Parameters;
 use ndarray::{Array1, Array2, ArrayD, Axis, Slice, array};
 use proptest::prelude::*;

@@ -2,10 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
-use ambient_metric::{
-    Configuration, Covector, Element, Error, Kernel, Layout, Operands, Report, Rule, StateStorage, Tensor, Uniforms,
-    Wide, rules,
-};
+use ambient_metric::number::Element;
+use ambient_metric::space::{Operands, StateStorage, Uniforms, Wide};
+use ambient_metric::{Configuration, Covector, Error, Kernel, Layout, Report, Rule, Tensor, rules};
 use ambient_metric_ndarray::Parameters;
 use ndarray::ArrayD;
 use proptest::prelude::*;
@@ -81,7 +80,7 @@ fn run<T: Tensor, R: Rule>(
     let mut reports = Vec::new();
     for gradient in gradients {
         match optimiser.step(&mut point, &Covector(make(gradient)), ambient_metric::Field::constant(1.5)) {
-            Ok(report) => reports.push(ambient_metric::convert(report, &mut |value: Wide<T>| value.to_f64())),
+            Ok(report) => reports.push(ambient_metric::number::convert(report, &mut |value: Wide<T>| value.to_f64())),
             Err(error) => {
                 let state = optimiser.state().iter().map(flat).collect();
                 return (flat(&point), state, reports, Some(error.to_string()));

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
+use ambient_metric::ambient::{AlongMomentum, Given};
+use ambient_metric::space::StateStorage;
 use ambient_metric::{
-    AlongMomentum, Configuration, Covector, Descent, Ema, Error, Euclidean, Given, Group, Induced, Log, RmsProp, Rule,
-    StateStorage, Tensor, rules,
+    Configuration, Covector, Descent, Ema, Error, Euclidean, Group, Induced, Log, RmsProp, Rule, Tensor, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;

@@ -3,7 +3,9 @@
 
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
-use ambient_metric::{Element, Kernel, Operands, Real, StateStorage, Tensor, Uniforms};
+use ambient_metric::number::Element;
+use ambient_metric::space::{Operands, StateStorage, Uniforms};
+use ambient_metric::{Kernel, Real, Tensor};
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
 

@@ -2,9 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "a test has nobody to return an error to")]
 
-use ambient_metric::{
-    Configuration, Covector, Element, Kernel, Operands, Real, Rule, StateStorage, Tensor, Uniforms, rules,
-};
+use ambient_metric::number::Element;
+use ambient_metric::space::{Operands, StateStorage, Uniforms};
+use ambient_metric::{Configuration, Covector, Kernel, Real, Rule, Tensor, rules};
 use ambient_metric_conformance::compensated_sum;
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar, Orthogonaliser, Polar, Width};
+use ambient_metric::number::Element;
+use ambient_metric::space::{HeavyBall, NewtonSchulz, StateStorage};
 use ambient_metric::{
-    Adagrad, BaseMetric, Configuration, Covector, Descent, Element, Ema, Error, Field, Flat, HeavyBall, Identity,
-    Induced, Kronecker, LearnedDiagonal, LearnedScalar, Log1p, Momentum, Muon, Nesterov, NewtonSchulz, NoMomentum,
-    Orthogonaliser, Polar, RmsProp, Rule, StateStorage, Width, rules,
+    Adagrad, BaseMetric, Configuration, Covector, Descent, Ema, Error, Field, Flat, Identity, Induced, Kronecker,
+    Log1p, Momentum, Muon, Nesterov, NoMomentum, RmsProp, Rule, rules,
 };
 use ambient_metric_ndarray::{HostMatrix, MatrixElement, Parameters};
 use ndarray::{Array1, Array2, array};
@@ -309,7 +311,7 @@ proptest! {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct DecaysAndLearns;
 
-impl ambient_metric::PointwiseMetric for DecaysAndLearns {
+impl ambient_metric::base::PointwiseMetric for DecaysAndLearns {
     type State<S: ambient_metric::Real> = S;
     type Memory<S: ambient_metric::Real> = S;
     type Shared<S: ambient_metric::Real> = S;
@@ -340,7 +342,7 @@ impl ambient_metric::PointwiseMetric for DecaysAndLearns {
     fn learn<S: ambient_metric::Real>(&self, learned: S, _xi: S, _squared_length: S, lesson: S) -> S {
         S::constant(0.5) * learned + lesson
     }
-    fn correction<S: ambient_metric::Real>(&self, _xi: S, _lessons: ambient_metric::Totals<S>) {}
+    fn correction<S: ambient_metric::Real>(&self, _xi: S, _lessons: ambient_metric::space::Totals<S>) {}
     #[inline(always)]
     fn settle<S: ambient_metric::Real>(&self, (): (), seen: S, _gradient: S) -> S {
         seen
@@ -360,7 +362,9 @@ fn five<R: Rule>(rule: R) -> Vec<f64> {
 
 #[test]
 fn a_metric_that_decays_and_learns_does_so_alike_in_every_rule() {
-    use ambient_metric::{AlongGradient, Clipped, Height, Induction};
+    use ambient_metric::Height;
+    use ambient_metric::ambient::AlongGradient;
+    use ambient_metric::rule::{Clipped, Induction};
     let expected = five(Descent::new(DecaysAndLearns, Induced::new(Identity, 0.25), NoMomentum));
     let close = |what: &str, found: &[f64]| {
         for (found, expected) in found.iter().zip(&expected) {

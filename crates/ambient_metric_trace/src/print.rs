@@ -22,7 +22,8 @@ pub enum Notation {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Advance};
+/// use ambient_metric::rules;
+/// use ambient_metric::rule::Advance;
 /// use ambient_metric_trace::{Recording, Wgsl};
 ///
 /// let recording = Recording::update(&Advance(&rules::sgd(0.5)));
@@ -247,7 +248,8 @@ impl Recording {
     /// The recording, one assignment a line.
     ///
     /// ```
-    /// use ambient_metric::{rules, Advance};
+    /// use ambient_metric::rules;
+    /// use ambient_metric::rule::Advance;
     /// use ambient_metric_trace::{Notation, Recording, Wgsl};
     ///
     /// let text = Recording::update(&Advance(&rules::sgd(0.5))).print(Notation::Text);

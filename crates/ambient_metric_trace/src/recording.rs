@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ambient_metric::{Bundle, Damping, Element, Inputs, Kernel, Rule, Totals};
+use ambient_metric::number::Element;
+use ambient_metric::rule::Damping;
+use ambient_metric::space::{Inputs, Totals};
+use ambient_metric::{Bundle, Kernel, Rule};
 
 use crate::graph::{Binary, Graph, Id, Node, Unary, operands};
 use crate::traced::{Traced, record, with};
@@ -21,7 +24,8 @@ pub struct Slot {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Measure, rules, RmsProp};
+/// use ambient_metric::{RmsProp, rules};
+/// use ambient_metric::rule::Measure;
 /// use ambient_metric_trace::Recording;
 ///
 /// let rule = rules::rmsprop(0.1);
@@ -93,13 +97,13 @@ impl Recording {
         Self { stores: true, ..Self::kernel(kernel) }
     }
 
-    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`](ambient_metric::Measure) in one.
+    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`](ambient_metric::rule::Measure) in one.
     pub fn measure<R: Rule>(rule: &R) -> Self {
         let (mut uniforms, mut inputs) = (Vec::new(), Vec::new());
         let (graph, outputs) = record(|| {
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
             let at = fresh("", &mut inputs, Node::Input);
-            named("", ambient_metric::Measure(rule).evaluate(rule.correct(memory), at)).collect()
+            named("", ambient_metric::rule::Measure(rule).evaluate(rule.correct(memory), at)).collect()
         });
         Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
@@ -126,7 +130,8 @@ impl Recording {
     /// The recording with this LaTeX for every slot of that name, in place of the letter of the paper or the name in upright type.
     ///
     /// ```
-    /// use ambient_metric::{Advance, rules};
+    /// use ambient_metric::rules;
+    /// use ambient_metric::rule::Advance;
     /// use ambient_metric_trace::{Notation, Recording};
     ///
     /// let step = Recording::update(&Advance(&rules::sgd(0.5))).with_symbol("parameter", "w").with_symbol("gradient", r"\nabla L");
@@ -177,7 +182,7 @@ impl Recording {
     /// ```
     /// use ambient_metric_trace::Recording;
     ///
-    /// let sgd = Recording::update(&ambient_metric::Advance(&ambient_metric::rules::sgd(0.5)));
+    /// let sgd = Recording::update(&ambient_metric::rule::Advance(&ambient_metric::rules::sgd(0.5)));
     /// // The gradient enters the new momentum, the parameter both what is subtracted and what decays.
     /// let uses = |name| sgd.inputs().iter().find(|slot| slot.name == name).map(|slot| sgd.uses()[slot.id.index()]);
     /// assert_eq!((uses("gradient"), uses("parameter")), (Some(1), Some(2)));
@@ -216,7 +221,8 @@ impl Recording {
     /// How many bytes one element moves if a number has `size` bytes, and one of a rule's state `state`.
     ///
     /// ```
-    /// use ambient_metric::{Advance, rules, RmsProp};
+    /// use ambient_metric::{RmsProp, rules};
+    /// use ambient_metric::rule::Advance;
     /// use ambient_metric_trace::Recording;
     ///
     /// // θ, m, ρ and l are read, and θ, m and ρ written.
@@ -232,7 +238,7 @@ impl Recording {
     /// Functions beyond arithmetic and roots that the outputs need, by name. Shading languages have them in single precision alone.
     ///
     /// ```
-    /// use ambient_metric::{rules, Rule};
+    /// use ambient_metric::{Rule, rules};
     /// use ambient_metric_trace::Recording;
     ///
     /// // The step needs the slope of the logarithm, which is a quotient, and not the logarithm.
@@ -278,10 +284,10 @@ impl Recording {
     /// A missing uniform or input counts as zero.
     ///
     /// ```
-    /// use ambient_metric::{rules, Rule};
+    /// use ambient_metric::{Rule, rules};
     /// use ambient_metric_trace::Recording;
     ///
-    /// let sgd = Recording::update(&ambient_metric::Advance(&rules::sgd(0.5)));
+    /// let sgd = Recording::update(&ambient_metric::rule::Advance(&rules::sgd(0.5)));
     /// // metric correction, η, ηλ; θ, m, l
     /// let out = sgd.evaluate(&[1.0, 0.1, 0.0], &[1.0, 2.0, 3.0]);
     /// assert_eq!(out, [1.0 - 0.1 * 4.0, 4.0]);

@@ -15,7 +15,8 @@
 //! }
 //! ```
 
-use ambient_metric::{Advance, Bundle, Damping, Rule};
+use ambient_metric::rule::{Advance, Damping};
+use ambient_metric::{Bundle, Rule};
 
 use crate::graph::Id;
 use crate::print::{Body, Wgsl};

@@ -2,12 +2,17 @@
 
 #![allow(missing_docs, clippy::panic, reason = "a test may stop at what should not happen")]
 
+use ambient_metric::ambient::{
+    AlongMomentum, AlongParameters, Exponential, Given, OfLosses, Power, Product, Reciprocal, Sqrt,
+};
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar, PointwiseMetric};
+use ambient_metric::number::Dual;
+use ambient_metric::rule::{Advance, Bilinear, Clipped, Hard, Root};
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Adagrad, Advance, AlongMomentum, AlongParameters, AmbientMetric, Bilinear, Clipped, Conformal, Correlated, Coupled,
-    Descent, DiagonalMetric, Dual, Ema, Embedding, Euclidean, Exponential, Field, Flat, Given, Hard, HeavyBall, Height,
-    Hyperbolic, Identity, Induced, Kernel, LearnedDiagonal, LearnedScalar, Log, Log1p, Momentum, Nesterov, NoMomentum,
-    OfLosses, PointwiseMetric, Power, Preconditioner, Product, Real, Reciprocal, RmsProp, Root, Rule, Sqrt, Warped,
-    Weighted, rules,
+    Adagrad, AmbientMetric, Conformal, Correlated, Coupled, Descent, DiagonalMetric, Ema, Embedding, Euclidean, Field,
+    Flat, Height, Hyperbolic, Identity, Induced, Kernel, Log, Log1p, Momentum, Nesterov, NoMomentum, Preconditioner,
+    Real, RmsProp, Rule, Warped, Weighted, rules,
 };
 use ambient_metric_conformance::functions::{Function, NAMES};
 use ambient_metric_trace::shader::{PassShader, Purpose, ScalarLayout, damp, kernels, totals};

@@ -1,13 +1,15 @@
 //! The abstract tensor on a device: every kernel traced, printed, compiled once, and run.
 
-use ambient_metric::{Bundle, Error, Kernel, Layout, Operands, Tensor, Uniforms, Wide};
+use ambient_metric::space::{Operands, Uniforms, Wide};
+use ambient_metric::{Bundle, Error, Kernel, Layout, Tensor};
 use ambient_metric_trace::shader::{PassShader, Purpose};
 use ambient_metric_trace::{Recording, Traced};
 
 use crate::context::Context;
+use crate::element::DeviceElement;
 use crate::error::DeviceError;
 use crate::pass::{Cut, Plan, Totals, check_functions, check_together, share_buffers};
-use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Space};
+use crate::tensor::{Chunk, DeviceTensor, Space};
 
 impl<E: DeviceElement> Tensor for DeviceTensor<E> {
     type Element = E;
@@ -97,7 +99,7 @@ impl<E: DeviceElement> Tensor for DeviceTensor<E> {
 }
 
 impl<E: DeviceElement> DeviceTensor<E> {
-    fn check_part(&self, part: usize) -> Result<&ambient_metric::Part, Error> {
+    fn check_part(&self, part: usize) -> Result<&ambient_metric::space::Part, Error> {
         let parts = self.space().layout.parts();
         parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })
     }

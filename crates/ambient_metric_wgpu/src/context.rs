@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wgpu::{Adapter, BackendOptions, BufferUsages, ComputePipeline, Device, ErrorFilter, Features, Instance, Queue};
 
+use crate::element::DeviceElement;
 use crate::error::DeviceError;
-use crate::tensor::DeviceElement;
 
 /// A device with its queue and compiled kernels; cheap to clone.
 ///

@@ -2,15 +2,16 @@
 
 use core::marker::PhantomData;
 
-use ambient_metric::{
-    Element, Error, MatrixPart, MatrixTensor, NewtonSchulz, Part, Selection, Separable, Tensor, Transpose,
-};
+use ambient_metric::number::Element;
+use ambient_metric::space::{MatrixPart, MatrixTensor, NewtonSchulz, Part, Selection, Separable, Transpose};
+use ambient_metric::{Error, Tensor};
 use ambient_metric_trace::Wgsl;
 
 use crate::context::Context;
+use crate::element::DeviceElement;
 use crate::error::DeviceError;
 use crate::pass::{bind_group, short};
-use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Place};
+use crate::tensor::{Chunk, DeviceTensor, Place};
 
 /// Rows and columns of the result that one workgroup computes.
 const TILE: usize = 64;

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use ambient_metric::{
-    Advance, Bundle, Checkpoint, Configuration, Covector, Element, Engine, Error, Fused, Groups, Layout, Optimiser,
-    Report, Rule, Selection, Separable, Setting, StateStorage, Tensor, stands_zero,
-};
+use ambient_metric::number::Element;
+use ambient_metric::optimiser::{Engine, Fused, Groups, Setting, stands_zero};
+use ambient_metric::rule::Advance;
+use ambient_metric::space::{Selection, Separable, StateStorage};
+use ambient_metric::{Bundle, Checkpoint, Configuration, Covector, Error, Layout, Optimiser, Report, Rule, Tensor};
 use ambient_metric_trace::shader::{DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, ScalarLayout, damp, reason};
 use ambient_metric_trace::{Recording, Wgsl};
 
 use crate::context::Context;
+use crate::element::DeviceElement;
 use crate::error::DeviceError;
 use crate::pass::{Cut, Plan, Totals, bind_group, check_functions, check_together, share_buffers, short};
-use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Space};
+use crate::tensor::{Chunk, DeviceTensor, Space};
 
 /// The loss whose gradient a step follows.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +105,7 @@ pub struct Device<E: DeviceElement> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Covector};
+/// use ambient_metric::{Configuration, Covector, rules};
 /// use ambient_metric_wgpu::{Context, DeviceOptimiser, DeviceTensor};
 ///
 /// # let Ok(context) = Context::new(None) else { return Ok(()) };

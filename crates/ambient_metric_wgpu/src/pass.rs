@@ -4,8 +4,9 @@ use ambient_metric_trace::Wgsl;
 use ambient_metric_trace::shader::{ENTRY_HEADER, PassShader, TABLE_HEADER, TOTALS_WRITABLE, totals};
 
 use crate::context::Context;
+use crate::element::DeviceElement;
 use crate::error::DeviceError;
-use crate::tensor::{Chunk, DeviceElement, DeviceTensor, Segment, Space};
+use crate::tensor::{Chunk, DeviceTensor, Segment, Space};
 
 /// The most workgroups along one axis of a dispatch.
 const AXIS: usize = 65_535;

@@ -5,32 +5,12 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use std::sync::Arc;
 
-use ambient_metric::{Element, Error, Layout, Part};
+use ambient_metric::space::Part;
+use ambient_metric::{Error, Layout};
 
 use crate::context::Context;
+use crate::element::DeviceElement;
 use crate::error::DeviceError;
-
-/// A number that kernels compute with: `f32`, and `f64` where the adapter has double precision.
-pub trait DeviceElement: Element<Wide = f64> + bytemuck::Pod {
-    /// Whether it is `f64`.
-    const DOUBLE: bool;
-    /// Its size in bytes.
-    const SIZE: u64;
-    /// How many fit in a vector of 16 bytes.
-    const VECTOR: usize;
-}
-
-impl DeviceElement for f32 {
-    const DOUBLE: bool = false;
-    const SIZE: u64 = 4;
-    const VECTOR: usize = 4;
-}
-
-impl DeviceElement for f64 {
-    const DOUBLE: bool = true;
-    const SIZE: u64 = 8;
-    const VECTOR: usize = 2;
-}
 
 /// A range of a buffer that is bound as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

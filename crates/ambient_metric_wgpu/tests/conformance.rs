@@ -2,7 +2,8 @@
 //!
 //! Without an adapter every test says so and passes; with `AMBIENT_REQUIRE_GPU=1` it fails.
 
-use ambient_metric::{Error, Part};
+use ambient_metric::Error;
+use ambient_metric::space::Part;
 use ambient_metric_conformance::functions::{Accuracy, wrong_functions};
 use ambient_metric_conformance::{conformance_backend, conformance_matrices};
 use ambient_metric_wgpu::{Context, DeviceError, DeviceTensor};

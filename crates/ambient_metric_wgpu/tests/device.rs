@@ -4,11 +4,16 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test may stop at what should not happen")]
 
+use ambient_metric::ambient::{
+    AlongGradient, AlongMomentum, AlongParameters, OfLosses, Power, Product, Reciprocal, Sqrt,
+};
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar};
+use ambient_metric::rule::{Bilinear, Clipped, Hard, Soft};
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bilinear, Bundle, Clipped, Configuration,
-    Conformal, Correlated, Covector, Descent, Ema, Embedding, Error, Euclidean, Flat, Group, Hard, HeavyBall, Height,
-    Hyperbolic, Identity, Induced, LearnedDiagonal, LearnedScalar, Log, Log1p, Metric, Nesterov, NoMomentum, OfLosses,
-    Power, Product, PullBack, Real, Reciprocal, RmsProp, Rule, Soft, Sqrt, Tensor, Warped, Weighted, rules,
+    Adagrad, BaseMetric, Bundle, Configuration, Conformal, Correlated, Covector, Descent, Ema, Embedding, Error,
+    Euclidean, Flat, Group, Height, Hyperbolic, Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, PullBack,
+    Real, RmsProp, Rule, Tensor, Warped, Weighted, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{BufferPart, Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};

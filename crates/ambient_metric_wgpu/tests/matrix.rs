@@ -2,10 +2,12 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
+use ambient_metric::base::{EveryMatrix, LearnedDiagonal, LearnedScalar, Remembering, Width};
+use ambient_metric::optimiser::WholeOptimiser;
+use ambient_metric::space::{Absent, Part, Selection, Separable};
 use ambient_metric::{
-    Absent, BaseMetric, Configuration, Covector, Descent, Error, Euclidean, EveryMatrix, Field, Induced, Layout,
-    LearnedDiagonal, LearnedScalar, Log, Muon, Nesterov, NoMomentum, Part, Remembering, RmsProp, Routed, Selection,
-    Separable, Tensor, WholeOptimiser, Width,
+    BaseMetric, Configuration, Covector, Descent, Error, Euclidean, Field, Induced, Layout, Log, Muon, Nesterov,
+    NoMomentum, RmsProp, Routed, Tensor,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceMatrix, DeviceTensor, NewtonSchulz, Transpose};

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use ambient_metric::{Advance, Rule};
+use ambient_metric::Rule;
+use ambient_metric::rule::Advance;
 use ambient_metric_trace::shader::kernels;
 use ambient_metric_trace::{Notation, Recording, Slot};
 

@@ -3,7 +3,8 @@
 use core::f64::consts::{E, TAU};
 use core::str::FromStr;
 
-use ambient_metric::{Dual, Real};
+use ambient_metric::Real;
+use ambient_metric::number::Dual;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use ambient_metric::{Configuration, Covector, Element, Field, Rule, Tensor};
+use ambient_metric::number::Element;
+use ambient_metric::{Configuration, Covector, Field, Rule, Tensor};
 use serde::Serialize;
 
 use crate::error::Error;

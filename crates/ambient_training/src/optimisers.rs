@@ -3,9 +3,11 @@
 use core::fmt;
 use core::str::FromStr;
 
+use ambient_metric::base::{EveryMatrix, HiddenMatrices, Remembering, Route, Width};
+use ambient_metric::space::NewtonSchulz;
 use ambient_metric::{
-    Configuration, Descent, Error as Refusal, EveryMatrix, Flat, Group, HiddenMatrices, Muon, Nesterov, NewtonSchulz,
-    NoMomentum, Remembering, RmsProp, Route, Routed, Rule, Tensor as _, Width,
+    Configuration, Descent, Error as Refusal, Flat, Group, Muon, Nesterov, NoMomentum, RmsProp, Routed, Rule,
+    Tensor as _,
 };
 use ambient_metric_burn::{Engine, Parameters};
 use ambient_studies::error::Error;

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use ambient_metric::{Error as Refusal, Part};
+use ambient_metric::Error as Refusal;
+use ambient_metric::space::Part;
 use ambient_metric_burn::Parameters;
 use ambient_studies::error::Error;
 use ambient_studies::rules::hyperparameters::Hyperparameters;

@@ -2,10 +2,8 @@
 
 use std::sync::OnceLock;
 
-use ambient_metric::{
-    Configuration, Covector, Dense, Descent, Ema, Error, Identity, Induced, Kronecker, Log, Muon, Nesterov, NoMomentum,
-    Polar, RmsProp, Width, rules,
-};
+use ambient_metric::{Configuration, Covector, Dense, Descent, Ema, Error, Identity, Induced, Kronecker, Log, Muon, Nesterov, NoMomentum, RmsProp, rules};
+use ambient_metric::base::{Polar, Width};
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_ndarray::ndarray::Array2;
 

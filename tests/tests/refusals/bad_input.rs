@@ -1,9 +1,12 @@
 //! Bad input is refused by a typed error that names what was wrong, and nothing changes: no bit of parameters or state.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
+use ambient_metric::ambient::{AlongParameters, Power, Sqrt};
+use ambient_metric::rule::{Clipped, Root};
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Adagrad, AlongParameters, Clipped, Configuration, Covector, Descent, Ema, Embedding, Error, Euclidean, Flat, Group,
-    HeavyBall, Height, Identity, Induced, Log, Log1p, Nesterov, Power, RmsProp, Root, Rule, Sqrt, Tensor, rules,
+    Adagrad, Configuration, Covector, Descent, Ema, Embedding, Error, Euclidean, Flat, Group, Height, Identity,
+    Induced, Log, Log1p, Nesterov, RmsProp, Rule, Tensor, rules,
 };
 use ambient_metric_conformance::runs;
 use ambient_metric_ndarray::Parameters;
@@ -21,7 +24,7 @@ fn theta() -> Parameters<f64> {
 }
 
 fn bits<T: Tensor>(tensor: &T) -> Vec<u64> {
-    use ambient_metric::Element;
+    use ambient_metric::number::Element;
     runs::elements(tensor).unwrap().into_iter().map(|x| x.to_f64().to_bits()).collect()
 }
 

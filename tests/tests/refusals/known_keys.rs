@@ -5,12 +5,15 @@ use core::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ambient_metric::ambient::{AlongGradient, AlongMomentum, Exponential, Guard, OfLosses, Product, Reciprocal};
+use ambient_metric::base::{HiddenMatrices, LearnedDiagonal, LearnedScalar, Named, Remembering, Width};
+use ambient_metric::optimiser::{Constant, Cosine, Linear, WarmUp};
+use ambient_metric::rule::{Bilinear, Clipped, Damped, Exact, Hard, Induction, Root, Soft};
+use ambient_metric::space::{NewtonSchulz, SavedParameter, StateStorage};
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, Bilinear, Checkpoint, Clipped, Configuration, Conformal, Constant,
-    Correlated, Cosine, Coupled, Damped, Descent, Ema, Euclidean, Exact, Exponential, Flat, Group, Guard, Hard, Height,
-    HiddenMatrices, Hyperbolic, Induced, Induction, Kronecker, LearnedDiagonal, LearnedScalar, Linear, Log, Muon,
-    Named, Nesterov, NewtonSchulz, NoMomentum, OfLosses, Product, Reciprocal, Remembering, RmsProp, Root, Routed,
-    SavedParameter, Schedule, Soft, StateStorage, WarmUp, Warped, Weighted, Width, rules,
+    Adagrad, Checkpoint, Configuration, Conformal, Correlated, Coupled, Descent, Ema, Euclidean, Flat, Group, Height,
+    Hyperbolic, Induced, Kronecker, Log, Muon, Nesterov, NoMomentum, RmsProp, Routed, Schedule, Warped, Weighted,
+    rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;

@@ -1,6 +1,8 @@
 //! The suite for base metrics refuses what is none: each of its properties is violated by a subject made for that.
 
-use ambient_metric::{BaseMetric, Covector, Dense, DenseState, Error, Part, Tensor, Vector};
+use ambient_metric::base::DenseState;
+use ambient_metric::space::Part;
+use ambient_metric::{BaseMetric, Covector, Dense, Error, Tensor, Vector};
 use ambient_metric_conformance::{Proof, Reference, base_metric_suite};
 
 type Space = Reference<f64>;

@@ -2,9 +2,10 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use ambient_metric::{
-    AmbientMetric, Covectors, Damping, Gram, Inputs, Local, Momentum, Outcome, Position, Preconditioner, Raised, Real,
-};
+use ambient_metric::ambient::{Covectors, Gram, Position};
+use ambient_metric::rule::{Damping, Raised};
+use ambient_metric::space::{Inputs, Local, Outcome};
+use ambient_metric::{AmbientMetric, Momentum, Preconditioner, Real};
 use ambient_metric_conformance::{Proof, ambient_suite, momentum_suite, preconditioner_suite};
 
 /// Names of the properties that did not hold.

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test says no")]
 
+use ambient_metric::space::{Operands, Part, Uniforms, Wide};
 use ambient_metric::{
-    BaseMetric, Covector, Descent, Ema, Embedding, Error, Euclidean, Induced, Kernel, Layout, Log, Momentum, Operands,
-    Part, Real, Tensor, Uniforms, Vector, Wide,
+    BaseMetric, Covector, Descent, Ema, Embedding, Error, Euclidean, Induced, Kernel, Layout, Log, Momentum, Real,
+    Tensor, Vector,
 };
 use ambient_metric_conformance::{
     Exact, Proof, Reference, Surface, backend_suite, embedding_suite, first_step, geometry, positive_fractions,

@@ -1,9 +1,12 @@
 //! Checkpoints: a run that was saved and loaded in the middle is the run that was not, and a checkpoint that does not fit is refused.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
+use ambient_metric::ambient::Power;
+use ambient_metric::number::Element;
+use ambient_metric::space::{HeavyBall, StateStorage};
 use ambient_metric::{
-    Adagrad, Checkpoint, Configuration, Covector, Descent, Element, Ema, Error, Field, Group, HeavyBall, Induced, Log,
-    Nesterov, Power, RmsProp, Rule, StateStorage, rules,
+    Adagrad, Checkpoint, Configuration, Covector, Descent, Ema, Error, Field, Group, Induced, Log, Nesterov, RmsProp,
+    Rule, rules,
 };
 use ambient_metric_conformance::{Trajectory, runs, trajectories};
 use ambient_metric_ndarray::Parameters;
@@ -163,7 +166,7 @@ fn a_checkpoint_of_other_parameters_is_refused_and_the_parameter_is_named() {
 fn a_state_that_is_missing_too_much_of_another_length_or_not_finite_is_refused_and_named() {
     let slot = "parameters[w].state.metric";
     let state = |checkpoint: &mut Checkpoint<_>, change: fn(&mut Vec<f64>)| {
-        let saved: &mut ambient_metric::SavedParameter = checkpoint.parameters.get_mut("w").unwrap();
+        let saved: &mut ambient_metric::space::SavedParameter = checkpoint.parameters.get_mut("w").unwrap();
         change(saved.state.get_mut("metric").unwrap());
     };
     let missing = entry(|checkpoint| drop(checkpoint.parameters.get_mut("w").unwrap().state.remove("metric")));

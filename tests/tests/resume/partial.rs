@@ -1,9 +1,12 @@
 //! Checkpoints restored for other parameters: what is in both goes on, what is fresh starts as in a new optimiser, what is gone is named.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
+use ambient_metric::base::LearnedDiagonal;
+use ambient_metric::optimiser::{Restored, WholeOptimiser};
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Adagrad, Checkpoint, Configuration, Covector, Descent, Ema, Error, Euclidean, Group, HeavyBall, Identity, Induced,
-    Kronecker, LearnedDiagonal, Log, Nesterov, NoMomentum, Optimiser, Restored, RmsProp, Rule, WholeOptimiser, rules,
+    Adagrad, Checkpoint, Configuration, Covector, Descent, Ema, Error, Euclidean, Group, Identity, Induced, Kronecker,
+    Log, Nesterov, NoMomentum, Optimiser, RmsProp, Rule, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;

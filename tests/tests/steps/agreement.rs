@@ -1,8 +1,10 @@
 //! P16: the ndarray backend agrees with the reference, bit for bit where nothing is summed and to derived bounds where something is.
 
+use ambient_metric::ambient::{Power, Sqrt};
+use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Adagrad, Configuration, Descent, Ema, Euclidean, Flat, HeavyBall, Identity, Induced, Log, Log1p, Nesterov,
-    NoMomentum, Power, RmsProp, Sqrt, rules,
+    Adagrad, Configuration, Descent, Ema, Euclidean, Flat, Identity, Induced, Log, Log1p, Nesterov, NoMomentum,
+    RmsProp, rules,
 };
 use ambient_metric_conformance::runs::Truth;
 use ambient_metric_conformance::{decays, runs, trajectories};

@@ -1,8 +1,11 @@
 //! The curvature of loss surfaces, against its definitions: exact in fractions, with derivatives of the metric by dual numbers.
 
+use ambient_metric::ambient::{Power, Sqrt};
+use ambient_metric::geometry::DenseHessian;
+use ambient_metric::number::{Dual, Element};
 use ambient_metric::{
-    BaseMetric, Covector, Curvature, DenseHessian, Dual, Element, Embedding, Error, Euclidean, Identity, Log, Log1p,
-    Metric, Power, PullBack, Real, Sqrt, Tensor, Vector,
+    BaseMetric, Covector, Curvature, Embedding, Error, Euclidean, Identity, Log, Log1p, Metric, PullBack, Real, Tensor,
+    Vector,
 };
 use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, coefficients, fractions, positive_fractions};
 use ambient_metric_ndarray::Parameters;
@@ -723,7 +726,7 @@ impl<T: Tensor> Metric<T> for Flat {
         Ok(Covector(vector.0.duplicate()?))
     }
 
-    fn log_determinant(&self) -> Result<ambient_metric::Wide<T>, Error> {
+    fn log_determinant(&self) -> Result<ambient_metric::space::Wide<T>, Error> {
         Ok(ambient_metric::Field::zero())
     }
 }

@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 #![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
 
+use ambient_metric::ambient::{
+    AlongGradient, AlongMomentum, AlongParameters, Coupling, Given, Gram, OfLosses, Position, Sqrt,
+};
+use ambient_metric::base::{EveryMatrix, HiddenMatrices, LearnedDiagonal, LearnedScalar, Polar, Remembering, Width};
+use ambient_metric::optimiser::WholeOptimiser;
+use ambient_metric::space::{Entries, HeavyBall, Local, MatrixPart, MatrixTensor, Part};
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, AmbientMetric, BaseMetric, Checkpoint, Configuration,
-    Coupling, Covector, Dense, Descent, DiagonalMetric, Ema, Embedding, Entries, Error, Euclidean, EveryMatrix, Given,
-    Gram, Group, HeavyBall, Height, HiddenMatrices, Identity, Induced, Kronecker, LearnedDiagonal, LearnedScalar,
-    Local, Log, MatrixPart, MatrixTensor, Momentum, Muon, Nesterov, NoMomentum, OfLosses, Part, Polar, Position,
-    Preconditioner, Real, Remembering, RmsProp, Routed, Rule, Sqrt, Tensor, Vector, WholeOptimiser, Width,
+    Adagrad, AmbientMetric, BaseMetric, Checkpoint, Configuration, Covector, Dense, Descent, DiagonalMetric, Ema,
+    Embedding, Error, Euclidean, Group, Height, Identity, Induced, Kronecker, Log, Momentum, Muon, Nesterov,
+    NoMomentum, Preconditioner, Real, RmsProp, Routed, Rule, Tensor, Vector,
 };
 use ambient_metric_conformance::{
     Exact, Fraction, Matrix, Reference, Trajectory, fractions, positive_fractions, trajectories,
@@ -225,7 +229,7 @@ fn coupled<C: Coupling>(coupling: C, c: impl Fn(&Point) -> Vec<Exact>, point: &P
         let gamma = Matrix::from_columns(&positive(&point.gamma));
         let length = product(&c, &gamma.solve(&c).unwrap());
         let taken = change(rule, point, given.then_some(&c));
-        if !ambient_metric::Element::is_negative(length - Exact::ratio(1, 1)) {
+        if !ambient_metric::number::Element::is_negative(length - Exact::ratio(1, 1)) {
             prop_assert!(matches!(taken, Err(Error::Coupling { .. })), "{:?}", taken.err());
             return Ok(());
         }
@@ -315,7 +319,7 @@ impl<const K: usize> Second<K> {
         let entry = |a: usize, b: usize| of(block(rho, a, b)) - product(&self.columns[a], &raised[b]);
         (1..=K).all(|order| {
             let columns: Vec<Vec<Exact>> = (0..order).map(|b| (0..order).map(|a| entry(a, b)).collect()).collect();
-            ambient_metric::Element::is_negative(-Matrix::from_columns(&columns).determinant())
+            ambient_metric::number::Element::is_negative(-Matrix::from_columns(&columns).determinant())
         })
     }
 }
@@ -478,16 +482,16 @@ proptest! {
             let xi = point.roots[0].exact() * point.roots[0].exact();
             let squared_rate = of(LEARNING_RATE * LEARNING_RATE);
             let left = squared_rate - Exact::ratio(4, 1) * xi * product(&change, &gamma.times(&change));
-            prop_assert!(!ambient_metric::Element::is_negative(left));
+            prop_assert!(!ambient_metric::number::Element::is_negative(left));
             let left = squared_rate - xi * product(&change, &g.times(&change));
-            prop_assert!(!ambient_metric::Element::is_negative(left));
+            prop_assert!(!ambient_metric::number::Element::is_negative(left));
             for (&a, &b) in change.iter().zip(&raised) {
                 for (&c, &d) in change.iter().zip(&raised) {
                     prop_assert_eq!(a * d, c * b);
                 }
             }
             let along = product(&l, &change);
-            prop_assert_eq!(ambient_metric::Element::is_negative(along), l.iter().any(|&x| x != Exact::ratio(0, 1)));
+            prop_assert_eq!(ambient_metric::number::Element::is_negative(along), l.iter().any(|&x| x != Exact::ratio(0, 1)));
             Ok(())
         })?;
     }

@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
+use ambient_metric::ambient::{
+    AlongGradient, AlongMomentum, AlongParameters, Coupling, Exponential, Given, OfLosses, Reciprocal,
+};
+use ambient_metric::base::{Drive, LearnedDiagonal, LearnedScalar, PointwiseMetric};
+use ambient_metric::rule::{Bilinear, Clipped, Hard, Induction, Root, Soft};
 use ambient_metric::{
-    Adagrad, AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Configuration, Conformal, Correlated,
-    Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Exponential, Given, Group, Hard, Height, Hyperbolic,
-    Identity, Induced, Induction, LearnedDiagonal, LearnedScalar, Log, Nesterov, NoMomentum, OfLosses, PointwiseMetric,
-    Reciprocal, Report, RmsProp, Root, Rule, Soft, Warped, Weighted,
+    Adagrad, Configuration, Conformal, Correlated, Covector, Descent, Ema, Error, Euclidean, Group, Height, Hyperbolic,
+    Identity, Induced, Log, Nesterov, NoMomentum, Report, RmsProp, Rule, Warped, Weighted,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::{cases, two_tensors};

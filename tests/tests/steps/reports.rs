@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 #![allow(clippy::float_cmp, reason = "what is expected is exact")]
 
+use ambient_metric::ambient::{AlongGradient, AlongParameters, Given};
+use ambient_metric::base::{LearnedScalar, Named, Remembering};
 use ambient_metric::{
-    AlongGradient, AlongParameters, BaseMetric, Configuration, Covector, Dense, Descent, Ema, Error, Euclidean, Flat,
-    Given, Height, Identity, Induced, LearnedScalar, Log, Metric, Named, NoMomentum, Preconditioner, Remembering,
-    RmsProp, Routed, Rule,
+    BaseMetric, Configuration, Covector, Dense, Descent, Ema, Error, Euclidean, Flat, Height, Identity, Induced, Log,
+    Metric, NoMomentum, Preconditioner, RmsProp, Routed, Rule,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::array;

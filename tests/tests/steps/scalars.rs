@@ -1,12 +1,18 @@
 //! One rule, many scalars: the acts of every metric × embedding × placement × momentum give the same numbers in `f64`, as the values of
 //! dual numbers, by walking the traced graph, and, where there are no roots, in exact fractions.
 
+use ambient_metric::ambient::{
+    AlongGradient, AlongMomentum, AlongParameters, Coupling, Exponential, Given, OfLosses, Power, Product, Reciprocal,
+    Sqrt,
+};
+use ambient_metric::base::{Drive, LearnedDiagonal, LearnedScalar, PointwiseMetric};
+use ambient_metric::number::{Dual, Element};
+use ambient_metric::rule::{Advance, Bilinear, Clipped, Coordinate, Hard, Induction, Measure, Pass, Root, Soft};
+use ambient_metric::space::{HeavyBall, Inputs, Totals};
 use ambient_metric::{
-    Adagrad, Advance, AlongGradient, AlongMomentum, AlongParameters, AmbientMetric, Bilinear, Bundle, Clipped,
-    Conformal, Coordinate, Correlated, Coupling, Descent, DiagonalMetric, Drive, Dual, Element, Ema, Embedding,
-    Euclidean, Exponential, Given, Hard, HeavyBall, Height, Hyperbolic, Identity, Induced, Induction, Inputs, Kernel,
-    LearnedDiagonal, LearnedScalar, Log, Log1p, Measure, Nesterov, NoMomentum, OfLosses, Pass, PointwiseMetric, Power,
-    Preconditioner, Product, Real, Reciprocal, RmsProp, Root, Rule, Soft, Sqrt, Totals, Warped, Weighted,
+    Adagrad, AmbientMetric, Bundle, Conformal, Correlated, Descent, DiagonalMetric, Ema, Embedding, Euclidean, Height,
+    Hyperbolic, Identity, Induced, Kernel, Log, Log1p, Nesterov, NoMomentum, Preconditioner, Real, RmsProp, Rule,
+    Warped, Weighted,
 };
 use ambient_metric_conformance::Exact;
 use ambient_metric_conformance::functions::{Function, NAMES};

@@ -1,8 +1,9 @@
 //! Schedules beside an optimiser: what the loop passes on is what the step uses, and a resumed run goes on where it was.
 
+use ambient_metric::optimiser::{Cosine, Linear};
 use ambient_metric::{
-    Checkpoint, Configuration, Cosine, Covector, Descent, Ema, Error, Euclidean, Identity, Induced, Linear, Optimiser,
-    Rule, Schedule, rules,
+    Checkpoint, Configuration, Covector, Descent, Ema, Error, Euclidean, Identity, Induced, Optimiser, Rule, Schedule,
+    rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;

@@ -1,6 +1,7 @@
 //! The slope of every embedding, from dual numbers, against central differences.
 
-use ambient_metric::{Embedding, Identity, Log, Log1p, Power, Sqrt};
+use ambient_metric::ambient::{Power, Sqrt};
+use ambient_metric::{Embedding, Identity, Log, Log1p};
 use ambient_metric_conformance::central_difference;
 use ambient_metric_tests::{Asinh, cases};
 use proptest::prelude::*;

@@ -8,10 +8,10 @@
     reason = "a panic is how a test says no, and tensors are written out by their indices"
 )]
 
+use ambient_metric::ambient::{AlongGradient, Exponential, Given, Gram, Heights, Position, Product, Reciprocal};
 use ambient_metric::{
-    AlongGradient, AmbientMetric, Configuration, Conformal, Correlated, Coupled, Covector, Descent, Ema, Error,
-    Exponential, Given, Gram, Height, Heights, Hyperbolic, Identity, Induced, Log, Metric, Position, Product, PullBack,
-    Real, Reciprocal, RmsProp, Vector, Warped, Weighted,
+    AmbientMetric, Configuration, Conformal, Correlated, Coupled, Covector, Descent, Ema, Error, Height, Hyperbolic,
+    Identity, Induced, Log, Metric, PullBack, Real, RmsProp, Vector, Warped, Weighted,
 };
 use ambient_metric_conformance::{Matrix, MatrixMetric, Reference};
 

@@ -1,8 +1,8 @@
 //! P15: cutting the parameters into named blocks, or into groups that share the sum, changes nothing.
 
-use ambient_metric::{
-    Adagrad, Configuration, Descent, Ema, Euclidean, Group, HeavyBall, Induced, Log, Nesterov, RmsProp, Sqrt,
-};
+use ambient_metric::ambient::Sqrt;
+use ambient_metric::space::HeavyBall;
+use ambient_metric::{Adagrad, Configuration, Descent, Ema, Euclidean, Group, Induced, Log, Nesterov, RmsProp};
 use ambient_metric_conformance::{Exact, Reference, Trajectory, runs, trajectories};
 use ambient_metric_tests::{Asinh, Quadratic, cases, parameters};
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! Every rule against its formulas from the literature, written once more as plain loops: several steps, momentum, decay and averages.
 
-use ambient_metric::{Adagrad, Configuration, Descent, Ema, Euclidean, Induced, Log, Nesterov, RmsProp, Sqrt, rules};
+use ambient_metric::ambient::Sqrt;
+use ambient_metric::{Adagrad, Configuration, Descent, Ema, Euclidean, Induced, Log, Nesterov, RmsProp, rules};
 use ambient_metric_conformance::{Trajectory, compensated_sum, runs, trajectories};
 use ambient_metric_tests::{cases, parameters};
 use proptest::prelude::*;

@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
+use ambient_metric::ambient::{AlongGradient, AlongMomentum, AlongParameters, Coupling, Given, Reciprocal};
+use ambient_metric::base::{Drive, LearnedDiagonal, LearnedScalar, PointwiseMetric};
+use ambient_metric::rule::{Bilinear, Clip, Clipped, Hard, Induction, Root, Soft};
+use ambient_metric::space::Local;
 use ambient_metric::{
-    AlongGradient, AlongMomentum, AlongParameters, BaseMetric, Bilinear, Checkpoint, Clip, Clipped, Configuration,
-    Conformal, Correlated, Coupling, Covector, Descent, Drive, Ema, Error, Euclidean, Field, Flat, Given, Group, Hard,
-    Height, Hyperbolic, Identity, Induced, Induction, LearnedDiagonal, LearnedScalar, Local, Log, NoMomentum,
-    PointwiseMetric, Reciprocal, RmsProp, Root, Rule, Soft,
+    BaseMetric, Checkpoint, Configuration, Conformal, Correlated, Covector, Descent, Ema, Error, Euclidean, Field,
+    Flat, Group, Height, Hyperbolic, Identity, Induced, Log, NoMomentum, RmsProp, Rule,
 };
 use ambient_metric_conformance::{Exact, Fraction, Matrix, Reference, fractions, positive_fractions};
 use ambient_metric_ndarray::Parameters;
@@ -141,7 +143,7 @@ proptest! {
     fn two_losses_with_momentum_and_averages_are_the_formulas_exactly(run in runs(), quarters in [0..16_u8, 0..16_u8]) {
         let xi = quarters.map(|quarters| f64::from(quarters) / 4.0);
         Exact::scope(|| {
-            let heights = (Height { embedding: Log, xi: xi[0] }, Height { embedding: ambient_metric::Power(2.0), xi: xi[1] });
+            let heights = (Height { embedding: Log, xi: xi[0] }, Height { embedding: ambient_metric::ambient::Power(2.0), xi: xi[1] });
             let rule = Descent::new(Quadratic, Induced::of(heights).beta(0.5), Ema(0.75));
             prop_assert_eq!(taken(rule, &run, 2)?, joint(&run, 0.75, 0.5, xi));
             Ok(())

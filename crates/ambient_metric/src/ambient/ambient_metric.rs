@@ -26,7 +26,10 @@ use crate::space::acts::Local;
 /// A height that counts for less the higher it is, G = diag(γ, 1/(1 + h)):
 ///
 /// ```
-/// use ambient_metric::{AmbientMetric, Configuration, Covector, Descent, Euclidean, Gram, Identity, Induced, NoMomentum, Position, Real};
+/// use ambient_metric::{
+///     AmbientMetric, Configuration, Covector, Descent, Euclidean, Identity, Induced, NoMomentum, Real,
+/// };
+/// use ambient_metric::ambient::{Gram, Position};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -153,7 +156,7 @@ pub trait AmbientMetric<const K: usize = 1>: Sync {
 /// Where a step is taken from: what the scale a and the block B of an ambient metric may depend on.
 ///
 /// ```
-/// let at = ambient_metric::Position { losses: [4.0], heights: [2.0] };
+/// let at = ambient_metric::ambient::Position { losses: [4.0], heights: [2.0] };
 /// assert_eq!(at.heights[0], 2.0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -306,7 +309,8 @@ bundle! {
 /// The product of γ and a line for every height, G = γ ⊕ 1: the paper's ambient space.
 ///
 /// ```
-/// use ambient_metric::{AmbientMetric, Product};
+/// use ambient_metric::AmbientMetric;
+/// use ambient_metric::ambient::Product;
 /// assert_eq!(AmbientMetric::<1>::name(&Product), "Product");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

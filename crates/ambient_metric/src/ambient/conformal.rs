@@ -10,7 +10,8 @@ use crate::number::scalar::Real;
 /// The step is that of the paper divided by φ.
 ///
 /// ```
-/// use ambient_metric::{AmbientMetric, Conformal, Position, Reciprocal};
+/// use ambient_metric::{AmbientMetric, Conformal};
+/// use ambient_metric::ambient::{Position, Reciprocal};
 /// let at = Position { losses: [1.0], heights: [3.0] };
 /// assert_eq!(Conformal(Reciprocal(1.0)).scale((), at), Some(0.25));
 /// ```

@@ -10,12 +10,13 @@ use crate::space::acts::Local;
 ///
 /// # Requirements
 ///
-/// For one loss ⟨c, c⟩ < 1 in γ⁻¹, for several 1 − Cᵀγ⁻¹C positive definite; elsewhere the [`Guard`](crate::Guard) decides.
+/// For one loss ⟨c, c⟩ < 1 in γ⁻¹, for several 1 − Cᵀγ⁻¹C positive definite; elsewhere the [`Guard`](crate::ambient::Guard) decides.
 ///
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{AlongMomentum, Configuration, Covector, Descent, Ema, Error, Identity, Induced, RmsProp};
+/// use ambient_metric::{Configuration, Covector, Descent, Ema, Error, Identity, Induced, RmsProp};
+/// use ambient_metric::ambient::AlongMomentum;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

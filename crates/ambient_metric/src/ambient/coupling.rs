@@ -15,7 +15,8 @@ use crate::space::acts::Local;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{AlongMomentum, Coupling, Local};
+/// use ambient_metric::ambient::{AlongMomentum, Coupling};
+/// use ambient_metric::space::Local;
 /// let at = Local { parameter: 1.0, gradient: 2.0, momentum: 3.0 };
 /// assert_eq!(AlongMomentum(0.5).covector((), at), 1.5);
 /// ```
@@ -79,7 +80,8 @@ proportional!(
     /// c = κ l, along the gradient.
     ///
     /// ```
-    /// use ambient_metric::{AlongGradient, Coupling, Local};
+    /// use ambient_metric::ambient::{AlongGradient, Coupling};
+    /// use ambient_metric::space::Local;
     /// assert_eq!(AlongGradient(-0.5).covector((), Local { parameter: 1.0, gradient: 2.0, momentum: 3.0 }), -1.0);
     /// ```
     AlongGradient,
@@ -89,7 +91,8 @@ proportional!(
     /// c = κ m̂, along the momentum covector.
     ///
     /// ```
-    /// use ambient_metric::{AlongMomentum, Coupling, Local};
+    /// use ambient_metric::ambient::{AlongMomentum, Coupling};
+    /// use ambient_metric::space::Local;
     /// assert_eq!(AlongMomentum(0.5).covector((), Local { parameter: 1.0, gradient: 2.0, momentum: 3.0 }), 1.5);
     /// ```
     AlongMomentum,
@@ -99,7 +102,8 @@ proportional!(
     /// c = κ θ, along the parameters with their index lowered by the unit matrix.
     ///
     /// ```
-    /// use ambient_metric::{AlongParameters, Coupling, Local};
+    /// use ambient_metric::ambient::{AlongParameters, Coupling};
+    /// use ambient_metric::space::Local;
     /// assert_eq!(AlongParameters(0.5).covector((), Local { parameter: 1.0, gradient: 2.0, momentum: 3.0 }), 0.5);
     /// ```
     AlongParameters,
@@ -110,7 +114,8 @@ proportional!(
 /// [`Optimiser::write_state`](crate::Optimiser::write_state). It begins at zero and stays what it was written to.
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, Descent, Euclidean, Given, Identity, Induced, NoMomentum};
+/// use ambient_metric::{Configuration, Covector, Descent, Euclidean, Identity, Induced, NoMomentum};
+/// use ambient_metric::ambient::Given;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -140,7 +145,8 @@ impl Coupling for Given {
 /// What happens where B − Cᵀγ⁻¹C is not positive definite (for one loss ⟨c, c⟩ ≥ b) and the ambient form is no metric.
 ///
 /// ```
-/// use ambient_metric::{AlongGradient, Guard, Identity, Induced};
+/// use ambient_metric::{Identity, Induced};
+/// use ambient_metric::ambient::{AlongGradient, Guard};
 /// let coupled = Induced::new(Identity, 1.0).coupled(AlongGradient(0.1));
 /// assert_eq!(coupled.guard, Guard::Refuse);
 /// assert_eq!(coupled.scale_back(1e-3).guard, Guard::ScaleBack { margin: 1e-3 });

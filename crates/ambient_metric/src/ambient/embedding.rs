@@ -192,7 +192,8 @@ impl Embedding for Log {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Embedding, Sqrt};
+/// use ambient_metric::Embedding;
+/// use ambient_metric::ambient::Sqrt;
 /// assert_eq!(Sqrt.slope(4.0), 0.25);
 /// assert!(Sqrt.check(0.0).is_err());
 /// ```
@@ -226,7 +227,8 @@ impl Embedding for Sqrt {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Embedding, Power};
+/// use ambient_metric::Embedding;
+/// use ambient_metric::ambient::Power;
 /// assert_eq!(Power(2.0).slope(3.0), 6.0);
 /// assert!(Power(2.0).check(-3.0).is_err());
 /// assert!(Power(0.0).validate().is_err());

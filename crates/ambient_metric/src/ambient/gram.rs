@@ -8,7 +8,8 @@ use crate::number::scalar::Field;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Bundle, Gram};
+/// use ambient_metric::Bundle;
+/// use ambient_metric::ambient::Gram;
 ///
 /// // One coordinate's share of the inner products of two covectors, with γ⁻¹ = 1/2.
 /// let gram = Gram::of([2.0, 3.0], [2.0, 3.0].map(|component| 0.5 * component));
@@ -39,7 +40,7 @@ impl<S: Field, const K: usize> Gram<S, K> {
     /// The matrix with these entries on and below the diagonal.
     ///
     /// ```
-    /// let gram = ambient_metric::Gram::<f64, 2>::from_entries(|row, column| if row == column { 1.0 } else { 0.5 });
+    /// let gram = ambient_metric::ambient::Gram::<f64, 2>::from_entries(|row, column| if row == column { 1.0 } else { 0.5 });
     /// assert_eq!(gram.entry(0, 1), 0.5);
     /// ```
     #[inline(always)]
@@ -59,7 +60,7 @@ impl<S: Field, const K: usize> Gram<S, K> {
     /// The diagonal matrix with these entries.
     ///
     /// ```
-    /// assert_eq!(ambient_metric::Gram::diagonal([2.0, 3.0]).entry(1, 1), 3.0);
+    /// assert_eq!(ambient_metric::ambient::Gram::diagonal([2.0, 3.0]).entry(1, 1), 3.0);
     /// ```
     #[inline(always)]
     pub fn diagonal(entries: [S; K]) -> Self {

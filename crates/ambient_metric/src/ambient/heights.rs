@@ -9,7 +9,8 @@ use crate::number::scalar::Real;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Height, Heights, Log};
+/// use ambient_metric::{Height, Log};
+/// use ambient_metric::ambient::Heights;
 /// let two = [Height { embedding: Log, xi: 0.1 }; 2];
 /// assert_eq!(two.slopes([2.0, 4.0]), [0.5, 0.25]);
 /// ```
@@ -36,7 +37,8 @@ impl<E: Embedding> Height<E> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Height, Heights, Identity, Log};
+/// use ambient_metric::{Height, Identity, Log};
+/// use ambient_metric::ambient::Heights;
 ///
 /// let heights = (Height { embedding: Identity, xi: 1.0 }, Height { embedding: Log, xi: 0.1 });
 /// assert_eq!(heights.slopes([3.0, 4.0]), [1.0, 0.25]);

@@ -9,7 +9,8 @@ use crate::number::scalar::Real;
 /// A height that is not above zero, and so ξ = 0, is outside of it: [`Error::OutsideSpace`].
 ///
 /// ```
-/// use ambient_metric::{AmbientMetric, Hyperbolic, Position};
+/// use ambient_metric::{AmbientMetric, Hyperbolic};
+/// use ambient_metric::ambient::Position;
 /// assert_eq!(Hyperbolic.scale((), Position { losses: [1.0], heights: [2.0] }), Some(0.25));
 /// assert!(Hyperbolic.check(Position { losses: [1.0], heights: [-2.0] }).is_err());
 /// ```

@@ -11,7 +11,8 @@ use crate::space::acts::Local;
 /// arXiv 2509.03594 descends f(L) and calls that a choice. For one loss this is its step divided by f′.
 ///
 /// ```
-/// use ambient_metric::{AmbientMetric, OfLosses, Position, Product};
+/// use ambient_metric::AmbientMetric;
+/// use ambient_metric::ambient::{OfLosses, Position, Product};
 /// let at = Position { losses: [1.0, 2.0], heights: [0.0, 0.0] };
 /// assert_eq!(OfLosses(Product).descended(at), Some([1.0, 1.0]));
 /// ```

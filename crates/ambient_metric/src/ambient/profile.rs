@@ -8,7 +8,8 @@ use crate::number::scalar::Real;
 /// are made by.
 ///
 /// ```
-/// use ambient_metric::{Exponential, Profile, Real, Reciprocal};
+/// use ambient_metric::Real;
+/// use ambient_metric::ambient::{Exponential, Profile, Reciprocal};
 ///
 /// struct Bell;
 /// impl Profile for Bell {
@@ -47,7 +48,7 @@ pub trait Profile: Sync {
 /// φ(h) = 1/(1 + κh), where κh > −1.
 ///
 /// ```
-/// use ambient_metric::{Profile, Reciprocal};
+/// use ambient_metric::ambient::{Profile, Reciprocal};
 /// assert_eq!(Reciprocal(1.0).value(3.0), 0.25);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,7 +71,7 @@ impl Profile for Reciprocal {
 /// φ(h) = exp(κh).
 ///
 /// ```
-/// use ambient_metric::{Exponential, Profile};
+/// use ambient_metric::ambient::{Exponential, Profile};
 /// assert_eq!(Exponential(1.0).value(0.0), 1.0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]

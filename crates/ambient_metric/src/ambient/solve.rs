@@ -540,7 +540,7 @@ fn eliminate<S: Field, const K: usize>(slopes: [S; K], xi: [S; K], gram: &Gram<S
 /// # Example
 ///
 /// ```
-/// assert_eq!(ambient_metric::determinant_ratio(2.0, 3.0), 13.0);
+/// assert_eq!(ambient_metric::ambient::determinant_ratio(2.0, 3.0), 13.0);
 /// ```
 ///
 /// # References
@@ -566,8 +566,8 @@ pub fn determinant_ratio<S: Field>(slope: S, squared_length: S) -> S {
 /// # Example
 ///
 /// ```
-/// assert_eq!(ambient_metric::damping(1.0, 3.0), 0.25);
-/// assert_eq!(ambient_metric::damping(1e30_f32, 0.0), 1e30);
+/// assert_eq!(ambient_metric::ambient::damping(1.0, 3.0), 0.25);
+/// assert_eq!(ambient_metric::ambient::damping(1e30_f32, 0.0), 1e30);
 /// ```
 ///
 /// # References

@@ -11,7 +11,8 @@ use crate::number::scalar::Real;
 /// In the terms of [`AmbientMetric`] a = φ² and B = φ⁻².
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, Descent, Euclidean, Exponential, Identity, Induced, NoMomentum, Warped};
+/// use ambient_metric::{Configuration, Covector, Descent, Euclidean, Identity, Induced, NoMomentum, Warped};
+/// use ambient_metric::ambient::Exponential;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

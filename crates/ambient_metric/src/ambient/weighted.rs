@@ -11,7 +11,8 @@ use crate::number::scalar::Real;
 /// A surface of one loss in it is that of the paper with the embedding ∫√b dh in place of h.
 ///
 /// ```
-/// use ambient_metric::{Descent, Euclidean, Identity, Induced, NoMomentum, Reciprocal, Rule, Weighted};
+/// use ambient_metric::{Descent, Euclidean, Identity, Induced, NoMomentum, Rule, Weighted};
+/// use ambient_metric::ambient::Reciprocal;
 /// let rule = Descent::new(Euclidean, Induced::new(Identity, 1.0).ambient(Weighted(Reciprocal(1.0))), NoMomentum);
 /// assert_eq!(rule.name(), "Descent(Euclidean, Induced(Identity, Weighted(Reciprocal), damped), NoMomentum)");
 /// ```

@@ -4,16 +4,16 @@ use crate::error::{Error, require_decay};
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
-use crate::space::matrix::Separable;
 use crate::space::metric::Metric;
 use crate::space::record::Entries;
 use crate::space::selection::Selection;
+use crate::space::selection::Separable;
 use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 
 /// The metric γ on the parameters: how it sees gradients, and what its inverse does.
 ///
 /// A base metric may depend on the gradients seen so far. What it remembers is a value of type [`State`](Self::State)
-/// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`PointwiseMetric`](crate::PointwiseMetric) is a base metric on every
+/// that the caller owns; [`At`] joins both into a [`Metric`]. Every [`PointwiseMetric`](crate::base::PointwiseMetric) is a base metric on every
 /// backend. A metric that is not pointwise implements this trait for the tensors that it knows.
 ///
 /// # Mathematics
@@ -31,7 +31,8 @@ use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 /// One number for all parameters, γ = 1 + Σ l² over all gradients seen, is not pointwise:
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, Entries, Error, Layout, Tensor, Vector};
+/// use ambient_metric::{BaseMetric, Covector, Error, Layout, Tensor, Vector};
+/// use ambient_metric::space::Entries;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

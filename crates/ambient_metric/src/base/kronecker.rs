@@ -7,9 +7,9 @@ use crate::error::{Error, require, require_decay, require_positive};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::layout::{Layout, Part};
-use crate::space::matrix::{MatrixPart, MatrixTensor, Separable, SpectralMatrix, Transpose, WideOf, scaled_identity};
+use crate::space::matrix::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose, WideOf, scaled_identity};
 use crate::space::record::Entries;
-use crate::space::selection::{Selection, place_each, select_each};
+use crate::space::selection::{Selection, Separable, place_each, select_each};
 use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 
 /// γ = A^p ⊗ B^p for every part that is a matrix, with A and B the second moments of its rows and columns: Shampoo.
@@ -79,7 +79,8 @@ impl Default for Kronecker {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Kronecker, MatrixPart};
+/// use ambient_metric::{BaseMetric, Kronecker};
+/// use ambient_metric::space::MatrixPart;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

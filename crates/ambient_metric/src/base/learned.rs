@@ -11,7 +11,7 @@ use crate::space::acts::Totals;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Drive, LearnedDiagonal};
+/// use ambient_metric::base::{Drive, LearnedDiagonal};
 /// let stable = LearnedDiagonal { drive: Drive::Flat, ..LearnedDiagonal::default() };
 /// assert_eq!(LearnedDiagonal::default().drive, Drive::Metric);
 /// assert_ne!(stable, LearnedDiagonal::default());
@@ -40,7 +40,8 @@ pub enum Drive {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, Descent, Ema, Identity, Induced, LearnedScalar};
+/// use ambient_metric::{Configuration, Covector, Descent, Ema, Identity, Induced};
+/// use ambient_metric::base::LearnedScalar;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -184,7 +185,8 @@ bundle! {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, Descent, Ema, Identity, Induced, LearnedDiagonal};
+/// use ambient_metric::{Configuration, Covector, Descent, Ema, Identity, Induced};
+/// use ambient_metric::base::LearnedDiagonal;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

@@ -10,3 +10,13 @@ pub(crate) mod muon;
 pub(crate) mod pointwise;
 pub(crate) mod remembered;
 pub(crate) mod routed;
+
+pub use self::base_metric::{At, BaseMetric, DiagonalMetric};
+pub use self::dense::{Dense, DenseState};
+pub use self::diagonal::{Adagrad, Euclidean, RmsProp};
+pub use self::kronecker::{Kronecker, KroneckerState};
+pub use self::learned::{DiagonalCorrection, DiagonalLesson, Drive, LearnedDiagonal, LearnedScalar};
+pub use self::muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
+pub use self::pointwise::{PointwiseMetric, PointwiseState};
+pub use self::remembered::{Remembered, Remembering};
+pub use self::routed::{EveryMatrix, HiddenMatrices, Named, Route, Routed, RoutedState};

@@ -11,11 +11,11 @@ use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::layout::{Layout, Part};
 use crate::space::matrix::{
-    MatrixPart, MatrixTensor, NewtonSchulz, Separable, SpectralMatrix, Transpose, WideOf, has_no_direction, is_tall,
+    MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf, has_no_direction, is_tall,
 };
 use crate::space::momentum::{Momentum, Nesterov};
 use crate::space::record::Entries;
-use crate::space::selection::{Selection, place_each, select_each};
+use crate::space::selection::{Selection, Separable, place_each, select_each};
 use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 
 /// γ = (MMᵀ)^(1/2) with M the momentum of a matrix, so that the step is its polar factor: Muon.
@@ -37,7 +37,8 @@ use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, Metric, Muon, NoMomentum, Polar, Width};
+/// use ambient_metric::{BaseMetric, Covector, Metric, Muon, NoMomentum};
+/// use ambient_metric::base::{Polar, Width};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -84,7 +85,7 @@ impl Default for Muon {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::Width;
+/// use ambient_metric::base::Width;
 /// assert_eq!(Width::RowsAreOutputs.factor(4, 1), 2.0);
 /// assert_eq!(Width::ColumnsAreOutputs.factor(4, 1), 1.0);
 /// assert_eq!(Width::Unscaled.factor(4, 1), 1.0);
@@ -126,7 +127,8 @@ impl Width {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, MatrixTensor, Orthogonaliser, Polar};
+/// use ambient_metric::base::{Orthogonaliser, Polar};
+/// use ambient_metric::space::{MatrixPart, MatrixTensor};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

@@ -11,14 +11,14 @@ use crate::number::scalar::{Element, Field, Real};
 use crate::space::acts::Totals;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::Layout;
-use crate::space::matrix::Separable;
 use crate::space::powers::{PerPart, Powers};
 use crate::space::record::Entries;
+use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed_all, select_all};
 use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_finite, first_non_finite};
 
-/// A diagonal base metric that may learn from the steps taken on it: [`LearnedScalar`](crate::LearnedScalar) and
-/// [`LearnedDiagonal`](crate::LearnedDiagonal) do. Every [`DiagonalMetric`] is one that learns nothing; implement that trait where it suffices.
+/// A diagonal base metric that may learn from the steps taken on it: [`LearnedScalar`](crate::base::LearnedScalar) and
+/// [`LearnedDiagonal`](crate::base::LearnedDiagonal) do. Every [`DiagonalMetric`] is one that learns nothing; implement that trait where it suffices.
 ///
 /// # Mathematics
 ///
@@ -35,7 +35,7 @@ use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_fi
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{LearnedScalar, PointwiseMetric};
+/// use ambient_metric::base::{LearnedScalar, PointwiseMetric};
 ///
 /// let metric = LearnedScalar { kappa: 0.5, ..LearnedScalar::default() };
 /// let memory = metric.learn(metric.begin(), 1.0, 0.25, 0.0);
@@ -197,7 +197,7 @@ impl<T: Tensor, Z> PointwiseState<T, Z> {
         &self.slots
     }
 
-    /// What is kept once: for a [`LearnedScalar`](crate::LearnedScalar) its z.
+    /// What is kept once: for a [`LearnedScalar`](crate::base::LearnedScalar) its z.
     #[must_use]
     pub fn memory(&self) -> &Z {
         &self.memory

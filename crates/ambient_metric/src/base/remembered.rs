@@ -8,10 +8,10 @@ use crate::error::Error;
 use crate::number::bundle::{Bundle, nested_names};
 use crate::number::scalar::Real;
 use crate::space::kernel::{Kernel, Uniforms};
-use crate::space::matrix::Separable;
 use crate::space::momentum::Momentum;
 use crate::space::powers::Powers;
 use crate::space::record::Entries;
+use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed, placed_all, select_all};
 use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 
@@ -22,7 +22,8 @@ use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, Ema, Remembered};
+/// use ambient_metric::{Covector, Ema};
+/// use ambient_metric::base::Remembered;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -174,7 +175,8 @@ impl<Q: Momentum> Kernel for Follow<'_, Q> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, Ema, Euclidean, Metric, Remembering};
+/// use ambient_metric::{BaseMetric, Covector, Ema, Euclidean, Metric};
+/// use ambient_metric::base::Remembering;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

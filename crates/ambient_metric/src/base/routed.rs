@@ -7,8 +7,8 @@ use wildmatch::WildMatch;
 use crate::base::base_metric::BaseMetric;
 use crate::error::Error;
 use crate::space::layout::{Layout, Part};
-use crate::space::matrix::Separable;
 use crate::space::record::Entries;
+use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed};
 use crate::space::tensor::{Covector, Vector, Wide};
 
@@ -19,7 +19,8 @@ use crate::space::tensor::{Covector, Vector, Wide};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{HiddenMatrices, Part, Route};
+/// use ambient_metric::base::{HiddenMatrices, Route};
+/// use ambient_metric::space::Part;
 ///
 /// let part = |name: &str, shape: Vec<usize>| Part { name: name.into(), shape };
 /// assert!(HiddenMatrices::default().takes(&part("block.0.attention.weight", vec![4, 4])));
@@ -52,7 +53,8 @@ impl<F: Fn(&Part) -> bool> Route for F {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{EveryMatrix, Part, Route};
+/// use ambient_metric::base::{EveryMatrix, Route};
+/// use ambient_metric::space::Part;
 /// assert!(EveryMatrix.takes(&Part { name: "token_embedding".into(), shape: vec![65, 128] }));
 /// assert!(!EveryMatrix.takes(&Part { name: "bias".into(), shape: vec![128] }));
 /// ```
@@ -75,7 +77,8 @@ impl Route for EveryMatrix {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{HiddenMatrices, Part, Route};
+/// use ambient_metric::base::{HiddenMatrices, Route};
+/// use ambient_metric::space::Part;
 ///
 /// let route = HiddenMatrices::except(["first.*", "last.*"]);
 /// assert!(!route.takes(&Part { name: "last.weight".into(), shape: vec![10, 64] }));
@@ -117,7 +120,8 @@ impl Route for HiddenMatrices {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Named, Part, Route};
+/// use ambient_metric::base::{Named, Route};
+/// use ambient_metric::space::Part;
 /// assert!(Named::new(["block.*"]).takes(&Part { name: "block.0.weight".into(), shape: vec![2, 2] }));
 /// ```
 ///
@@ -181,7 +185,8 @@ fn matches_any(patterns: &[String], part: &Part) -> bool {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, EveryMatrix, Metric, Muon, RmsProp, Routed};
+/// use ambient_metric::{BaseMetric, Covector, Metric, Muon, RmsProp, Routed};
+/// use ambient_metric::base::EveryMatrix;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -218,7 +223,8 @@ known_keys! { Routed<R, A, B> { route, taken, rest } }
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Euclidean, EveryMatrix, RmsProp, Routed};
+/// use ambient_metric::{BaseMetric, Euclidean, RmsProp, Routed};
+/// use ambient_metric::base::EveryMatrix;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

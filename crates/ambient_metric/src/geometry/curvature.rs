@@ -90,10 +90,11 @@ impl<T: Tensor, G: Metric<T>> PullBack<T, G> {
     ///
     /// # Example
     ///
-    /// From a matrix, as [`DenseHessian::product`](crate::DenseHessian::product):
+    /// From a matrix, as [`DenseHessian::product`](crate::geometry::DenseHessian::product):
     ///
     /// ```
-    /// use ambient_metric::{BaseMetric, Covector, DenseHessian, Euclidean, Log, PullBack};
+    /// use ambient_metric::{BaseMetric, Covector, Euclidean, Log, PullBack};
+    /// use ambient_metric::geometry::DenseHessian;
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///
@@ -684,7 +685,8 @@ fn finite<S: Element>(quantity: &str, value: S) -> Result<S, Error> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{BaseMetric, Covector, DenseHessian, Euclidean, Identity, PullBack};
+/// use ambient_metric::{BaseMetric, Covector, Euclidean, Identity, PullBack};
+/// use ambient_metric::geometry::DenseHessian;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

@@ -24,7 +24,8 @@ const ROUNDING: f64 = 1e-4;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Covector, DenseHessian, Vector};
+/// use ambient_metric::{Covector, Vector};
+/// use ambient_metric::geometry::DenseHessian;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

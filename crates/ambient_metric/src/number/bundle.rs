@@ -11,7 +11,7 @@ use crate::number::scalar::Field;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{bundle, Bundle};
+/// use ambient_metric::{Bundle, bundle};
 ///
 /// bundle! {
 ///     /// First and second moments.
@@ -76,7 +76,7 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
 /// # Example
 ///
 /// ```
-/// let narrow: [f32; 2] = ambient_metric::convert([1.0_f64, 2.0], &mut |x| x as f32);
+/// let narrow: [f32; 2] = ambient_metric::number::convert([1.0_f64, 2.0], &mut |x| x as f32);
 /// assert_eq!(narrow, [1.0, 2.0]);
 /// ```
 #[inline(always)]
@@ -259,7 +259,7 @@ pub fn nested_names<S: Field, B: Bundle<S>>(outer: &str) -> Vec<String> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{bundle, Bundle};
+/// use ambient_metric::{Bundle, bundle};
 ///
 /// bundle! {
 ///     /// Momentum beside whatever a metric keeps.
@@ -370,7 +370,7 @@ macro_rules! bundle {
 
             fn names() -> Vec<String> {
                 let mut names = Vec::new();
-                $(names.extend($crate::nested_names::<Scalar, $type>(stringify!($field)));)+
+                $(names.extend($crate::number::nested_names::<Scalar, $type>(stringify!($field)));)+
                 names
             }
         }

@@ -21,7 +21,8 @@ use crate::number::scalar::{Field, Real};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Dual, Real};
+/// use ambient_metric::Real;
+/// use ambient_metric::number::Dual;
 ///
 /// let y = Dual::variable(2.0_f64).ln();
 /// assert_eq!(y.derivative, 0.5);
@@ -101,7 +102,7 @@ impl<S: Field> Neg for Dual<S> {
 /// not there in a function generic over the scalar.
 ///
 /// ```
-/// use ambient_metric::Dual;
+/// use ambient_metric::number::Dual;
 ///
 /// let x = Dual::variable(3.0_f64);
 /// assert_eq!(1.0 / (2.0 * x + 4.0), Dual { value: 0.1, derivative: -0.02 });

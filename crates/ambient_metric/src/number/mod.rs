@@ -3,3 +3,9 @@
 pub(crate) mod bundle;
 pub(crate) mod dual;
 pub(crate) mod scalar;
+
+#[doc(hidden)]
+pub use self::bundle::nested_names;
+pub use self::bundle::{Bundle, convert};
+pub use self::dual::Dual;
+pub use self::scalar::{Element, Field, Mask, Real};

@@ -56,7 +56,7 @@ pub trait Field:
     /// Zero for a number below the least normal one of its type: such subnormals are slow, and have lost most of their digits. The same number for
     /// a type that has none.
     ///
-    /// Rules store their state so ([`Advance`](crate::Advance)): an average of gradients that have vanished ends at zero, and does not stay at
+    /// Rules store their state so ([`Advance`](crate::rule::Advance)): an average of gradients that have vanished ends at zero, and does not stay at
     /// a few times the least number for ever, because 0.9 times that is rounded to itself.
     ///
     /// ```
@@ -72,7 +72,7 @@ pub trait Field:
     ///
     /// In a function generic over the scalar this, or `S::constant(c) * x`, is how a number is written. An operator cannot be asked for: `x * c`
     /// would need `f32: Mul<f64>` and `c * x` would need `f64: Mul<f32>`, which no crate but the standard library may implement. Scalars that are
-    /// types of their own, like [`Dual`](crate::Dual), have `x * 2.0`, `2.0 * x` and the like by
+    /// types of their own, like [`Dual`](crate::number::Dual), have `x * 2.0`, `2.0 * x` and the like by
     /// [`constant_operators!`](crate::constant_operators).
     ///
     /// ```
@@ -141,7 +141,8 @@ impl<M> Mask for M where
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Dual, Real};
+/// use ambient_metric::Real;
+/// use ambient_metric::number::Dual;
 ///
 /// /// Quadratic up to one, and as steep as there beyond.
 /// fn huber<S: Real>(x: S) -> S {
@@ -288,7 +289,7 @@ pub trait Real: Field {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::Element;
+/// use ambient_metric::number::Element;
 ///
 /// let wide: f64 = 0.1_f32.widen();
 /// assert_eq!(f32::narrow(wide), 0.1_f32);

@@ -2,26 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::base_metric::BaseMetric;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Element;
-use crate::optimiser::configuration::{Configuration, Groups};
-use crate::optimiser::engine::Setting;
-use crate::optimiser::optimiser::Optimiser;
-use crate::optimiser::whole::WholeOptimiser;
-use crate::rule::descent::Descent;
-use crate::rule::preconditioner::Preconditioner;
+use crate::optimiser::configuration::{Configuration, Groups, Setting};
 use crate::rule::rule::Rule;
 use crate::space::layout::{Layout, Part};
-use crate::space::momentum::Momentum;
 use crate::space::record::{SavedParameter, entry_error, require_len};
 use crate::space::tensor::Tensor;
 
 /// The format version that this crate writes and reads.
 const VERSION: u32 = 2;
 
-/// Everything that an [`Optimiser`] needs to go on, on any engine: configuration, scalar memory and state.
+/// Everything that an [`Optimiser`](crate::Optimiser) needs to go on, on any engine: configuration, scalar memory and state.
 ///
 /// With the feature `serde` it serialises into any format that keeps every `f64`. Values of `f32` parameters are stored
 /// widened, without loss. It has no checksum of its own: a file that may be damaged needs one from whoever writes it, as records of
@@ -30,7 +23,7 @@ const VERSION: u32 = 2;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration};
+/// use ambient_metric::{Configuration, rules};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -72,7 +65,7 @@ known_keys! { Checkpoint<R> { version, rule_name, configuration, learning_rates,
 /// # Example
 ///
 /// ```
-/// let restored = ambient_metric::Restored { optimiser: (), fresh: vec!["head".to_owned()], gone: Vec::new() };
+/// let restored = ambient_metric::optimiser::Restored { optimiser: (), fresh: vec!["head".to_owned()], gone: Vec::new() };
 /// assert!(!restored.is_whole());
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -178,64 +171,6 @@ impl<R> Checkpoint<R> {
 }
 
 impl<R: Rule> Checkpoint<R> {
-    /// An optimiser that goes on where the checkpoint was taken, for parameters like those it was taken from, in passes over memory as
-    /// [`Configuration::build`] makes it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::CheckpointVersion`], [`Error::CheckpointRule`], [`Error::CheckpointEntry`], [`Error::MissingParameter`],
-    /// [`Error::UnknownParameter`] and [`Error::Shape`], and what [`Configuration::build`] finds.
-    pub fn restore<T: Tensor>(&self, parameters: &T) -> Result<Optimiser<R, T>, Error>
-    where
-        R: Clone,
-    {
-        Optimiser::restore(self, parameters)
-    }
-
-    /// As [`restore`](Self::restore), for other parameters: some may have come and some gone, which is said.
-    ///
-    /// What is in both goes on with its state. What is fresh starts as in a new optimiser, with bias corrections of its own: with ξ = 0 it steps bit
-    /// for bit as there, and the rest as if nothing had come. Sums and their moving averages are over all parameters, as ever; those of parameters
-    /// of which none goes on start anew. A pattern of a group that matches nothing but what is gone leaves it.
-    ///
-    /// Each time that parameters come, every sum with fresh ones gets one more scalar memory, and every group that has fresh beside
-    /// others becomes two under its name: a step then has one more scalar act for each, and [`reports`](Optimiser::reports) shows the first.
-    /// Where a state of 16 bits is rounded at random, other random numbers than before fall on parameters that stand behind one that came or went.
-    ///
-    /// # Errors
-    ///
-    /// As [`restore`](Self::restore), but for what came and went; [`Error::NotPartial`] for a rule whose memory cannot be
-    /// [put beside others](Rule::beside), where something came.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{rules, Configuration, Covector, Restored};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let mut theta = Parameters::new([("body", array![1.0_f64, 2.0].into_dyn()), ("old head", array![3.0].into_dyn())])?;
-    /// let mut optimiser = Configuration::new(rules::adam(), 0.1).build(&theta)?;
-    /// let gradient = Covector(theta.clone());
-    /// optimiser.step(&mut theta, &gradient, 7.0)?;
-    ///
-    /// let body = theta.view("body")?.to_owned();
-    /// let mut theta = Parameters::new([("body", body), ("new head", array![4.0].into_dyn())])?;
-    /// let Restored { mut optimiser, fresh, gone } = optimiser.checkpoint()?.restore_partial(&theta)?;
-    /// assert_eq!((fresh, gone), (vec!["new head".to_owned()], vec!["old head".to_owned()]));
-    /// // The first step of Adam is η in length: its corrections begin with the new head.
-    /// let gradient = Covector(theta.clone());
-    /// optimiser.step(&mut theta, &gradient, 7.0)?;
-    /// assert!((theta.view("new head")?[0] - 3.9).abs() < 1e-8);
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn restore_partial<T: Tensor>(&self, parameters: &T) -> Result<Restored<Optimiser<R, T>>, Error>
-    where
-        R: Clone,
-    {
-        Optimiser::restore_partial(self, parameters)
-    }
-
     /// The checkpoint of an optimiser with this state; for engines of a backend.
     ///
     /// `memory` holds the scalar memory of every sum and of parameters that came later, its numbers in slot order.
@@ -383,43 +318,6 @@ impl<R: Rule> Checkpoint<R> {
         let parts = layout.parts().iter().zip(&groups.group_of_part);
         let mut of_pool = parts.filter(|(_, group)| groups.rates[**group].pool == pool).peekable();
         of_pool.peek().is_some() && of_pool.all(|(part, _)| !self.parameters.contains_key(&part.name))
-    }
-}
-
-impl<M, P, Q, const K: usize> Checkpoint<Descent<M, P, Q, K>> {
-    /// As [`restore`](Self::restore), on whole tensors as [`Configuration::build_whole`] makes the optimiser.
-    ///
-    /// # Errors
-    ///
-    /// As [`restore`](Self::restore), and [`Error::NotRecorded`] for a base metric that does not say what its state consists of.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{Configuration, Covector, Descent, Ema, Induced, Kronecker, Log};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// let mut theta = Parameters::from(array![[3.0_f64, 1.0], [0.0, 2.0]]);
-    /// let rule = Descent::new(Kronecker::default(), Induced::new(Log, 0.1), Ema(0.9));
-    /// let mut optimiser = Configuration::new(rule, 0.1).build_whole(&theta)?;
-    /// let gradient = Covector(theta.clone());
-    /// optimiser.step(&mut theta, &gradient, 7.0)?;
-    ///
-    /// let mut restored = optimiser.checkpoint()?.restore_whole(&theta)?;
-    /// let mut other = theta.clone();
-    /// assert_eq!(optimiser.step(&mut theta, &gradient, 6.5)?, restored.step(&mut other, &gradient, 6.5)?);
-    /// assert_eq!(theta, other);
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn restore_whole<T: Tensor>(&self, parameters: &T) -> Result<WholeOptimiser<M, P, Q, T, K>, Error>
-    where
-        M: BaseMetric<T, State: Clone>,
-        P: Preconditioner<K>,
-        Q: Momentum,
-        Descent<M, P, Q, K>: Clone,
-    {
-        Optimiser::restore(self, parameters)
     }
 }
 

@@ -76,7 +76,7 @@ impl Group {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Group, Layout};
+/// use ambient_metric::{Configuration, Group, Layout, rules};
 ///
 /// let configuration = Configuration::new(rules::sgd(0.9), 0.1).weight_decay(1e-4);
 /// let configuration = configuration.group(Group::new("head", ["w"]).learning_rate(0.5));
@@ -110,7 +110,8 @@ pub struct Rates {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Group, Layout, Part};
+/// use ambient_metric::{Configuration, Group, Layout, rules};
+/// use ambient_metric::space::Part;
 ///
 /// let layout = Layout::new(vec![Part { name: "w".into(), shape: vec![3] }, Part { name: "b".into(), shape: vec![] }])?;
 /// let configuration = Configuration::new(rules::sgd(0.9), 0.1).group(Group::new("bias", ["b"]).own_metric());
@@ -152,7 +153,7 @@ impl Groups {
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     ///
     /// ```
-    /// use ambient_metric::{rules, Configuration, Group, Layout};
+    /// use ambient_metric::{Configuration, Group, Layout, rules};
     /// let configuration = Configuration::new(rules::sgd(0.9), 0.1).group(Group::new("head", ["w"]).learning_rate(0.5));
     /// let mut groups = configuration.resolve(&Layout::single("w", vec![2]))?;
     /// groups.set_weight_decay("default", 0.01)?;
@@ -274,7 +275,7 @@ impl Groups {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Covector, Group};
+/// use ambient_metric::{Configuration, Covector, Group, rules};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -434,3 +435,22 @@ impl<R: Rule> Configuration<R> {
         Ok(if self.rule.learns_per_tensor() { groups.per_part() } else { groups })
     }
 }
+
+/// What belongs to an optimiser and not to its engine.
+#[derive(Debug)]
+pub struct Setting<'a, R> {
+    /// The rule, and what else the optimiser was built from.
+    pub configuration: &'a Configuration<R>,
+    /// The groups with their present rates.
+    pub groups: &'a Groups,
+    /// The layout of the parameters.
+    pub layout: &'a Layout,
+}
+
+impl<R> Clone for Setting<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Setting<'_, R> {}

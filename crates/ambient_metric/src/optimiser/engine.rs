@@ -4,35 +4,16 @@ use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::optimiser::checkpoint::Checkpoint;
-use crate::optimiser::configuration::{Configuration, Groups};
+use crate::optimiser::configuration::{Configuration, Groups, Setting};
 use crate::optimiser::report::Report;
 use crate::space::layout::Layout;
-use crate::space::matrix::Separable;
 use crate::space::selection::Selection;
+use crate::space::selection::Separable;
 use crate::space::tensor::{Covector, Tensor, Wide};
-
-/// What belongs to an optimiser and not to its engine.
-#[derive(Debug)]
-pub struct Setting<'a, R> {
-    /// The rule, and what else the optimiser was built from.
-    pub configuration: &'a Configuration<R>,
-    /// The groups with their present rates.
-    pub groups: &'a Groups,
-    /// The layout of the parameters.
-    pub layout: &'a Layout,
-}
-
-impl<R> Clone for Setting<'_, R> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<R> Copy for Setting<'_, R> {}
 
 /// Who carries out the steps of a rule `R` on tensors `T`, and owns all that steps change but the parameters.
 ///
-/// [`Fused`](crate::Fused) runs the three acts of a [`Rule`](crate::Rule) in passes over memory, [`Whole`](crate::Whole) a descent over any base
+/// [`Fused`](crate::optimiser::Fused) runs the three acts of a [`Rule`](crate::Rule) in passes over memory, [`Whole`](crate::optimiser::Whole) a descent over any base
 /// metric on whole tensors; a backend may have one of its own, such as one that enqueues kernels on a device. An
 /// [`Optimiser`](crate::Optimiser) has one beneath it; rates, groups, checks and checkpoints are the optimiser's, and the same for every engine.
 ///

@@ -4,17 +4,16 @@ use crate::error::Error;
 use crate::number::bundle::{Bundle, from_slice};
 use crate::number::scalar::{Element, Field, Real};
 use crate::optimiser::checkpoint::Checkpoint;
-use crate::optimiser::configuration::{Configuration, Groups, Rates};
-use crate::optimiser::engine::{Engine, Setting};
+use crate::optimiser::configuration::{Configuration, Groups, Rates, Setting};
+use crate::optimiser::engine::Engine;
 use crate::optimiser::in_place::Few;
-use crate::optimiser::optimiser::Optimiser;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::Layout;
-use crate::space::matrix::Separable;
+use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed, placed_all, select_all};
 use crate::space::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
 
@@ -31,19 +30,6 @@ pub struct Fused<R: Rule, T: Tensor> {
     /// The first group that has parameters.
     first_group: usize,
     acts: Acts<R, Wide<T>>,
-}
-
-impl<R: Rule> Configuration<R> {
-    /// The optimiser for these parameters, before its first step.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
-    /// [`Error::StateStorage`] where the state cannot be stored as is asked, [`Error::StateRange`] where the rule does not stand its range, and
-    /// [`Error::Backend`] where there is no memory for it.
-    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
-        Optimiser::new(self, parameters)
-    }
 }
 
 /// What the acts of one step hand to each other; kept between steps so that a step allocates nothing.
@@ -484,7 +470,8 @@ impl<R: Rule> Kernel for Rehearsal<'_, R> {
 /// does not let it. The optimiser rehearses every step of such a rule; a backend that cannot should refuse it.
 ///
 /// ```
-/// use ambient_metric::{rules, stands_zero, RmsProp};
+/// use ambient_metric::{RmsProp, rules};
+/// use ambient_metric::optimiser::stands_zero;
 /// assert!(stands_zero::<_, f32>(&rules::adam()));
 /// // 1 / 1e-40 is no number in `f32`.
 /// assert!(!stands_zero::<_, f32>(&rules::adam().metric(RmsProp { beta: 0.999, epsilon: 1e-40 })));

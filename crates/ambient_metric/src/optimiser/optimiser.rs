@@ -5,19 +5,19 @@ use core::marker::PhantomData;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::optimiser::checkpoint::{Checkpoint, Restored};
-use crate::optimiser::configuration::{Configuration, Groups};
-use crate::optimiser::engine::{Engine, Setting};
+use crate::optimiser::configuration::{Configuration, Groups, Setting};
+use crate::optimiser::engine::Engine;
 use crate::optimiser::fused::Fused;
 use crate::optimiser::report::Report;
 use crate::space::layout::Layout;
-use crate::space::matrix::Separable;
+use crate::space::selection::Separable;
 use crate::space::selection::{Absent, Selection};
 use crate::space::tensor::{Covector, Tensor, Wide, find_non_finite};
 
 /// A rule at work on parameters of type `T`.
 ///
 /// Make one with [`Configuration::build`], which runs a [`Rule`](crate::Rule) in passes over memory ([`Fused`]), or with
-/// [`Configuration::build_whole`], which runs a descent over any base metric on whole tensors ([`Whole`](crate::Whole)); other backends have engines
+/// [`Configuration::build_whole`], which runs a descent over any base metric on whole tensors ([`Whole`](crate::optimiser::Whole)); other backends have engines
 /// of their own. The engine `E` owns the state; what is said here holds for all.
 ///
 /// # Mathematics
@@ -35,7 +35,7 @@ use crate::space::tensor::{Covector, Tensor, Wide, find_non_finite};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Covector};
+/// use ambient_metric::{Configuration, Covector, rules};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -190,7 +190,7 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{rules, Configuration, Covector};
+    /// use ambient_metric::{Configuration, Covector, rules};
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///
@@ -285,13 +285,13 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
         &mut self.engine
     }
 
-    /// The state: of a [`Fused`] engine one tensor per slot of the rule's state, of a [`Whole`](crate::Whole) one what the base metric remembers.
+    /// The state: of a [`Fused`] engine one tensor per slot of the rule's state, of a [`Whole`](crate::optimiser::Whole) one what the base metric remembers.
     #[must_use]
     pub fn state(&self) -> &E::State {
         self.engine.state()
     }
 
-    /// Replaces a slot of the state by name, for what a user supplies: the coupling covector of [`Given`](crate::Given).
+    /// Replaces a slot of the state by name, for what a user supplies: the coupling covector of [`Given`](crate::ambient::Given).
     ///
     /// # Errors
     ///
@@ -301,7 +301,8 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Configuration, Covector, Dense, Descent, Given, Identity, Induced, NoMomentum};
+    /// use ambient_metric::{Configuration, Covector, Dense, Descent, Identity, Induced, NoMomentum};
+    /// use ambient_metric::ambient::Given;
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///

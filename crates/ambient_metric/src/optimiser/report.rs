@@ -18,7 +18,7 @@ bundle! {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{rules, Configuration, Covector};
+    /// use ambient_metric::{Configuration, Covector, rules};
     /// use ambient_metric_ndarray::Parameters;
     /// use ndarray::array;
     ///

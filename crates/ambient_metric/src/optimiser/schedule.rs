@@ -23,7 +23,8 @@ use crate::error::{Error, require_non_negative};
 /// A learning rate that warms up over 10 steps and falls to a tenth over 90, and a ξ that grows:
 ///
 /// ```
-/// use ambient_metric::{Configuration, Cosine, Covector, Linear, Schedule, rules};
+/// use ambient_metric::{Configuration, Covector, Schedule, rules};
+/// use ambient_metric::optimiser::{Cosine, Linear};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -119,7 +120,8 @@ impl<F: Fn(u64) -> f64> Schedule for F {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Constant, Schedule};
+/// use ambient_metric::Schedule;
+/// use ambient_metric::optimiser::Constant;
 ///
 /// assert_eq!(Constant(0.1).at(1_000_000), 0.1);
 /// assert!(Constant(f64::NAN).validate().is_err());
@@ -150,7 +152,8 @@ impl Schedule for Constant {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Linear, Schedule};
+/// use ambient_metric::Schedule;
+/// use ambient_metric::optimiser::Linear;
 ///
 /// let line = Linear { from: 0.0, to: 1.0, steps: 4 };
 /// assert_eq!([0, 1, 2, 4, 9].map(|step| line.at(step)), [0.0, 0.25, 0.5, 1.0, 1.0]);
@@ -188,7 +191,8 @@ impl Schedule for Linear {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Cosine, Schedule};
+/// use ambient_metric::Schedule;
+/// use ambient_metric::optimiser::Cosine;
 ///
 /// let cosine = Cosine { from: 1.0, to: 0.5, steps: 10 };
 /// assert_eq!([cosine.at(0), cosine.at(5), cosine.at(10), cosine.at(11)], [1.0, 0.75, 0.5, 0.5]);
@@ -241,7 +245,8 @@ fn along(from: f64, to: f64, steps: u64, step: u64, shape: impl Fn(f64) -> f64) 
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Constant, Schedule};
+/// use ambient_metric::Schedule;
+/// use ambient_metric::optimiser::Constant;
 ///
 /// let eta = Constant(1.0).warm_up(3);
 /// assert_eq!([0, 1, 2, 3, 4].map(|step| eta.at(step)), [0.25, 0.5, 0.75, 1.0, 1.0]);
@@ -275,7 +280,8 @@ impl<S: Schedule> Schedule for WarmUp<S> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Constant, Linear, Schedule};
+/// use ambient_metric::Schedule;
+/// use ambient_metric::optimiser::{Constant, Linear};
 ///
 /// let trapezoid = Constant(1.0).then(2, Linear { from: 1.0, to: 0.0, steps: 2 });
 /// assert_eq!([0, 1, 2, 3, 4].map(|step| trapezoid.at(step)), [1.0, 1.0, 1.0, 0.5, 0.0]);
@@ -312,7 +318,8 @@ impl<A: Schedule, B: Schedule> Schedule for Then<A, B> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Constant, Linear, Schedule};
+/// use ambient_metric::Schedule;
+/// use ambient_metric::optimiser::{Constant, Linear};
 ///
 /// let half = Linear { from: 1.0, to: 0.0, steps: 4 }.times(Constant(0.5));
 /// assert_eq!(half.at(2), 0.25);

@@ -12,9 +12,8 @@ use crate::named::short_name;
 use crate::number::bundle::{Bundle, from_slice, nested_names};
 use crate::number::scalar::{Element, Field, Real};
 use crate::optimiser::checkpoint::Checkpoint;
-use crate::optimiser::configuration::{Configuration, Groups, Rates};
-use crate::optimiser::engine::{Engine, Setting};
-use crate::optimiser::optimiser::Optimiser;
+use crate::optimiser::configuration::{Configuration, Groups, Rates, Setting};
+use crate::optimiser::engine::Engine;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, named_finite};
 use crate::rule::descent::Descent;
@@ -22,9 +21,9 @@ use crate::rule::preconditioner::{Preconditioner, Raised, total};
 use crate::space::acts::{Inputs, Local, Outcome};
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::{Layout, Part};
-use crate::space::matrix::Separable;
 use crate::space::momentum::Momentum;
 use crate::space::record::{Entries, SavedParameter, require_len};
+use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed, placed_all, select_all};
 use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, contract, find_non_finite};
 
@@ -48,9 +47,6 @@ pub struct Whole<M: BaseMetric<T>, P: Preconditioner<K>, T: Tensor, const K: usi
     steps: u64,
 }
 
-/// An optimiser on whole tensors.
-pub type WholeOptimiser<M, P, Q, T, const K: usize = 1> = Optimiser<Descent<M, P, Q, K>, T, Whole<M, P, T, K>>;
-
 /// Tensors are shared until one of both steps.
 impl<M: BaseMetric<T, State: Clone>, P: Preconditioner<K>, T: Tensor, const K: usize> Clone for Whole<M, P, T, K> {
     fn clone(&self) -> Self {
@@ -62,44 +58,6 @@ impl<M: BaseMetric<T, State: Clone>, P: Preconditioner<K>, T: Tensor, const K: u
             report: self.report,
             steps: self.steps,
         }
-    }
-}
-
-impl<M, P: Preconditioner<K>, Q: Momentum, const K: usize> Configuration<Descent<M, P, Q, K>> {
-    /// The optimiser for these parameters, before its first step, over any base metric: what [`build`](Self::build) runs in passes over memory this
-    /// one runs on whole tensors. Where both can run they take the same steps.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
-    /// [`Error::OwnMetric`], [`Error::StateStorage`], and what the metric answers, such as [`Error::NotAMatrix`].
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use ambient_metric::{Configuration, Covector, Descent, Flat, Muon, Nesterov, NoMomentum};
-    /// use ambient_metric_ndarray::Parameters;
-    /// use ndarray::array;
-    ///
-    /// // Muon has its own momentum, so the rule needs none. Without a surface this is Muon as it was published.
-    /// let metric = Muon { momentum: Nesterov(0.5), ..Muon::default() };
-    /// let rule = Descent::new(metric, Flat, NoMomentum);
-    /// let mut theta = Parameters::from(array![[2.0_f64, 1.0], [0.0, 1.0]]);
-    /// let mut optimiser = Configuration::new(rule, 0.01).build_whole(&theta)?;
-    /// for _ in 0..400 {
-    ///     let gradient = Covector(theta.clone());
-    ///     let loss = gradient.0.iter().map(|x| x * x / 2.0).sum();
-    ///     optimiser.step(&mut theta, &gradient, loss)?;
-    /// }
-    /// // Steps of a fixed length do not settle: they go round the minimum.
-    /// assert!(theta.iter().all(|x| x.abs() < 0.02));
-    /// # Ok::<(), ambient_metric::Error>(())
-    /// ```
-    pub fn build_whole<T: Tensor>(self, parameters: &T) -> Result<WholeOptimiser<M, P, Q, T, K>, Error>
-    where
-        M: BaseMetric<T, State: Clone>,
-    {
-        Optimiser::new(self, parameters)
     }
 }
 

@@ -22,7 +22,9 @@ use crate::space::acts::{Inputs, Local, Outcome};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{AlongGradient, AlongMomentum, Bilinear, Descent, Ema, Euclidean, Log, Rule};
+/// use ambient_metric::{Descent, Ema, Euclidean, Log, Rule};
+/// use ambient_metric::ambient::{AlongGradient, AlongMomentum};
+/// use ambient_metric::rule::Bilinear;
 /// let rule = Descent::new(Euclidean, Bilinear::new(Log, 0.1, AlongGradient(0.5), AlongMomentum(0.1)).beta(0.8), Ema(0.9));
 /// assert!(rule.validate().is_ok());
 /// ```

@@ -17,7 +17,7 @@ use crate::space::acts::{Inputs, Outcome};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Clip, Hard, Induction, Root, Soft};
+/// use ambient_metric::rule::{Clip, Hard, Induction, Root, Soft};
 ///
 /// // ⟨l, l⟩ = 4
 /// assert_eq!(Hard { length: 1.0 }.factor(4.0), 0.5);
@@ -47,7 +47,7 @@ pub trait Clip: Sync {
 /// min(1, c/‖l‖): gradients longer than c are shortened to it.
 ///
 /// ```
-/// use ambient_metric::{Clip, Hard};
+/// use ambient_metric::rule::{Clip, Hard};
 /// assert_eq!(Hard { length: 3.0 }.factor(4.0), 1.0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +73,7 @@ impl Clip for Hard {
 /// 1/(1 + c‖l‖).
 ///
 /// ```
-/// use ambient_metric::{Clip, Soft};
+/// use ambient_metric::rule::{Clip, Soft};
 /// assert_eq!(Soft { rate: 1.5 }.factor(4.0), 0.25);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,7 +98,7 @@ impl Clip for Soft {
 /// 1/√(1 + ξs): the step is a unit vector of the surface where the gradient is long.
 ///
 /// ```
-/// use ambient_metric::{Clip, Root};
+/// use ambient_metric::rule::{Clip, Root};
 /// assert_eq!(Root { xi: 2.0 }.factor(4.0), 1.0 / 3.0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,7 +123,7 @@ impl Clip for Root {
 /// 1/(1 + ξs): the damping of the pull-back by the identity, here among its relatives; [`Induced`](crate::Induced) takes any embedding.
 ///
 /// ```
-/// use ambient_metric::{Clip, Induction};
+/// use ambient_metric::rule::{Clip, Induction};
 /// assert_eq!(Induction { xi: 0.5 }.factor(2.0), 0.5);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,7 +158,8 @@ impl Clip for Induction {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Clipped, Configuration, Covector, Descent, Euclidean, Hard, NoMomentum};
+/// use ambient_metric::{Configuration, Covector, Descent, Euclidean, NoMomentum};
+/// use ambient_metric::rule::{Clipped, Hard};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

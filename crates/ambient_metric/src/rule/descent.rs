@@ -66,7 +66,7 @@ impl<M, P, Q, const K: usize> Descent<M, P, Q, K> {
     /// Over another base metric, or the same with other constants.
     ///
     /// ```
-    /// use ambient_metric::{rules, RmsProp, Rule};
+    /// use ambient_metric::{RmsProp, Rule, rules};
     /// let adam = rules::adam().momentum(0.95).metric(RmsProp { beta: 0.99, epsilon: 1e-6 });
     /// assert!(adam.validate().is_ok());
     /// ```

@@ -26,7 +26,8 @@ use crate::space::acts::{Inputs, Local, Outcome};
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{AlongGradient, Hyperbolic, Induced, Log, Preconditioner};
+/// use ambient_metric::{Hyperbolic, Induced, Log, Preconditioner};
+/// use ambient_metric::ambient::AlongGradient;
 ///
 /// let paper = Induced::new(Log, 0.1).beta(0.8);
 /// assert_eq!(paper.name(), "Induced(Log, Product, damped)");

@@ -9,3 +9,12 @@ pub(crate) mod preconditioner;
 pub(crate) mod rule;
 pub mod rules;
 pub(crate) mod state_range;
+
+pub use self::bilinear::Bilinear;
+pub use self::clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
+pub use self::descent::{Carried, Corrections, Descent, DescentSums, Memory, Multipliers, Powers};
+pub use self::induced::{
+    Average, Damped, DampedFactors, Exact, ExactFactors, ExactSums, Induced, Placement, SurfaceMemory, SurfaceSums,
+};
+pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
+pub use self::rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};

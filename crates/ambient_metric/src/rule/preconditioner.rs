@@ -50,8 +50,8 @@ impl<S: Real, L> Damping<S, L> {
 /// not know: pointwise or not, on any backend.
 ///
 /// [`Induced`](crate::Induced) is the one that this crate derives: the inverse of the metric that the surface inherits from any
-/// [`AmbientMetric`](crate::AmbientMetric). [`Flat`] is none at all, and makes SGD and AdamW; [`Bilinear`](crate::Bilinear) and
-/// [`Clipped`](crate::Clipped) are relatives. [`Descent`](crate::Descent) makes an optimiser of each.
+/// [`AmbientMetric`](crate::AmbientMetric). [`Flat`] is none at all, and makes SGD and AdamW; [`Bilinear`](crate::rule::Bilinear) and
+/// [`Clipped`](crate::rule::Clipped) are relatives. [`Descent`](crate::Descent) makes an optimiser of each.
 ///
 /// # Mathematics
 ///
@@ -69,7 +69,10 @@ impl<S: Real, L> Damping<S, L> {
 /// The trust ratio of LARS, over all parameters at once: steps whose length is that of the parameters, ‖θ‖/‖l‖ · l♯.
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, Covectors, Damping, Descent, Euclidean, Inputs, Local, NoMomentum, Outcome, Preconditioner, Raised, Real};
+/// use ambient_metric::{Configuration, Covector, Descent, Euclidean, NoMomentum, Preconditioner, Real};
+/// use ambient_metric::ambient::Covectors;
+/// use ambient_metric::rule::{Damping, Raised};
+/// use ambient_metric::space::{Inputs, Local, Outcome};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

@@ -50,7 +50,9 @@ bundle! {
 /// Sign descent, θ ← θ − η sign(l), with l / |l| for the sign:
 ///
 /// ```
-/// use ambient_metric::{Advanced, Coordinate, Damping, Error, Field, Inputs, Outcome, Real, Rule, Totals};
+/// use ambient_metric::{Error, Field, Real, Rule};
+/// use ambient_metric::rule::{Advanced, Coordinate, Damping};
+/// use ambient_metric::space::{Inputs, Outcome, Totals};
 ///
 /// struct Sign;
 ///
@@ -179,7 +181,8 @@ bundle! {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Carried, Coordinate, Kernel, Measure, Rule};
+/// use ambient_metric::{Kernel, Rule, rules};
+/// use ambient_metric::rule::{Carried, Coordinate, Measure};
 ///
 /// let rule = rules::euclidean(1.0).momentum(0.0).beta(0.0);
 /// let corrections = rule.correct(rule.begin::<f64>());
@@ -226,7 +229,9 @@ bundle! {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Advance, Carried, Coordinate, DescentSums, Inputs, Kernel, Pass, Rule, Totals};
+/// use ambient_metric::{Kernel, Rule, rules};
+/// use ambient_metric::rule::{Advance, Carried, Coordinate, DescentSums, Pass};
+/// use ambient_metric::space::{Inputs, Totals};
 ///
 /// let rule = rules::sgd(0.0);
 /// let memory = rule.begin::<f64>();

@@ -39,7 +39,7 @@ pub type RmsPropInduced = Descent<RmsProp, Induced<Height<Identity>>, Ema>;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Rule};
+/// use ambient_metric::{Rule, rules};
 /// assert!(rules::sgd(0.9).validate().is_ok());
 /// ```
 ///
@@ -64,7 +64,7 @@ pub fn sgd(momentum: f64) -> Sgd {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Rule};
+/// use ambient_metric::{Rule, rules};
 /// assert!(rules::sgd_ema(1.0).validate().is_err());
 /// ```
 ///
@@ -89,7 +89,7 @@ pub fn sgd_ema(momentum: f64) -> SgdEma {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, RmsProp, Rule};
+/// use ambient_metric::{RmsProp, Rule, rules};
 /// assert_eq!(rules::adam().momentum(0.95).metric(RmsProp { beta: 0.98, epsilon: 1e-6 }).name(), rules::adam().name());
 /// ```
 ///
@@ -115,7 +115,7 @@ pub fn adam() -> AdamW {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Rule};
+/// use ambient_metric::{Rule, rules};
 /// assert!(rules::nadam().momentum(1.0).validate().is_err());
 /// ```
 ///
@@ -140,7 +140,7 @@ pub fn nadam() -> NAdam {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Rule};
+/// use ambient_metric::{Rule, rules};
 /// assert_eq!(rules::euclidean(0.1).momentum(0.95).beta(0.0).xi(), Some([0.1]));
 /// ```
 ///
@@ -165,7 +165,7 @@ pub fn euclidean(xi: f64) -> EuclideanInduced {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Rule};
+/// use ambient_metric::{Rule, rules};
 /// assert!(rules::euclidean_log(0.1).check_loss([0.0], [0.1]).is_err());
 /// ```
 ///
@@ -190,7 +190,7 @@ pub fn euclidean_log(xi: f64) -> EuclideanLogInduced {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, RmsProp, Rule};
+/// use ambient_metric::{RmsProp, Rule, rules};
 /// assert!(rules::rmsprop(0.1).metric(RmsProp { beta: 0.99, epsilon: 1e-8 }).validate().is_ok());
 /// ```
 ///

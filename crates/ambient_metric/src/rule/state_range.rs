@@ -31,7 +31,8 @@ impl StateStorage {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Error, StateStorage, rules};
+    /// use ambient_metric::{Error, rules};
+    /// use ambient_metric::space::StateStorage;
     ///
     /// let adam = |epsilon| rules::adam().metric(RmsProp { beta: 0.999, epsilon });
     /// assert!(matches!(StateStorage::F16.check_range::<_, f32>(&adam(1e-8)), Err(Error::StateRange { .. })));

@@ -57,7 +57,7 @@ pub trait Kernel: Sync {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::Uniforms;
+/// use ambient_metric::space::Uniforms;
 ///
 /// let uniforms = Uniforms { groups: &[0.1, 0.01], group_of_part: &[0, 1] };
 /// assert_eq!(uniforms.groups[uniforms.group(1)], 0.01);

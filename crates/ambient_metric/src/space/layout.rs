@@ -9,7 +9,7 @@ use crate::error::Error;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::Part;
+/// use ambient_metric::space::Part;
 ///
 /// let scale = Part { name: "scale".into(), shape: vec![] };
 /// assert_eq!(scale.elements(), 1);
@@ -26,7 +26,7 @@ impl Part {
     /// How many elements the part has.
     ///
     /// ```
-    /// let part = ambient_metric::Part { name: "w".into(), shape: vec![3, 4] };
+    /// let part = ambient_metric::space::Part { name: "w".into(), shape: vec![3, 4] };
     /// assert_eq!(part.elements(), 12);
     /// ```
     #[must_use]
@@ -40,7 +40,8 @@ impl Part {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Layout, Part};
+/// use ambient_metric::Layout;
+/// use ambient_metric::space::Part;
 ///
 /// let layout = Layout::new(vec![Part { name: "w".into(), shape: vec![3, 4] }, Part { name: "b".into(), shape: vec![3] }])?;
 /// assert_eq!(layout.elements(), 15);

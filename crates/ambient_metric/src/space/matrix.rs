@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::number::scalar::{Element, Field};
-use crate::space::selection::Selection;
 use crate::space::tensor::Tensor;
 
 /// Whether a factor enters a product transposed.
@@ -28,7 +27,7 @@ pub type WideOf<M> = <<M as MatrixPart>::Element as Element>::Wide;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, MatrixTensor, Transpose};
+/// use ambient_metric::space::{MatrixPart, MatrixTensor, Transpose};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -109,7 +108,7 @@ pub trait MatrixPart: Sized {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, MatrixTensor, SpectralMatrix};
+/// use ambient_metric::space::{MatrixPart, MatrixTensor, SpectralMatrix};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -174,7 +173,7 @@ pub trait SpectralMatrix: MatrixPart {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, MatrixTensor};
+/// use ambient_metric::space::{MatrixPart, MatrixTensor};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -207,59 +206,6 @@ pub trait MatrixTensor: Tensor {
     fn set_matrix(&mut self, part: usize, matrix: &Self::Matrix) -> Result<(), Error>;
 }
 
-/// A tensor of which some parts, or rows of parts, can be taken out and put back.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{Selection, Separable, Tensor};
-/// use ambient_metric_ndarray::Parameters;
-/// use ndarray::array;
-///
-/// let mut theta = Parameters::new([("b", array![1.0_f64].into_dyn()), ("w", array![[2.0, 3.0]].into_dyn())])?;
-/// let selection = Selection::new(theta.layout(), &[1])?;
-/// let mut weights = theta.select(&selection)?;
-/// assert_eq!(weights.layout().names(), ["w"]);
-/// weights.as_mut_slice().fill(0.0);
-/// theta.place(&selection, &weights)?;
-/// assert_eq!(theta.as_slice(), [1.0, 0.0, 0.0]);
-/// # Ok::<(), ambient_metric::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// [`Error::NoSuchPart`], and [`Error::Shape`] where what is put back does not fit.
-pub trait Separable: Tensor {
-    /// A tensor of its own with copies of what is selected, stored as it is here. Its layout is that of the selection.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchPart`].
-    fn select(&self, selection: &Selection) -> Result<Self, Error>;
-
-    /// Replaces what is selected by what was [selected](Self::select) from a tensor like this.
-    ///
-    /// A backend on a device implements it, since the default takes the way through the host.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSuchPart`], and what [`Layout::check`](crate::Layout::check) finds.
-    fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error> {
-        selection.layout().check(selected.layout())?;
-        for (number, &part) in selection.parts().iter().enumerate() {
-            let (mut elements, new) = (self.read(part)?, selected.read(number)?);
-            let mut new = new.into_iter();
-            for stretch in selection.stretches(number) {
-                for (element, new) in elements.get_mut(stretch).unwrap_or_default().iter_mut().zip(&mut new) {
-                    *element = new;
-                }
-            }
-            self.write(part, &elements)?;
-        }
-        Ok(())
-    }
-}
-
 /// A polynomial a x + b x³ + c x⁵ that drives singular values towards one.
 ///
 /// # Mathematics
@@ -271,7 +217,7 @@ pub trait Separable: Tensor {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{MatrixPart, MatrixTensor, NewtonSchulz};
+/// use ambient_metric::space::{MatrixPart, MatrixTensor, NewtonSchulz};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

@@ -11,3 +11,14 @@ pub(crate) mod record;
 pub(crate) mod selection;
 pub(crate) mod state_storage;
 pub(crate) mod tensor;
+
+pub use self::acts::{Inputs, Local, Outcome, Totals};
+pub use self::kernel::{Kernel, Uniforms};
+pub use self::layout::{Layout, Part};
+pub use self::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf};
+pub use self::metric::Metric;
+pub use self::momentum::{Ema, HeavyBall, Momentum, Nesterov, NoMomentum};
+pub use self::record::{Entries, SavedParameter};
+pub use self::selection::{Absent, Selection, Separable};
+pub use self::state_storage::StateStorage;
+pub use self::tensor::{Covector, Operands, Tensor, Vector, Wide, contract};

@@ -151,7 +151,8 @@ impl Momentum for Ema {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{HeavyBall, Momentum};
+/// use ambient_metric::Momentum;
+/// use ambient_metric::space::HeavyBall;
 /// assert_eq!(HeavyBall(0.5).remember(2.0, 1.0), 2.0);
 /// ```
 ///

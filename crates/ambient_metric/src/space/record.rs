@@ -223,7 +223,7 @@ impl<'a> Entries<'a> {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration};
+/// use ambient_metric::{Configuration, rules};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///

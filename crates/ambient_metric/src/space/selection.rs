@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
 use crate::space::layout::{Layout, Part};
-use crate::space::matrix::Separable;
+use crate::space::tensor::Tensor;
 
 /// Which numbers have no gradient in a step: parts, and rows of parts of rank two or more.
 ///
@@ -14,7 +14,8 @@ use crate::space::matrix::Separable;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Absent, Configuration, Covector};
+/// use ambient_metric::{Configuration, Covector, rules};
+/// use ambient_metric::space::Absent;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -89,7 +90,8 @@ impl From<&Vec<usize>> for Absent {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Absent, Layout, Selection};
+/// use ambient_metric::Layout;
+/// use ambient_metric::space::{Absent, Selection};
 ///
 /// let layout = Layout::single("embedding", vec![5, 3]);
 /// let selection = Selection::without(&layout, &Absent::default().rows(0, [2]))?;
@@ -228,6 +230,60 @@ impl Selection {
     /// Whether it is all of a layout.
     pub(crate) fn is_all(&self, layout: &Layout) -> bool {
         self.layout == *layout
+    }
+}
+
+/// A tensor of which some parts, or rows of parts, can be taken out and put back.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::Tensor;
+/// use ambient_metric::space::{Selection, Separable};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let mut theta = Parameters::new([("b", array![1.0_f64].into_dyn()), ("w", array![[2.0, 3.0]].into_dyn())])?;
+/// let selection = Selection::new(theta.layout(), &[1])?;
+/// let mut weights = theta.select(&selection)?;
+/// assert_eq!(weights.layout().names(), ["w"]);
+/// weights.as_mut_slice().fill(0.0);
+/// theta.place(&selection, &weights)?;
+/// assert_eq!(theta.as_slice(), [1.0, 0.0, 0.0]);
+/// # Ok::<(), ambient_metric::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Error::NoSuchPart`], and [`Error::Shape`] where what is put back does not fit.
+pub trait Separable: Tensor {
+    /// A tensor of its own with copies of what is selected, stored as it is here. Its layout is that of the selection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPart`].
+    fn select(&self, selection: &Selection) -> Result<Self, Error>;
+
+    /// Replaces what is selected by what was [selected](Self::select) from a tensor like this.
+    ///
+    /// A backend on a device implements it, since the default takes the way through the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPart`], and what [`Layout::check`](crate::Layout::check) finds.
+    fn place(&mut self, selection: &Selection, selected: &Self) -> Result<(), Error> {
+        selection.layout().check(selected.layout())?;
+        for (number, &part) in selection.parts().iter().enumerate() {
+            let (mut elements, new) = (self.read(part)?, selected.read(number)?);
+            let mut new = new.into_iter();
+            for stretch in selection.stretches(number) {
+                for (element, new) in elements.get_mut(stretch).unwrap_or_default().iter_mut().zip(&mut new) {
+                    *element = new;
+                }
+            }
+            self.write(part, &elements)?;
+        }
+        Ok(())
     }
 }
 

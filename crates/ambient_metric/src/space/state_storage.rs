@@ -33,7 +33,8 @@ use crate::error::Error;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{rules, Configuration, Covector, StateStorage};
+/// use ambient_metric::{Configuration, Covector, rules};
+/// use ambient_metric::space::StateStorage;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -76,7 +77,7 @@ impl StateStorage {
     /// The bytes of a number of the state beside parameters whose numbers have `full` bytes.
     ///
     /// ```
-    /// use ambient_metric::StateStorage;
+    /// use ambient_metric::space::StateStorage;
     /// assert_eq!([StateStorage::Full.bytes(8), StateStorage::F16.bytes(8)], [8, 2]);
     /// ```
     #[must_use]

@@ -27,7 +27,8 @@ pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
 /// Σ a x² over a tensor, with the kernel that says so:
 ///
 /// ```
-/// use ambient_metric::{Kernel, Operands, Real, Tensor, Uniforms};
+/// use ambient_metric::{Kernel, Real, Tensor};
+/// use ambient_metric::space::{Operands, Uniforms};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -163,7 +164,8 @@ pub trait Tensor: Sized {
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Error, Kernel, Operands, Real};
+/// use ambient_metric::{Error, Kernel, Real};
+/// use ambient_metric::space::Operands;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -384,7 +386,7 @@ impl Kernel for Scale {
 /// use ndarray::array;
 ///
 /// let (x, y) = (Parameters::from(array![1.0_f64, 2.0]), Parameters::from(array![3.0, 4.0]));
-/// assert_eq!(ambient_metric::contract(&x, &y)?, 11.0);
+/// assert_eq!(ambient_metric::space::contract(&x, &y)?, 11.0);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 ///

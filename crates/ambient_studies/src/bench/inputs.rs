@@ -1,6 +1,6 @@
 //! What every contender is given: constants and numbers.
 
-use ambient_metric::Element;
+use ambient_metric::number::Element;
 
 use crate::error::Error;
 

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use ambient_metric::{
-    Advance, Bundle, Configuration, Covector, Descent, DescentSums, Ema, Field, Flat, Inputs, Outcome, Pass, RmsProp,
-    Rule, StateStorage, Tensor, Totals, Uniforms, Wide, contract, rules,
-};
+use ambient_metric::rule::{Advance, DescentSums, Pass};
+use ambient_metric::space::{Inputs, Outcome, StateStorage, Totals, Uniforms, Wide, contract};
+use ambient_metric::{Bundle, Configuration, Covector, Descent, Ema, Field, Flat, RmsProp, Rule, Tensor, rules};
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};

@@ -4,7 +4,9 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use ambient_metric::{Configuration, Covector, Element, Field, Optimiser, Rule, Wide};
+use ambient_metric::number::Element;
+use ambient_metric::space::Wide;
+use ambient_metric::{Configuration, Covector, Field, Optimiser, Rule};
 use ambient_metric_ndarray::Parameters;
 use ndarray::ArrayD;
 use rayon::prelude::*;

@@ -4,7 +4,8 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use ambient_metric::{Configuration, Covector, Layout, Part, Rule};
+use ambient_metric::space::Part;
+use ambient_metric::{Configuration, Covector, Layout, Rule};
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};
 
 use super::machine::{Adapter, Baseline, Machine, OnMachine, Precision};

@@ -3,7 +3,8 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use ambient_metric::{Configuration, Covector, Rule, StateStorage, Tensor};
+use ambient_metric::space::StateStorage;
+use ambient_metric::{Configuration, Covector, Rule, Tensor};
 use serde::Serialize;
 
 use crate::error::Error;

@@ -3,9 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use ambient_metric::{
-    Adagrad, Descent, Ema, Euclidean, Induced, LearnedDiagonal, LearnedScalar, PointwiseMetric, RmsProp, rules,
-};
+use ambient_metric::base::{LearnedDiagonal, LearnedScalar, PointwiseMetric};
+use ambient_metric::{Adagrad, Descent, Ema, Euclidean, Induced, RmsProp, rules};
 use serde::{Deserialize, Serialize};
 
 use super::hyperparameters::{Constants, Hyperparameters};

@@ -3,7 +3,8 @@
 use core::fmt;
 use core::str::FromStr;
 
-use ambient_metric::{Identity, Log, Log1p, Real, Sqrt};
+use ambient_metric::ambient::Sqrt;
+use ambient_metric::{Identity, Log, Log1p, Real};
 
 use crate::error::Error;
 

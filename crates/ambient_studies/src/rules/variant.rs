@@ -3,10 +3,11 @@
 use core::fmt;
 use core::str::FromStr;
 
-use ambient_metric::{
-    AlongGradient, AlongMomentum, AlongParameters, Bilinear, Clipped, Dense, Descent, Ema, Given, Hard, Height,
-    Induced, Induction, Kronecker, Local, Muon, PointwiseMetric, Polar, Real, Root, Soft, Width,
-};
+use ambient_metric::ambient::{AlongGradient, AlongMomentum, AlongParameters, Given};
+use ambient_metric::base::{PointwiseMetric, Polar, Width};
+use ambient_metric::rule::{Bilinear, Clipped, Hard, Induction, Root, Soft};
+use ambient_metric::space::Local;
+use ambient_metric::{Dense, Descent, Ema, Height, Induced, Kronecker, Muon, Real};
 
 use super::hyperparameters::Hyperparameters;
 use super::surface::{BaseMetric, Embedding, FIXED_METRICS, find, name};
@@ -237,7 +238,7 @@ struct Along {
     kappa: f64,
 }
 
-impl ambient_metric::Coupling for Along {
+impl ambient_metric::ambient::Coupling for Along {
     type State<S: Real> = ();
 
     #[inline(always)]
@@ -287,7 +288,7 @@ impl Clipping {
     }
 }
 
-impl ambient_metric::Clip for Clipping {
+impl ambient_metric::rule::Clip for Clipping {
     fn factor<S: Real>(&self, squared_length: S) -> S {
         match self.clip {
             Clip::Hard => self.hard().factor(squared_length),

@@ -1,6 +1,7 @@
 //! The plane pictures: update against gradient, and what runs do step by step.
 
-use ambient_metric::{Embedding as _, damping};
+use ambient_metric::Embedding as _;
+use ambient_metric::ambient::damping;
 use plotters::style::RGBColor;
 
 use super::runs::Trace;

@@ -1,6 +1,7 @@
 //! The geometry of a loss surface at a point, and what the colour tells of it.
 
-use ambient_metric::{BaseMetric as _, Covector, DenseHessian, Euclidean, Metric as _, PullBack};
+use ambient_metric::geometry::DenseHessian;
+use ambient_metric::{BaseMetric as _, Covector, Euclidean, Metric as _, PullBack};
 use ambient_metric_ndarray::Parameters;
 use ndarray::arr1;
 use serde::Serialize;
