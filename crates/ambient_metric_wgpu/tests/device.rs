@@ -343,6 +343,8 @@ fn a_hundred_steps_read_nothing_back_and_wait_for_nothing() {
     // 200 tensors: one dispatch to measure, one to add, one to damp, one to advance.
     assert_eq!(context.dispatches() - dispatches, 400);
     assert_eq!(optimiser.steps().unwrap(), 100);
+    assert_eq!(context.readbacks(), readbacks + 1);
+    assert_eq!(optimiser.reports().unwrap().len(), 2);
     assert_eq!(context.readbacks(), readbacks + 2);
 }
 

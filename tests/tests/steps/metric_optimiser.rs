@@ -1020,7 +1020,7 @@ fn a_checkpoint_that_does_not_fit_is_refused_and_the_entry_is_named() {
         "memory.memory.lengths.average.0.0"
     );
     assert_eq!(entry(&|saved| saved.memory.clear()), "memory");
-    assert!(matches!(refused(&|saved| saved.version = 2), Error::CheckpointVersion { found: 2, .. }));
+    assert!(matches!(refused(&|saved| saved.version = 1), Error::CheckpointVersion { found: 1, .. }));
     assert!(matches!(refused(&|saved| saved.rule_name.push('x')), Error::CheckpointRule { .. }));
     assert!(matches!(
         refused(&|saved| {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ambient_studies::error::Error;
 use ambient_studies::lowdim::reference::Paper;
 use ambient_studies::present::print::Format;
+use ambient_studies::rules::space::{Kind, Space};
 use ambient_studies::surface::geometry::Shown;
 use ambient_studies::surface::output::{PAGE, perform};
 use ambient_studies::surface::request::{OPTIMISERS, Request};
@@ -14,6 +15,15 @@ use clap::Args;
 
 use super::choices::{FORMATS, choice, names};
 use super::numbers::{numbers, whole};
+
+/// The space that the surface stands in.
+const SPACES: [(&str, &str, Kind); 5] = [
+    ("product", "γ ⊕ dh², the paper's", Kind::Product),
+    ("weighted", "γ ⊕ φ dh²", Kind::Weighted),
+    ("warped", "φ² γ ⊕ dh²", Kind::Warped),
+    ("conformal", "φ (γ ⊕ dh²)", Kind::Conformal),
+    ("hyperbolic", "(γ ⊕ dh²) / h², which has the heights above zero alone", Kind::Hyperbolic),
+];
 
 /// What the colour of a surface tells.
 const COLOURS: [(&str, &str, Shown); 4] = [
@@ -41,8 +51,13 @@ Columns:
   effective learning rate  η r, from the least to the greatest
   way on the surface       its length in the space that the surface stands in
 
+Where the space ends the picture is left blank. In a space that is not the product the
+optimisers have names of their own, or are induced:METRIC:EMBEDDING.
+
 Examples:
   ambient surface rosenbrock
+  ambient surface rosenbrock --ambient hyperbolic
+  ambient surface himmelblau --ambient warped --rate 0.1 --colour curvature
   ambient surface ackley --colour damping --xi 1
   ambient surface himmelblau --colour curvature --optimisers sgd,induced:rmsprop:log
   ambient surface rosenbrock --optimisers euclidean,coupled:euclidean:identity:gradient,joint:euclidean:log:2,whole:muon:identity
@@ -56,6 +71,12 @@ pub(super) struct Surface {
     /// f of the surface: identity, log, sqrt or log1p. Optimisers have their own.
     #[arg(long, value_name = "NAME", default_value = "identity")]
     embedding: String,
+    /// The space that the surface stands in, and those of the optimisers: colours, steps and ways are of that space.
+    #[arg(long, value_parser = choice(&SPACES), value_name = "NAME", default_value = "product")]
+    ambient: Kind,
+    /// κ of the profile φ = 1/(1 + κh) of a weighted, warped or conformal space, which ends where φ does [default: 1]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    rate: Option<f64>,
     /// ξ of the surface and of every optimiser that has one [default: 0.1 for the surface, for each optimiser what does best]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     xi: Option<f64>,
@@ -96,6 +117,7 @@ impl Surface {
             function: self.function.parse()?,
             shown: self.colour,
             embedding: self.embedding.parse()?,
+            space: Space::new(self.ambient, self.rate)?,
             xi: self.xi,
             optimisers: names(&self.optimisers, &OPTIMISERS, str::parse)?,
             learning_rate: self.learning_rate,

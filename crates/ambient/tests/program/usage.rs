@@ -431,6 +431,98 @@ fn surface_refuses_what_cannot_be_drawn() {
     assert!(!out.exists(), "nothing is written where something is refused");
 }
 
+/// The surface of Himmelblau's function over (−½, 1) in every space, in numbers: L = 9.75² + 6.5² and ⟨l, l⟩ = 6.5² + 45.5², with h = √ξ L and ξ = 0.01.
+#[test]
+fn surface_stands_in_other_spaces() {
+    let folder = tempdir().unwrap();
+    let loss = 9.75_f64.powi(2) + 6.5_f64.powi(2);
+    let (height, bend) = (0.1 * loss, 0.01 * (6.5_f64.powi(2) + 45.5_f64.powi(2)));
+    let profile = 1.0 / (1.0 + 0.5 * height);
+    let mut ways = Vec::new();
+    // a and B of the space.
+    for (name, rate, scale, block) in [
+        ("product", None, 1.0, 1.0),
+        ("weighted", Some("0.5"), 1.0, profile),
+        ("warped", Some("0.5"), profile.powi(2), profile.powi(-2)),
+        ("conformal", Some("0.5"), profile, 1.0),
+        ("hyperbolic", None, height.powi(-2), 1.0),
+    ] {
+        let out = folder.path().join(name);
+        let mut arguments = vec!["surface", "himmelblau", "--ambient", name, "--xi", "0.01", "--start=-0.5,1"];
+        arguments.extend([
+            "--optimisers",
+            "sgd,induced:rmsprop:identity:exact",
+            "--format",
+            "json",
+            "--out",
+            path(&out),
+        ]);
+        arguments.extend(rate.iter().flat_map(|rate| ["--rate", rate]));
+        let result = stdout_json(&ambient(&arguments));
+        assert_eq!((&result["ambient"], &result["blank"]), (&name.into(), &0.0.into()));
+        let near = |found: &Value, expected: f64| {
+            let found = found.as_f64().unwrap();
+            assert!((found - expected).abs() <= 1e-12 * expected, "{name}: {found} {expected}");
+        };
+        near(&result["at_start"]["volume"], scale * (1.0 + block * bend).sqrt());
+        near(&result["at_start"]["damping"], 1.0 / (scale * (1.0 + block * bend)));
+        let runs = result["runs"].as_array().unwrap();
+        // Hyperbolic space is without end towards h = 0: what descends in it may come near, and no nearer.
+        assert!(runs.iter().all(|run| run["final_value"].as_f64().unwrap() < 1.0), "{result}");
+        // Plain descent goes the same way in every space, and that way has another length in each.
+        assert_eq!((&runs[0]["optimiser"], &runs[0]["end"]), (&"sgd".into(), &"converged".into()));
+        ways.push(runs[0]["length"].as_f64().unwrap());
+        let svg = fs::read_to_string(out.join("himmelblau-surface.svg")).unwrap();
+        assert!(name == "product" || svg.contains(name), "{name}");
+        assert!(!svg.contains("NaN") && !svg.contains("blank"), "{name}");
+    }
+    assert!(ways[1..4].iter().all(|way| *way < ways[0]), "{ways:?}");
+}
+
+#[test]
+fn surface_is_blank_where_the_space_ends() {
+    let folder = tempdir().unwrap();
+    let out = path(folder.path());
+    let arguments = ["surface", "rosenbrock", "--ambient", "hyperbolic", "--embedding", "log", "--out", out];
+    let more = ["--optimisers", "sgd,euclidean_log", "--steps", "50"];
+    let arguments = [&arguments[..], &more].concat();
+    let result = stdout_json(&ambient(&[&arguments[..], &["--format", "json"]].concat()));
+    // The height ln L is above zero where L > 1.
+    let blank = result["blank"].as_f64().unwrap();
+    assert!(blank > 0.0 && blank < 0.5, "{blank}");
+    assert!(result["runs"][0]["length"].is_null(), "{result}");
+    assert!(result["runs"][1]["end"]["outside_space"].as_str().unwrap().contains("Hyperbolic"), "{result}");
+    let drawn = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(
+        drawn("rosenbrock-surface.svg").contains("no space for h ≤ 0")
+            && drawn("index.html").contains("the space ends")
+    );
+    let table = String::from_utf8(ambient(&arguments).stdout).unwrap();
+    assert!(
+        table.contains("hyperbolic space") && table.contains("left the space") && table.contains("blank"),
+        "{table}"
+    );
+}
+
+#[test]
+fn surface_refuses_spaces_that_cannot_be() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("none");
+    let beale = |arguments: &[&str]| refused(&[&["surface", "beale"], arguments, &["--out", path(&out)]].concat());
+    assert!(beale(&["--ambient", "spherical"]).contains("hyperbolic"));
+    assert!(beale(&["--ambient", "hyperbolic", "--xi", "0"]).contains("outside of the ambient space"));
+    assert!(beale(&["--rate", "2"]).contains("warped"));
+    assert!(beale(&["--ambient", "hyperbolic", "--rate", "2"]).contains("warped"));
+    assert!(beale(&["--ambient", "warped", "--rate", "inf"]).contains("finite"));
+    assert!(beale(&["--ambient", "weighted", "--rate", "-1e9"]).contains("outside of the ambient space"));
+    for variant in ["coupled:euclidean:log:given", "clipped:euclidean:hard", "joint:euclidean:log:2", "whole:muon:log"]
+    {
+        let said = beale(&["--ambient", "hyperbolic", "--optimisers", variant]);
+        assert!(said.contains(variant) && said.contains("--ambient hyperbolic"), "{said}");
+    }
+    assert!(!out.exists(), "nothing is written where something is refused");
+}
+
 #[test]
 fn help_has_an_example_and_the_columns() {
     for command in [&["lowdim"][..], &["surface"], &["replay"], &["bench", "step"], &["devices"]] {

@@ -96,6 +96,7 @@ pub trait Engine<R, T: Tensor>: Sized {
     /// # Errors
     ///
     /// Where a device fails.
+    #[allow(clippy::type_complexity, reason = "a report for every group")]
     fn reports(&self, groups: &Groups) -> Result<Vec<Report<Wide<T>, Self::PerLoss<Wide<T>>>>, Error>;
 
     /// Its state.

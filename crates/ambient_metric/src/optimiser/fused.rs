@@ -103,6 +103,7 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
 /// For engines of a backend that take a step now and then as this one does.
 impl<R: Rule, T: Tensor> Fused<R, T> {
     /// The engine with this state and these scalar memories.
+    #[must_use]
     pub fn of(setting: Setting<'_, R>, state: Vec<T>, memory: &[Vec<f64>], steps: u64) -> Self {
         let Setting { configuration: Configuration { rule, .. }, groups, .. } = setting;
         let memory: Vec<R::Memory<Wide<T>>> =

@@ -31,7 +31,7 @@ impl StateStorage {
     /// # Example
     ///
     /// ```
-    /// use ambient_metric::{Error, rules};
+    /// use ambient_metric::{Error, RmsProp, rules};
     /// use ambient_metric::space::StateStorage;
     ///
     /// let adam = |epsilon| rules::adam().metric(RmsProp { beta: 0.999, epsilon });

@@ -84,6 +84,8 @@ pub struct Grid {
     pub tall: f64,
     /// Heights in the box, row by row from the lowest y.
     heights: Vec<f64>,
+    /// The cells in which there is no surface, row by row from the lowest y; none where this is empty.
+    holes: Vec<bool>,
 }
 
 impl Grid {
@@ -96,7 +98,39 @@ impl Grid {
             let share = (*height - low) / (high - low);
             *height = tall * if share.is_finite() { share } else { 0.0 };
         }
-        Self { frame, low, high, tall, heights }
+        Self { frame, low, high, tall, heights, holes: Vec::new() }
+    }
+
+    /// The surface without these cells, row by row from the lowest y.
+    #[must_use]
+    pub fn without(self, holes: Vec<bool>) -> Self {
+        Self { holes, ..self }
+    }
+
+    /// The share of the cells that is left out.
+    #[must_use]
+    pub fn blank(&self) -> f64 {
+        self.holes.iter().filter(|hole| **hole).count() as f64 / CELLS.pow(2) as f64
+    }
+
+    /// Whether a cell is left out.
+    #[must_use]
+    pub fn is_hole(&self, column: usize, row: usize) -> bool {
+        self.holes.get(row * CELLS + column).copied().unwrap_or(false)
+    }
+
+    /// Whether there is a surface over a point of the floor.
+    fn is_there(&self, [x, y]: [f64; 2]) -> bool {
+        let (column, _) = cell(x);
+        let (row, _) = cell(y);
+        !self.is_hole(column, row)
+    }
+
+    /// The centres of the cells over a frame, row by row from the lowest y.
+    pub fn centres(frame: [[f64; 2]; 2]) -> impl Iterator<Item = [f64; 2]> {
+        let along = |index: usize, [low, high]: [f64; 2]| low + (high - low) * (index as f64 + 0.5) / CELLS as f64;
+        let places = (0..CELLS).flat_map(|row| (0..CELLS).map(move |column| (column, row)));
+        places.map(move |(column, row)| [along(column, frame[0]), along(row, frame[1])])
     }
 
     /// The corners of the grid over a frame, row by row from the lowest y.
@@ -122,13 +156,7 @@ impl Grid {
     /// The height over a point of the floor, between the corners of its cell.
     #[must_use]
     pub fn height(&self, [x, y]: [f64; 2]) -> f64 {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is clamped to the grid")]
-        let place = |x: f64| {
-            let at = (f64::midpoint(x, 1.0) * CELLS as f64).clamp(0.0, CELLS as f64);
-            let cell = (at as usize).min(CELLS - 1);
-            (cell, at - cell as f64)
-        };
-        let ((column, right), (row, up)) = (place(x), place(y));
+        let ((column, right), (row, up)) = (cell(x), cell(y));
         let along = |row: usize| (1.0 - right) * self.corner(column, row) + right * self.corner(column + 1, row);
         (1.0 - up) * along(row) + up * along(row + 1)
     }
@@ -149,9 +177,16 @@ impl Grid {
         [x, y, self.height([x, y]) + LIFT]
     }
 
-    /// Whether nothing of the surface stands between a point and the eye.
+    /// Whether a point on the surface is seen: there is a surface, and nothing of it stands between the point and the eye.
     #[must_use]
-    pub fn is_seen(&self, eye: &Eye, [x, y, z]: [f64; 3]) -> bool {
+    pub fn is_seen(&self, eye: &Eye, point: [f64; 3]) -> bool {
+        let [x, y, _] = point;
+        self.is_there([x, y]) && !self.is_covered(eye, point)
+    }
+
+    /// Whether something of the surface stands between a point and the eye.
+    #[must_use]
+    pub fn is_covered(&self, eye: &Eye, [x, y, z]: [f64; 3]) -> bool {
         let [dx, dy, dz] = eye.towards();
         let step = 1.0 / CELLS as f64;
         let mut way = step;
@@ -159,14 +194,22 @@ impl Grid {
             let (x, y, z) = (x + dx * way, y + dy * way, z + dz * way);
             let in_the_box = x.abs() <= 1.0 && y.abs() <= 1.0 && z <= self.tall;
             if !in_the_box {
-                return true;
-            }
-            if self.height([x, y]) > z + LIFT / 2.0 {
                 return false;
+            }
+            if self.height([x, y]) > z + LIFT / 2.0 && self.is_there([x, y]) {
+                return true;
             }
             way += step;
         }
     }
+}
+
+/// The cell along one axis that holds a place from −1 to 1, and how far it lies in the cell.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is clamped to the grid")]
+fn cell(x: f64) -> (usize, f64) {
+    let at = (f64::midpoint(x, 1.0) * CELLS as f64).clamp(0.0, CELLS as f64);
+    let cell = (at as usize).min(CELLS - 1);
+    (cell, at - cell as f64)
 }
 
 /// A stretch of a line that is seen, or hidden, as a whole.

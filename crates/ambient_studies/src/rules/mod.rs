@@ -2,6 +2,7 @@
 
 pub mod hyperparameters;
 pub mod optimisers;
+pub mod space;
 pub mod surface;
 pub mod variant;
 pub mod with_rule;

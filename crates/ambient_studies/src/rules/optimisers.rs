@@ -3,11 +3,13 @@
 use core::fmt;
 use core::str::FromStr;
 
+use ambient_metric::ambient::{AmbientMetric, Product};
 use ambient_metric::base::{LearnedDiagonal, LearnedScalar, PointwiseMetric};
 use ambient_metric::{Adagrad, Descent, Ema, Euclidean, Induced, RmsProp, rules};
 use serde::{Deserialize, Serialize};
 
 use super::hyperparameters::{Constants, Hyperparameters};
+use super::space::Space;
 use super::surface::{BaseMetric, Embedding, Placement, Surface};
 use super::variant::{Losses, Variant};
 use super::with_rule::WithRule;
@@ -158,7 +160,7 @@ impl Named {
     pub fn rule<T: WithRule>(self, hyperparameters: &Hyperparameters, task: T) -> Result<T::Output, Error> {
         hyperparameters.check(self.name(), self.hyperparameters())?;
         let get = Option::unwrap_or_default;
-        let Hyperparameters { momentum, b1, b2, beta_rms, eps, kappa, .. } = *hyperparameters;
+        let Hyperparameters { momentum, b1, b2, beta_rms, eps, .. } = *hyperparameters;
         let rmsprop = RmsProp { beta: get(beta_rms), epsilon: get(eps) };
         match self {
             Self::Adam => {
@@ -175,31 +177,73 @@ impl Named {
             },
             Self::Euclidean | Self::EuclideanLog | Self::Rmsprop | Self::Induced(_) => {
                 let Some(surface) = self.surface() else { return task.with(rules::sgd_ema(get(momentum))) };
-                match surface.metric {
-                    BaseMetric::Euclidean => over(Euclidean, surface, hyperparameters, task),
-                    BaseMetric::Rmsprop => over(rmsprop, surface, hyperparameters, task),
-                    BaseMetric::Adagrad => over(Adagrad { epsilon: get(eps) }, surface, hyperparameters, task),
-                    BaseMetric::LearnedScalar => {
-                        let metric = LearnedScalar { kappa: get(kappa), ..LearnedScalar::default() };
-                        over(metric, surface, hyperparameters, task)
-                    }
-                    BaseMetric::LearnedDiagonal => {
-                        let metric = LearnedDiagonal { kappa: get(kappa), ..LearnedDiagonal::default() };
-                        over(metric, surface, hyperparameters, task)
-                    }
-                }
+                surface_in(Product, surface, hyperparameters, task)
             }
+        }
+    }
+
+    /// Whether it can run where surfaces stand in this space: it descends none, or one that can stand in any.
+    #[must_use]
+    pub fn goes_with(self, space: &Space) -> bool {
+        space.is_product() || !matches!(self, Self::Variant(_))
+    }
+
+    /// Makes the rule, with its surface in this space where it has one, and hands it to `task`.
+    ///
+    /// # Errors
+    ///
+    /// As [`rule`](Self::rule), and [`Error::Hyperparameter`] for one that does not [go with](Self::goes_with) the space.
+    pub fn rule_in<T: WithRule>(
+        self,
+        space: Space,
+        hyperparameters: &Hyperparameters,
+        task: T,
+    ) -> Result<T::Output, Error> {
+        if !self.goes_with(&space) {
+            let problem = format!("has a space of its own, and cannot stand in the {space}");
+            return Err(Error::Hyperparameter { rule: self.name(), problem });
+        }
+        match self.surface() {
+            Some(surface) if !space.is_product() => {
+                hyperparameters.check(self.name(), self.hyperparameters())?;
+                surface_in(space, surface, hyperparameters, task)
+            }
+            _ => self.rule(hyperparameters, task),
+        }
+    }
+}
+
+/// The rule of a surface in an ambient space.
+fn surface_in<A, T>(ambient: A, surface: Surface, h: &Hyperparameters, task: T) -> Result<T::Output, Error>
+where
+    A: AmbientMetric + Clone + 'static,
+    T: WithRule,
+{
+    let get = Option::unwrap_or_default;
+    match surface.metric {
+        BaseMetric::Euclidean => over(Euclidean, ambient, surface, h, task),
+        BaseMetric::Rmsprop => over(RmsProp { beta: get(h.beta_rms), epsilon: get(h.eps) }, ambient, surface, h, task),
+        BaseMetric::Adagrad => over(Adagrad { epsilon: get(h.eps) }, ambient, surface, h, task),
+        BaseMetric::LearnedScalar => {
+            let metric = LearnedScalar { kappa: get(h.kappa), ..LearnedScalar::default() };
+            over(metric, ambient, surface, h, task)
+        }
+        BaseMetric::LearnedDiagonal => {
+            let metric = LearnedDiagonal { kappa: get(h.kappa), ..LearnedDiagonal::default() };
+            over(metric, ambient, surface, h, task)
         }
     }
 }
 
 /// The rule of a surface over a base metric, with ξ, μ and β.
-fn over<M, T>(metric: M, surface: Surface, h: &Hyperparameters, task: T) -> Result<T::Output, Error>
+fn over<M, A, T>(metric: M, ambient: A, surface: Surface, h: &Hyperparameters, task: T) -> Result<T::Output, Error>
 where
     M: PointwiseMetric + Clone + 'static,
+    A: AmbientMetric + Clone + 'static,
     T: WithRule,
 {
-    let induced = Induced::new(surface.embedding, h.xi.unwrap_or_default()).beta(h.beta.unwrap_or_default());
+    let induced = Induced::new(surface.embedding, h.xi.unwrap_or_default());
+    let induced = induced.beta(h.beta.unwrap_or_default()).ambient(ambient);
     let momentum = Ema(h.momentum.unwrap_or_default());
     match surface.placement {
         Placement::Damped => task.with(Descent::new(metric, induced, momentum)),

@@ -4,6 +4,7 @@ use ambient_metric::Embedding as _;
 use ambient_metric::ambient::damping;
 use plotters::style::RGBColor;
 
+use super::geometry::update;
 use super::runs::Trace;
 use super::scene::Scene;
 use crate::error::Error;
@@ -25,23 +26,38 @@ pub(super) fn profile(scene: &Scene<'_>) -> Result<String, Error> {
         dashed,
         points: (0..=POINTS).map(|point| (size(point), update(size(point)))).collect(),
     };
-    let damped = |embedding: Embedding, loss: f64| {
+    let space = &scene.request.space;
+    let sgd = series("SGD", "the gradient itself", (120, 120, 130), false, &|gradient| gradient);
+    let clipping = series("clipping", "cut at 1/(2√ξ)", (120, 120, 130), true, &|gradient| gradient.min(limit));
+    let on = |name: &str, remark: &str, embedding: Embedding, loss: f64, colour: (u8, u8, u8), dashed: bool| {
         let slope = embedding.slope(loss);
-        move |gradient: f64| damping(slope, xi * gradient * gradient) * gradient
+        series(name, remark, colour, dashed, &|gradient| {
+            if space.is_product() {
+                damping(slope, xi * gradient * gradient) * gradient
+            } else {
+                // What lies outside of the space has no place.
+                update(embedding, xi, space, loss, gradient).unwrap_or(f64::NAN)
+            }
+        })
     };
-    let all = [
-        series("SGD", "the gradient itself", (120, 120, 130), false, &|gradient| gradient),
-        series("clipping", "cut at 1/(2√ξ)", (120, 120, 130), true, &|gradient| gradient.min(limit)),
-        series("f = identity", "whatever the loss", (213, 94, 0), false, &damped(Embedding::Identity, 1.0)),
-        series("f = √, L = 10", "", (0, 114, 178), false, &damped(Embedding::Sqrt, 10.0)),
-        series("f = ln, L = 10", "", (204, 60, 140), false, &damped(Embedding::Log, 10.0)),
-        series("f = ln, L = 0.1", "", (204, 60, 140), true, &damped(Embedding::Log, 0.1)),
-    ];
+    let (orange, blue, pink) = ((213, 94, 0), (0, 114, 178), (204, 60, 140));
+    let mut all = vec![sgd, clipping];
+    if space.is_product() {
+        all.push(on("f = identity", "whatever the loss", Embedding::Identity, 1.0, orange, false));
+    } else {
+        all.push(on("f = identity, L = 10", "", Embedding::Identity, 10.0, orange, false));
+        all.push(on("f = identity, L = 0.1", "", Embedding::Identity, 0.1, orange, true));
+    }
+    all.push(on("f = √, L = 10", "", Embedding::Sqrt, 10.0, blue, false));
+    all.push(on("f = ln, L = 10", "", Embedding::Log, 10.0, pink, false));
+    all.push(on("f = ln, L = 0.1", "", Embedding::Log, 0.1, pink, true));
+    all.retain(|line| line.points.iter().any(|(_, update)| update.is_finite()));
+    let bound = (limit.is_finite() && space.is_product()).then_some((limit, "the bound 1/(2√ξ)"));
     let frame = Frame {
         caption: format!("How far one update goes, ξ = {}", label(xi)),
         x: "size of the gradient",
         y: "size of the update / η",
-        level: limit.is_finite().then_some((limit, "the bound 1/(2√ξ)")),
+        level: bound,
     };
     chart("profile.svg", &frame, &all)
 }

@@ -1,5 +1,6 @@
 //! The geometry of a loss surface at a point, and what the colour tells of it.
 
+use ambient_metric::ambient::Height;
 use ambient_metric::geometry::DenseHessian;
 use ambient_metric::{BaseMetric as _, Covector, Euclidean, Metric as _, PullBack};
 use ambient_metric_ndarray::Parameters;
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::functions::Function;
+use crate::rules::space::Space;
 use crate::rules::surface::Embedding;
 
 /// The geometry of the surface at a point.
@@ -26,18 +28,25 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// The geometry of the surface h = √ξ f(L) at a point, with γ = 1.
+    /// The geometry of the surface h = √ξ f(L) in a space at a point, with γ = 1.
     ///
     /// # Errors
     ///
-    /// [`Error::Library`] where the embedding has no height, or a number leaves its range.
-    pub fn at(function: Function, embedding: Embedding, xi: f64, point: [f64; 2]) -> Result<Self, Error> {
+    /// [`Error::Library`] where the embedding has no height, the space not that height, or a number leaves its range.
+    pub fn at(
+        function: Function,
+        embedding: Embedding,
+        xi: f64,
+        space: &Space,
+        point: [f64; 2],
+    ) -> Result<Self, Error> {
         let (loss, slopes) = function.value_and_gradient(point);
         let gradient = Covector(Parameters::from(arr1(&slopes)));
         let hessian = DenseHessian::new(&gradient.0, function.hessian(point).as_flattened())?;
         let state = Euclidean.begin(&gradient.0)?;
         let gradient_norm = Euclidean.at(&state).norm_covector(&gradient)?;
-        let surface = PullBack::new(Euclidean.at(&state), gradient, loss, &embedding, xi)?;
+        let (height, parameters) = (Height { embedding, xi }, Parameters::from(arr1(&point)));
+        let surface = PullBack::within(Euclidean.at(&state), &height, space, &parameters, [gradient], [loss], &[])?;
         let curvature = surface.curvature(|v| hessian.product(v))?.gaussian_curvature()?;
         Ok(Self { loss, gradient_norm, volume: surface.volume()?, damping: surface.damping(), curvature })
     }
@@ -76,4 +85,17 @@ impl Shown {
             Self::Curvature => geometry.curvature,
         }
     }
+}
+
+/// How far a step of gradient descent on a surface goes for η = 1, from the loss and the size of its gradient.
+///
+/// # Errors
+///
+/// [`Error::Library`], as [`Geometry::at`].
+pub(super) fn update(embedding: Embedding, xi: f64, space: &Space, loss: f64, gradient: f64) -> Result<f64, Error> {
+    let one = Parameters::from(arr1(&[gradient]));
+    let (state, height) = (Euclidean.begin(&one)?, Height { embedding, xi });
+    let gamma = Euclidean.at(&state);
+    let step = PullBack::within(gamma, &height, space, &one, [Covector(one.clone())], [loss], &[])?.step()?;
+    Ok(Euclidean.at(&state).norm(&step)?)
 }

@@ -2,6 +2,7 @@
 
 mod charts;
 pub mod geometry;
+mod length;
 pub mod output;
 mod page;
 mod relief;

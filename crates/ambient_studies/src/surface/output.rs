@@ -25,7 +25,7 @@ pub fn perform(paper: &Paper, request: &Request) -> Result<Landscape, Error> {
     let frame = request.frame.unwrap_or_else(|| request::frame(function));
     let start = request.start.unwrap_or_else(|| request::start(function));
     check(request, frame, start)?;
-    let at_start = Geometry::at(function, request.embedding, xi, start)?;
+    let at_start = Geometry::at(function, request.embedding, xi, &request.space, start)?;
     let _lock = prepare(&request.out, PAGE)?;
 
     let mut traces: Vec<Trace> = Vec::new();
@@ -35,19 +35,23 @@ pub fn perform(paper: &Paper, request: &Request) -> Result<Landscape, Error> {
         traces.push(Trace { optimiser, config, colour, way });
     }
 
-    let runs = traces.iter().map(|trace| told(trace, request.embedding, xi)).collect();
+    let runs = traces.iter().map(|trace| told(trace, request, xi)).collect();
+    let scene = Scene { request, facts, xi, frame, start, traces: &traces };
+    let relief = relief::draw(&scene);
     let landscape = Landscape {
         function,
         embedding: request.embedding.to_string(),
         xi,
+        ambient: request.space.kind().name(),
+        rate: request.space.rate(),
+        blank: relief.blank,
         start,
         tolerance: facts.tolerance,
         at_start,
         runs,
     };
-    let scene = Scene { request, facts, xi, frame, start, traces: &traces };
     let pictures = page::Pictures {
-        surface: relief::draw(&scene),
+        surface: relief.svg,
         profile: charts::profile(&scene)?,
         rates: charts::rates(&scene)?,
         values: charts::values(&scene)?,

@@ -30,11 +30,14 @@ impl Pictures {
 
 pub(super) fn render(scene: &Scene<'_>, landscape: &Landscape, pictures: &Pictures) -> String {
     let function = landscape.function.name();
-    let [x, y] = landscape.start;
+    let ([x, y], space) = (landscape.start, &scene.request.space);
     let tells = match scene.request.shown {
         Shown::Volume => {
             "The colour is √det g: how much larger a patch of the surface is than its shadow on the parameters. Where it is large, \
              an induced-metric step is short."
+        }
+        Shown::Damping if !space.is_product() => {
+            "The colour is the damping r: what a step of gradient descent is multiplied by."
         }
         Shown::Damping => {
             "The colour is the damping r = f′/(1 + ξf′²‖l‖²): what a step of gradient descent is multiplied by."
@@ -45,15 +48,28 @@ pub(super) fn render(scene: &Scene<'_>, landscape: &Landscape, pictures: &Pictur
              saddle."
         }
     };
+    let within = if space.is_product() { String::new() } else { format!(" in the {space}") };
+    let blank = match space.end() {
+        Some(heights) if landscape.blank > 0.0 => {
+            format!(" Where it is blank the space ends: it has no heights with {heights}.")
+        }
+        _ => String::new(),
+    };
+    let profile = if space.is_product() {
+        "The size of an update against that of the gradient. An update on a surface rises like SGD, turns at ‖l‖ = 1/(√ξf′) and falls \
+         again: it never exceeds the bound, whatever f."
+    } else {
+        "The size of an update against that of the gradient. In this space it depends on the height, and so on the loss, for every f."
+    };
     let mut html = String::new();
     let _ = write!(
         html,
         r#"{head}<h1>{title}</h1>
-<p class="lead"><code>{formula}</code> as the surface h = √ξ f(L) over its parameters, with f = {embedding} and ξ = {xi}, and runs on it
+<p class="lead"><code>{formula}</code> as the surface h = √ξ f(L) over its parameters, with f = {embedding} and ξ = {xi}{within}, and runs on it
 from ({x}, {y}) until the loss is at most {tolerance:e}.</p>
 <figure class="surface">
 {surface}
-<figcaption>{tells} Thin lines are at equal heights. A run is faint where the surface hides it; its dots are updates.</figcaption>
+<figcaption>{tells} Thin lines are at equal heights. A run is faint where the surface hides it; its dots are updates.{blank}</figcaption>
 </figure>
 "#,
         head =
@@ -72,11 +88,7 @@ from ({x}, {y}) until the loss is at most {tolerance:e}.</p>
             "The effective learning rate ηr: what the base optimiser would need for the same step. Without a pull-back it is η.",
         ),
         (&pictures.values, "The loss after every update."),
-        (
-            &pictures.profile,
-            "The size of an update against that of the gradient. An update on a surface rises like SGD, turns at ‖l‖ = 1/(√ξf′) and falls \
-             again: it never exceeds the bound, whatever f.",
-        ),
+        (&pictures.profile, profile),
     ];
     html.push_str("<section>\n<h2>Steps</h2>\n<div class=\"pair\">\n");
     for (picture, caption) in figures {
@@ -114,7 +126,7 @@ fn table(html: &mut String, scene: &Scene<'_>, landscape: &Landscape) {
             told.updates,
             short(told.final_value),
             escape(&told.end.words()),
-            short(told.length),
+            told.length.map_or_else(|| "–".to_owned(), short),
         );
     }
     html.push_str("</tbody>\n</table></div>\n</section>\n");

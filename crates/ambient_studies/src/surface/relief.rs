@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use ambient_metric::Embedding as _;
+use ambient_metric::{Embedding as _, Error as Refusal};
 
 use super::geometry::{Geometry, Shown};
 use super::request::Request;
 use super::runs::{End, Trace};
 use super::scene::Scene;
+use crate::error::Error;
 use crate::functions::Function;
 use crate::present::chart::fitting;
 use crate::present::colour::{Rgb, Scale, hex};
@@ -16,6 +17,7 @@ use crate::present::palette::css;
 use crate::present::picture::clip;
 use crate::present::relief::{CELLS, Eye, Grid, LIFT, compact, outline, pieces, text};
 use crate::present::ticks::{decades, extent, label, round_numbers};
+use crate::rules::space::Space;
 
 /// The picture.
 const SIZE: [f64; 2] = [1120.0, 800.0];
@@ -44,18 +46,43 @@ fn tall(function: Function) -> f64 {
     }
 }
 
-/// The surface of a scene as a grid of heights f(L).
-fn surface(scene: &Scene<'_>) -> Grid {
-    let Request { function, embedding, .. } = scene.request;
-    let heights = Grid::corners(scene.frame).map(|[x, y]| embedding.height(function.at(x, y))).collect();
-    Grid::new(scene.frame, heights, tall(*function))
+/// The surface of a scene as a grid of heights f(L), without the cells of which a corner or what the colour tells lies outside of the space.
+fn surface(scene: &Scene<'_>, outside: &[bool]) -> Grid {
+    let Request { function, embedding, space, .. } = scene.request;
+    let height = |[x, y]: [f64; 2]| {
+        let loss = function.at(x, y);
+        let height = embedding.height(loss);
+        // What the space has not is no part of the picture's range.
+        if space.has(loss, scene.xi.sqrt() * height) { height } else { f64::NAN }
+    };
+    let heights: Vec<f64> = Grid::corners(scene.frame).map(height).collect();
+    let mut holes = outside.to_vec();
+    if !space.is_product() {
+        for (index, hole) in holes.iter_mut().enumerate() {
+            let corner = index / CELLS * (CELLS + 1) + index % CELLS;
+            let corners = [corner, corner + 1, corner + CELLS + 1, corner + CELLS + 2];
+            *hole |= corners.iter().any(|corner| heights.get(*corner).is_none_or(|height| height.is_nan()));
+        }
+    }
+    Grid::new(scene.frame, heights, tall(*function)).without(holes)
 }
 
-/// The picture, as SVG.
-pub(super) fn draw(scene: &Scene<'_>) -> String {
-    let grid = surface(scene);
+/// The picture.
+pub(super) struct Relief {
+    /// As SVG.
+    pub(super) svg: String,
+    /// The share of it that is left blank, since the space ends there.
+    pub(super) blank: f64,
+}
+
+/// Draws the surface and the runs on it.
+pub(super) fn draw(scene: &Scene<'_>) -> Relief {
+    let (values, outside) = told(scene);
+    let grid = surface(scene, &outside);
+    let blank = grid.blank();
+    let is_curvature = scene.request.shown == Shown::Curvature;
+    let scale = if is_curvature { Scale::signed(&values) } else { Scale::of(&values) };
     let eye = Eye::new(scene.request.view.unwrap_or_else(|| view(scene.request.function)), grid.tall);
-    let (values, scale) = shades(scene, &grid);
     let [width, height] = SIZE;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
@@ -63,18 +90,16 @@ pub(super) fn draw(scene: &Scene<'_>) -> String {
          <rect class=\"ground\" width=\"100%\" height=\"100%\" fill=\"#FFFFFF\"/>\n"
     );
     let request = scene.request;
-    text(
-        &mut svg,
-        [36.0, 46.0],
-        27.0,
-        "start",
-        &format!(
-            "{}: the surface h = √ξ f(L), f = {}, ξ = {}",
-            request.function.title(),
-            request.embedding,
-            label(scene.xi)
-        ),
+    let title = format!(
+        "{}: the surface h = √ξ f(L), f = {}, ξ = {}{}",
+        request.function.title(),
+        request.embedding,
+        label(scene.xi),
+        within(&request.space)
     );
+    // As large as there is room for.
+    let letters = title.chars().count() as f64;
+    text(&mut svg, [36.0, 46.0], (27.0 * 62.0 / letters).min(27.0).round(), "start", &title);
     room(&mut svg, scene, &grid, &eye);
     cells(&mut svg, &grid, &eye, &values, &scale);
     contours(&mut svg, &grid, &eye);
@@ -84,25 +109,33 @@ pub(super) fn draw(scene: &Scene<'_>) -> String {
     }
     marks(&mut svg, scene, &grid, &eye);
     bar(&mut svg, request.shown, &scale);
+    if let Some(heights) = request.space.end().filter(|_| blank > 0.0) {
+        text(&mut svg, [834.0, 386.0], 15.0, "start", &format!("blank: no space for {heights}"));
+    }
     legend(&mut svg, scene);
     svg.push_str("</svg>\n");
-    svg
+    Relief { svg, blank }
 }
 
-/// What the colour tells in every cell, and the scale that it is told on.
-fn shades(scene: &Scene<'_>, grid: &Grid) -> (Vec<f64>, Scale) {
-    let request = scene.request;
-    let mut values = Vec::with_capacity(CELLS * CELLS);
-    for row in 0..CELLS {
-        for column in 0..CELLS {
-            let along = |index: usize, [low, high]: [f64; 2]| low + (high - low) * (index as f64 + 0.5) / CELLS as f64;
-            let point = [along(column, grid.frame[0]), along(row, grid.frame[1])];
-            let geometry = Geometry::at(request.function, request.embedding, scene.xi, point);
-            values.push(geometry.map_or(f64::NAN, |geometry| request.shown.of(&geometry)));
-        }
+/// The space as the end of a title, where it is not the paper's.
+fn within(space: &Space) -> String {
+    match (space.is_product(), space.rate()) {
+        (true, _) => String::new(),
+        (_, None) => format!(", {}", space.kind().name()),
+        (_, Some(rate)) => format!(", {} with κ = {}", space.kind().name(), label(rate)),
     }
-    let scale = if request.shown == Shown::Curvature { Scale::signed(&values) } else { Scale::of(&values) };
-    (values, scale)
+}
+
+/// What the colour tells in every cell, and the cells for which the space has no height.
+fn told(scene: &Scene<'_>) -> (Vec<f64>, Vec<bool>) {
+    let Request { function, embedding, space, shown, .. } = scene.request;
+    let geometry = |point| Geometry::at(*function, *embedding, scene.xi, space, point);
+    let value = |point| match geometry(point) {
+        Ok(geometry) => (shown.of(&geometry), false),
+        Err(Error::Library(Refusal::OutsideSpace { .. })) => (f64::NAN, true),
+        Err(_) => (f64::NAN, false),
+    };
+    Grid::centres(scene.frame).map(value).unzip()
 }
 
 /// Floor and back walls with their grid, and the axes in front.
@@ -257,18 +290,23 @@ fn cells(svg: &mut String, grid: &Grid, eye: &Eye, values: &[f64], scale: &Scale
             let lower = (left..=right).map(|column| grid.point(column, row));
             let upper = (left..=right).rev().map(|column| grid.point(column, row + 1));
             let path = compact(lower.chain(upper).map(|point| eye.project(point)));
-            let _ = writeln!(svg, "<path color=\"{}\" d=\"{path}z\"/>", hex(here));
+            if let Some(here) = here {
+                let _ = writeln!(svg, "<path color=\"{}\" d=\"{path}z\"/>", hex(here));
+            }
             first += count;
         }
     }
     svg.push_str("</g>\n");
 }
 
-/// The colour of a cell: what it tells, a little darker where it turns away from the light.
-fn shade(grid: &Grid, column: usize, row: usize, values: &[f64], scale: &Scale) -> Rgb {
+/// The colour of a cell: what it tells, a little darker where it turns away from the light; none where there is no surface.
+fn shade(grid: &Grid, column: usize, row: usize, values: &[f64], scale: &Scale) -> Option<Rgb> {
+    if grid.is_hole(column, row) {
+        return None;
+    }
     let value = values.get(row * CELLS + column).copied().unwrap_or(f64::NAN);
     if value.is_nan() {
-        return [150, 150, 150];
+        return Some([150, 150, 150]);
     }
     let share = (scale.share(value) * SHADES).round() / SHADES;
     let [right, up] = [
@@ -280,7 +318,7 @@ fn shade(grid: &Grid, column: usize, row: usize, values: &[f64], scale: &Scale) 
     let light = (0.9 - 0.3 * right + 0.3 * up) / steep / 0.9_f64.hypot(0.3_f64.hypot(0.3));
     let dim = 0.80 + 0.20 * (light.clamp(0.0, 1.0) * 7.0).round() / 7.0;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of 255 times at most one")]
-    scale.map(share).map(|part| (f64::from(part) * dim) as u8)
+    Some(scale.map(share).map(|part| (f64::from(part) * dim) as u8))
 }
 
 /// Lines of equal height on the surface, where it does not hide them.
@@ -366,7 +404,7 @@ fn run(svg: &mut String, grid: &Grid, eye: &Eye, trace: &Trace, width: f64) {
 fn marks(svg: &mut String, scene: &Scene<'_>, grid: &Grid, eye: &Eye) {
     let place = |point: [f64; 2]| {
         let lifted = grid.lifted(point);
-        (eye.project(lifted), if grid.is_seen(eye, lifted) { 1.0 } else { 0.4 })
+        (eye.project(lifted), if grid.is_covered(eye, lifted) { 0.4 } else { 1.0 })
     };
     for &minimum in &scene.facts.global_minima {
         let ([x, y], opacity) = place(minimum);

@@ -7,6 +7,7 @@ use super::geometry::Shown;
 use crate::error::Error;
 use crate::functions::Function;
 use crate::rules::optimisers::Named;
+use crate::rules::space::Space;
 use crate::rules::surface::Embedding;
 
 /// ξ that a picture shows, besides zero: beyond, its axes would span more than the numbers do.
@@ -30,6 +31,8 @@ pub struct Request {
     pub shown: Shown,
     /// f of the surface; the optimisers have their own.
     pub embedding: Embedding,
+    /// The space in which the surface stands, and those of the optimisers.
+    pub space: Space,
     /// ξ of the surface and of every optimiser that has one; where absent, 0.1 for the surface, and for each optimiser what does best.
     pub xi: Option<f64>,
     /// The optimisers.
@@ -81,6 +84,15 @@ pub(super) fn check(request: &Request, frame: [[f64; 2]; 2], start: [f64; 2]) ->
     }
     if request.optimisers.is_empty() || request.optimisers.len() > MOST {
         return refuse("--optimisers", format!("names {}: a picture holds 1 to {MOST}", request.optimisers.len()));
+    }
+    if let Some(optimiser) = request.optimisers.iter().find(|optimiser| !optimiser.goes_with(&request.space)) {
+        let name = request.space.kind().name();
+        return refuse(
+            "--optimisers",
+            format!(
+                "names {optimiser}: with --ambient {name} it may name induced:METRIC:EMBEDDING, and what has a name of its own"
+            ),
+        );
     }
     let [x, y] = start;
     if (left..=right).contains(&x) && (bottom..=top).contains(&y) {

@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-use ambient_metric::{BaseMetric, Rule};
+use ambient_metric::{BaseMetric, Error as Refusal, Rule};
 use ambient_metric_ndarray::Parameters;
 use plotters::style::RGBColor;
 use rayon::prelude::*;
@@ -39,6 +39,8 @@ pub enum End {
     OutOfSteps,
     /// The value stopped being finite.
     NotFinite,
+    /// The space has no such heights, as this says.
+    OutsideSpace(String),
     /// The library refused a step, for this reason.
     Refused(String),
 }
@@ -50,6 +52,7 @@ impl End {
             Self::Converged => "converged".to_owned(),
             Self::OutOfSteps => "out of steps".to_owned(),
             Self::NotFinite => "the loss is not finite".to_owned(),
+            Self::OutsideSpace(_) => "left the space".to_owned(),
             Self::Refused(reason) => reason.clone(),
         }
     }
@@ -76,11 +79,10 @@ impl Way {
         self.track.last().copied().unwrap_or(([f64::NAN; 2], f64::NAN))
     }
 
-    /// The length of the way between points that are lifted by `lift`.
-    pub(super) fn length<const N: usize>(&self, lift: impl Fn([f64; 2], f64) -> [f64; N]) -> f64 {
+    /// The length of the way in the plane of the parameters.
+    fn length(&self) -> f64 {
         let chords = self.track.windows(2).map(|pair| {
-            let [(a, below), (b, above)] = *pair else { return 0.0 };
-            let (a, b) = (lift(a, below), lift(b, above));
+            let [(a, _), (b, _)] = *pair else { return 0.0 };
             a.iter().zip(b).map(|(a, b)| (b - a).powi(2)).sum::<f64>().sqrt()
         });
         chords.sum()
@@ -91,7 +93,7 @@ impl Way {
     pub(super) fn merit(&self, frame: [[f64; 2]; 2]) -> (bool, bool, f64) {
         let [[left, right], [bottom, top]] = frame;
         let inside = |[x, y]: [f64; 2]| (left..=right).contains(&x) && (bottom..=top).contains(&y);
-        let length = self.length(|point, _| point);
+        let length = self.length();
         let calm = length <= WANDERING * (right - left).hypot(top - bottom)
             && self.track.iter().all(|(point, _)| inside(*point));
         let converged = self.end == End::Converged;
@@ -120,6 +122,7 @@ impl Trace {
         match &self.way.end {
             End::Converged => format!("converged in {updates} updates"),
             End::OutOfSteps => format!("L = {} after {updates}", short(last)),
+            End::OutsideSpace(_) => format!("left the space after {updates}"),
             End::NotFinite | End::Refused(_) => format!("left the numbers after {updates}"),
         }
     }
@@ -150,7 +153,8 @@ pub(super) fn best(
         .into_par_iter()
         .map(|config| {
             let (function, tolerance, steps) = (request.function, facts.tolerance, request.steps);
-            let way = optimiser.rule(&config, Tracing { function, start, tolerance, steps, config })?;
+            let way =
+                optimiser.rule_in(request.space, &config, Tracing { function, start, tolerance, steps, config })?;
             Ok((way.merit(frame), config, way))
         })
         .collect();
@@ -220,6 +224,9 @@ impl Tracing {
                 Ok((next, rate)) => {
                     point = next;
                     way.rates.push(rate);
+                }
+                Err(error @ Refusal::OutsideSpace { .. }) => {
+                    return Way { end: End::OutsideSpace(error.to_string()), ..way };
                 }
                 Err(error) => return Way { end: End::Refused(error.to_string()), ..way },
             }

@@ -1,15 +1,14 @@
 //! Everything that pictures and page are made of, and what the command tells.
 
-use ambient_metric::Embedding as _;
 use serde::Serialize;
 
 use super::geometry::Geometry;
+use super::length::length;
 use super::request::Request;
 use super::runs::{End, Trace};
 use crate::functions::Function;
 use crate::lowdim::reference::Facts;
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::surface::Embedding;
 
 /// What the command tells.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +19,13 @@ pub struct Landscape {
     pub embedding: String,
     /// ξ of the surface.
     pub xi: f64,
+    /// The space in which it stands.
+    pub ambient: &'static str,
+    /// κ of that space, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// The share of the picture that is left blank, since the space ends there.
+    pub blank: f64,
     /// Where the runs started.
     pub start: [f64; 2],
     /// The value at which a run has converged.
@@ -45,8 +51,8 @@ pub struct Told {
     pub final_value: f64,
     /// Where that was.
     pub final_point: [f64; 2],
-    /// How long the way was on the surface, in chords of the space that the surface stands in.
-    pub length: f64,
+    /// How long the way was on the surface, in chords of the space that the surface stands in; nothing where it leads out of the space.
+    pub length: Option<f64>,
     /// The least and the greatest effective learning rate.
     pub effective_learning_rate: Option<[f64; 2]>,
 }
@@ -63,7 +69,7 @@ pub(super) struct Scene<'a> {
 }
 
 /// What is told of a run.
-pub(super) fn told(trace: &Trace, embedding: Embedding, xi: f64) -> Told {
+pub(super) fn told(trace: &Trace, request: &Request, xi: f64) -> Told {
     let (final_point, final_value) = trace.way.last();
     let rates = || trace.way.rates.iter().copied();
     Told {
@@ -73,7 +79,7 @@ pub(super) fn told(trace: &Trace, embedding: Embedding, xi: f64) -> Told {
         updates: trace.way.updates(),
         final_value,
         final_point,
-        length: trace.way.length(|[x, y], value| [x, y, xi.sqrt() * embedding.height(value)]),
+        length: length(&trace.way.track, request.embedding, xi, &request.space),
         effective_learning_rate: (!trace.way.rates.is_empty())
             .then(|| [rates().fold(f64::INFINITY, f64::min), rates().fold(f64::NEG_INFINITY, f64::max)]),
     }

@@ -9,9 +9,14 @@ use crate::present::ticks::short;
 /// The runs on a surface.
 #[must_use]
 pub fn table(landscape: &Landscape) -> String {
-    let Landscape { function, embedding, xi, start: [x, y], tolerance, at_start, runs } = landscape;
+    let Landscape { function, embedding, xi, start: [x, y], tolerance, at_start, runs, .. } = landscape;
+    let within = match landscape.rate {
+        _ if landscape.ambient == "product" => String::new(),
+        None => format!(", {} space", landscape.ambient),
+        Some(rate) => format!(", {} space with κ = {rate}", landscape.ambient),
+    };
     let mut text = format!(
-        "{}  from ({x}, {y}) to {tolerance:e}, on the surface h = √ξ f(L) with f = {embedding} and ξ = {xi}\n\
+        "{}  from ({x}, {y}) to {tolerance:e}, on the surface h = √ξ f(L) with f = {embedding} and ξ = {xi}{within}\n\
          at the start: loss {}, gradient {}, √det g {}, damping {}, Gaussian curvature {}\n",
         function.name(),
         short(at_start.loss),
@@ -32,10 +37,14 @@ pub fn table(landscape: &Landscape) -> String {
             run.end.words(),
             run.effective_learning_rate
                 .map_or_else(|| "–".to_owned(), |[low, high]| format!("{} to {}", short(low), short(high))),
-            short(run.length),
+            run.length.map_or_else(|| "–".to_owned(), short),
         ]);
     }
     align(&mut table, &[2, 3, 5, 6]);
     let _ = writeln!(text, "{table}");
+    if landscape.blank > 0.0 {
+        let _ =
+            writeln!(text, "The space ends in the picture: {} % of it is left blank.", short(100.0 * landscape.blank));
+    }
     text
 }
