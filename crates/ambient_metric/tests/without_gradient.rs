@@ -415,9 +415,10 @@ proptest! {
         counts_its_own(&SHAPES, fused, &turns)?;
         let slow = |theta: &Theta| {
             let configuration = Configuration::new(each_by_itself(), 0.01);
-            match theta.layout().names().iter().any(|name| name == "3") {
-                true => configuration.group(Group::new("slow", ["3"]).learning_rate(0.003)).build(theta),
-                false => configuration.build(theta),
+            if theta.layout().names().iter().any(|name| name == "3") {
+                configuration.group(Group::new("slow", ["3"]).learning_rate(0.003)).build(theta)
+            } else {
+                configuration.build(theta)
             }
         };
         counts_its_own(&SHAPES, slow, &turns)?;
@@ -456,7 +457,9 @@ proptest! {
         for turn in 0..turns {
             let mut l = numbers(&shapes, turn + 1);
             let mut words = l.read(0).unwrap();
-            others.iter().for_each(|row| words[3 * row..3 * row + 3].fill(f32::NAN));
+            for row in &others {
+                words[3 * row..3 * row + 3].fill(f32::NAN);
+            }
             l.write(0, &words).unwrap();
             let of_rows = Covector(l.select(&selection).unwrap());
             let l = Covector(l);
@@ -467,7 +470,9 @@ proptest! {
             prop_assert_eq!(&theta, &whole_theta);
         }
         let now = theta.read(0).unwrap();
-        rows.iter().for_each(|row| begun[3 * row..3 * row + 3].copy_from_slice(&now[3 * row..3 * row + 3]));
+        for row in rows {
+            begun[3 * row..3 * row + 3].copy_from_slice(&now[3 * row..3 * row + 3]);
+        }
         prop_assert_eq!(begun, now);
         for slot in fused.state() {
             let slot = slot.read(0).unwrap();

@@ -111,7 +111,7 @@ fn a_stored_average_follows_the_average() {
     let beta = 0.999_f64;
     let mut theta = Parameters::from(Array1::from_elem(ELEMENTS, 0.5_f32));
     let gradient = Covector(Parameters::from(Array1::from_elem(ELEMENTS, 1.0_f32)));
-    let configuration = Configuration::new(rules::adam().metric(RmsProp { beta: beta, epsilon: 1e-8 }), 1e-6)
+    let configuration = Configuration::new(rules::adam().metric(RmsProp { beta, epsilon: 1e-8 }), 1e-6)
         .state_storage(StateStorage::Bf16 { seed: 3 });
     let mut optimiser = configuration.build(&theta).unwrap();
     for _ in 0..1500 {

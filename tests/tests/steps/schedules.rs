@@ -24,7 +24,7 @@ fn xi() -> impl Schedule {
 fn run<R: Rule>(optimiser: &mut Optimiser<R, Plane>, theta: &mut Plane, steps: u64) -> Result<Vec<f64>, Error> {
     let mut rates = Vec::new();
     for _ in 0..steps {
-        let step = optimiser.steps().unwrap();
+        let step = optimiser.steps()?;
         optimiser.set_learning_rate("default", eta().at(step))?;
         optimiser.set_xi(xi().at(step))?;
         let gradient = Covector(theta.clone());

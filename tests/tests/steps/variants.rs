@@ -426,7 +426,7 @@ fn a_learned_diagonal_has_a_report_and_a_rate_per_group_and_resumes_bit_for_bit(
     let configuration = Configuration::new(rule, 0.1).group(Group::new("ends", ["a", "c"]).learning_rate(0.2));
     let mut optimiser = configuration.build(&theta).unwrap();
     optimiser.step(&mut theta, &gradient, 1.0).unwrap();
-    let names: Vec<String> = optimiser.reports().unwrap().into_iter().map(|(name, _)| name.to_owned()).collect();
+    let names: Vec<String> = optimiser.reports().unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["default", "ends"]);
     optimiser.set_learning_rate("ends", 0.4).unwrap();
     let (_, report) = optimiser.reports().unwrap().into_iter().nth(1).unwrap();

@@ -134,7 +134,7 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
         selection: &Selection,
         numbers: &[usize],
         stepped: &[R::Memory<Wide<T>>],
-    ) -> Result<Apart<R::Memory<Wide<T>>>, Error> {
+    ) -> Apart<R::Memory<Wide<T>>> {
         let pool_of = |memory: usize| groups.rates.iter().find(|rates| rates.memory == memory).map(|rates| rates.pool);
         let of_memory = |number: usize| numbers.iter().position(|&other| other == number).map(|index| stepped[index]);
         // Whatever has taken the step, of the parts that share a sum.
@@ -170,9 +170,9 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
         }
         let before = groups.group_of_part.iter().map(|&group| groups.rates[group].memory);
         if memory_of_part.iter().copied().eq(before) && memory.len() == groups.memories {
-            return Ok(Apart { memory, groups: None });
+            return Apart { memory, groups: None };
         }
-        Ok(Apart { groups: Some(groups.regrouped(&memory_of_part, memory.len(), rule.learns_per_tensor())), memory })
+        Apart { groups: Some(groups.regrouped(&memory_of_part, memory.len(), rule.learns_per_tensor())), memory }
     }
 }
 
@@ -232,7 +232,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         let reads: Vec<&T> = gradients.iter().collect();
         acts.run(constants, &mut memory, self.is_fragile, &mut selected, &mut state, &reads)?;
 
-        let apart = self.apart(setting, selection, &memories, &memory)?;
+        let apart = self.apart(setting, selection, &memories, &memory);
         let stepped = placed(parameters, selection, &selected)?;
         self.state = placed_all(&self.state, selection, &state)?;
         *parameters = stepped;
