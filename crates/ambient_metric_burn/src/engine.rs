@@ -53,7 +53,7 @@ pub trait Engine {
         without_gradient: &[usize],
     ) -> Result<Report<f64>, Error>;
 
-    /// η of every group, by name.
+    /// η of every group as it was given, by name.
     fn learning_rates(&self) -> Vec<(String, f64)>;
 
     /// Changes η of a group.
@@ -62,6 +62,13 @@ pub trait Engine {
     ///
     /// [`Error::UnknownGroup`], [`Error::Hyperparameter`].
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error>;
+
+    /// Changes what η of every group is multiplied by.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error>;
 
     /// Changes λ of a group.
     ///
@@ -113,6 +120,10 @@ impl<O: Engine + ?Sized> Engine for Box<O> {
         (**self).set_learning_rate(group, learning_rate)
     }
 
+    fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error> {
+        (**self).set_learning_rate_factor(factor)
+    }
+
     fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
         (**self).set_weight_decay(group, weight_decay)
     }
@@ -155,11 +166,15 @@ where
     }
 
     fn learning_rates(&self) -> Vec<(String, f64)> {
-        Optimiser::learning_rates(self).map(|(group, learning_rate)| (group.to_owned(), learning_rate)).collect()
+        self.rates().map(|rates| (rates.name.clone(), rates.learning_rate)).collect()
     }
 
     fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
         Optimiser::set_learning_rate(self, group, learning_rate)
+    }
+
+    fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error> {
+        Optimiser::set_learning_rate_factor(self, factor)
     }
 
     fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {

@@ -150,6 +150,15 @@ impl<O: Engine> ModuleOptimiser<O> {
         self.engine.set_learning_rate(group, learning_rate)
     }
 
+    /// Changes what η of every group, that given with a step among them, is multiplied by from the next step on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`].
+    pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error> {
+        self.engine.set_learning_rate_factor(factor)
+    }
+
     /// Changes λ of a group from the next step on; that of `"default"` for every group that was given none of its own.
     ///
     /// # Errors

@@ -60,6 +60,7 @@ pub(crate) fn write<R, E: BurnElement>(checkpoint: Checkpoint<R>) -> Writer {
     }
     let lists = [
         ("learning_rates", checkpoint.learning_rates),
+        ("learning_rate_factor", vec![checkpoint.learning_rate_factor]),
         ("weight_decays", checkpoint.weight_decays),
         ("xi", checkpoint.xi),
     ];
@@ -94,6 +95,7 @@ pub(crate) fn read<R: Clone>(reader: Reader, configuration: &Configuration<R>) -
         rule_name: reader.metadata().get(RULE).cloned().unwrap_or_default(),
         configuration: configuration.clone(),
         learning_rates: list(&scalars, "learning_rates"),
+        learning_rate_factor: list(&scalars, "learning_rate_factor").first().copied().unwrap_or(1.0),
         weight_decays: list(&scalars, "weight_decays"),
         xi: list(&scalars, "xi"),
         steps: unsigned(&scalars, STEPS)?,

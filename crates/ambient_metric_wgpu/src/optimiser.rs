@@ -221,7 +221,7 @@ impl<E: DeviceElement> Device<E> {
             .map(E::narrow)
             .collect();
         for rates in &groups.rates {
-            inputs.extend([E::narrow(rates.learning_rate), E::narrow(rates.weight_decay)]);
+            inputs.extend([E::narrow(rates.present()), E::narrow(rates.weight_decay)]);
         }
         inputs
     }

@@ -2,8 +2,8 @@
 
 use ambient_metric::optimiser::{Cosine, Linear};
 use ambient_metric::{
-    Checkpoint, Configuration, Covector, Descent, Ema, Error, Euclidean, Identity, Induced, Optimiser, Rule, Schedule,
-    rules,
+    Checkpoint, Configuration, Covector, Descent, Ema, Error, Euclidean, Group, Identity, Induced, Optimiser, Rule,
+    Schedule, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
@@ -66,5 +66,42 @@ proptest! {
         let mut resumed = checkpoint.restore(&theta)?;
         run(&mut resumed, &mut theta, 30 - first)?;
         prop_assert_eq!(theta, whole);
+    }
+
+    /// The steps are those of groups that were given the product, and a checkpoint keeps the factor beside what was given.
+    #[test]
+    fn a_factor_scales_the_learning_rate_of_every_group(
+        start in prop::array::uniform2(-3.0..3.0_f64),
+        rates in prop::array::uniform2(0.001..0.5_f64),
+        factor in 0.0..2.0_f64,
+    ) {
+        let theta = || Parameters::new([("body", array![start[0]].into_dyn()), ("head", array![start[1]].into_dyn())]);
+        let configuration = |rates: [f64; 2]| {
+            let configuration = Configuration::new(rules::rmsprop(0.5), rates[0]).weight_decay(0.1);
+            configuration.group(Group::new("head", ["head"]).learning_rate(rates[1]))
+        };
+        let (mut scaled, mut given) = (theta()?, theta()?);
+        let (mut scaled_whole, mut given_whole) = (theta()?, theta()?);
+        let mut fused = configuration(rates).build(&scaled)?;
+        let mut of_product = configuration(rates.map(|rate| rate * factor)).build(&given)?;
+        let mut whole = configuration(rates).build_whole(&scaled_whole)?;
+        let mut whole_of_product = configuration(rates.map(|rate| rate * factor)).build_whole(&given_whole)?;
+        fused.set_learning_rate_factor(factor)?;
+        whole.set_learning_rate_factor(factor)?;
+        for _ in 0..3 {
+            let l = Covector(scaled.clone());
+            fused = fused.checkpoint()?.restore(&scaled)?;
+            prop_assert_eq!(fused.step(&mut scaled, &l, 1.0)?, of_product.step(&mut given, &l, 1.0)?);
+            prop_assert_eq!(&scaled, &given);
+            let l = Covector(scaled_whole.clone());
+            whole = whole.checkpoint()?.restore_whole(&scaled_whole)?;
+            prop_assert_eq!(whole.step(&mut scaled_whole, &l, 1.0)?, whole_of_product.step(&mut given_whole, &l, 1.0)?);
+            prop_assert_eq!(&scaled_whole, &given_whole);
+        }
+        prop_assert_eq!(fused.reports()?, of_product.reports()?);
+        prop_assert_eq!(fused.rates().map(|rates| rates.learning_rate).collect::<Vec<_>>(), rates);
+        prop_assert_eq!(fused.rates().map(|rates| rates.present()).collect::<Vec<_>>(), rates.map(|rate| rate * factor));
+        prop_assert!(matches!(fused.set_learning_rate_factor(-factor - 1.0), Err(Error::Hyperparameter { .. })));
+        prop_assert_eq!(fused.rates().next().map(|rates| rates.factor), Some(factor));
     }
 }

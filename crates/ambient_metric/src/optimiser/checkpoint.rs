@@ -44,6 +44,8 @@ pub struct Checkpoint<R> {
     pub configuration: Configuration<R>,
     /// η of every group as it was set last: first the parameters in no group.
     pub learning_rates: Vec<f64>,
+    /// What η of every group was multiplied by.
+    pub learning_rate_factor: f64,
     /// λ of every group as it was set last; where there is none, as in older checkpoints, that of the configuration.
     pub weight_decays: Vec<f64>,
     /// ξ of every loss as it was set last.
@@ -57,7 +59,7 @@ pub struct Checkpoint<R> {
     pub parameters: BTreeMap<String, SavedParameter>,
 }
 
-known_keys! { Checkpoint<R> { version, rule_name, configuration, learning_rates, weight_decays = Vec::new(), xi, steps, memory, parameters } }
+known_keys! { Checkpoint<R> { version, rule_name, configuration, learning_rates, learning_rate_factor = 1.0, weight_decays = Vec::new(), xi, steps, memory, parameters } }
 
 /// An optimiser that was restored for other parameters than a checkpoint was taken from; see
 /// [`Checkpoint::restore_partial`].
@@ -97,6 +99,7 @@ impl<R> Checkpoint<R> {
             rule_name,
             configuration: configuration.clone(),
             learning_rates: groups.named().map(|rates| rates.learning_rate).collect(),
+            learning_rate_factor: groups.rates.first().map_or(1.0, |rates| rates.factor),
             weight_decays: groups.named().map(|rates| rates.weight_decay).collect(),
             xi: groups.xi.clone(),
             steps,
@@ -162,6 +165,7 @@ impl<R> Checkpoint<R> {
         for (name, &weight_decay) in names.iter().zip(&self.weight_decays) {
             groups.set_weight_decay(name, weight_decay)?;
         }
+        groups.set_factor(self.learning_rate_factor)?;
         require_len("xi", self.xi.len(), groups.xi.len())?;
         for (loss, &xi) in self.xi.iter().enumerate() {
             groups.set_xi(loss, xi)?;

@@ -89,8 +89,10 @@ impl Group {
 pub struct Rates {
     /// The name; `default` for the parameters in no group.
     pub name: String,
-    /// η.
+    /// η, as it was given.
     pub learning_rate: f64,
+    /// What η is multiplied by, the same for all groups; one unless a schedule has changed it.
+    pub factor: f64,
     /// λ.
     pub weight_decay: f64,
     /// Which sum its parameters enter.
@@ -135,7 +137,26 @@ pub struct Groups {
     pub xi: Vec<f64>,
 }
 
+impl Rates {
+    /// η of the next step: as it was given, times the factor.
+    #[must_use]
+    pub fn present(&self) -> f64 {
+        self.learning_rate * self.factor
+    }
+}
+
 impl Groups {
+    /// Changes what η of every group is multiplied by.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] below zero.
+    pub fn set_factor(&mut self, factor: f64) -> Result<(), Error> {
+        require_non_negative("factor", factor)?;
+        self.rates.iter_mut().for_each(|rates| rates.factor = factor);
+        Ok(())
+    }
+
     /// Changes η of a group; that of `default` changes it for every group that was given none of its own.
     ///
     /// # Errors
@@ -346,6 +367,7 @@ impl<R> Configuration<R> {
         let mut rates = vec![Rates {
             name: DEFAULT.to_owned(),
             learning_rate: self.learning_rate,
+            factor: 1.0,
             weight_decay: self.weight_decay,
             pool: 0,
             memory: 0,
@@ -359,6 +381,7 @@ impl<R> Configuration<R> {
             rates.push(Rates {
                 name: group.name.clone(),
                 learning_rate: group.learning_rate.unwrap_or(self.learning_rate),
+                factor: 1.0,
                 weight_decay: group.weight_decay.unwrap_or(self.weight_decay),
                 pool,
                 memory: pool,

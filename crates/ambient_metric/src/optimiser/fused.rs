@@ -418,7 +418,7 @@ impl<R: Rule, S: Element> Act<R, S> {
     ) -> Self {
         let inputs = Inputs {
             loss: from_slice(losses, |&loss| loss),
-            learning_rate: S::constant(rates.learning_rate),
+            learning_rate: S::constant(rates.present()),
             weight_decay: S::constant(rates.weight_decay),
             xi: from_slice(xi, |&xi| S::constant(xi)),
         };

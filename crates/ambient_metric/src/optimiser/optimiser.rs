@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::optimiser::checkpoint::{Checkpoint, Restored};
-use crate::optimiser::configuration::{Configuration, Groups, Setting};
+use crate::optimiser::configuration::{Configuration, Groups, Rates, Setting};
 use crate::optimiser::engine::Engine;
 use crate::optimiser::fused::Fused;
 use crate::optimiser::report::Report;
@@ -341,9 +341,42 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
         self.groups.set_weight_decay(group, weight_decay)
     }
 
-    /// η of every group, by name: first that of the parameters in no group.
-    pub fn learning_rates(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.groups.named().map(|rates| (rates.name.as_str(), rates.learning_rate))
+    /// Changes what η of every group is multiplied by from the next step on: the schedule for all groups, whatever η each was given. It replaces the
+    /// factor that was there, which is one at first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`] below zero.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{rules, Configuration, Group, Schedule};
+    /// use ambient_metric::optimiser::Cosine;
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let theta = Parameters::new([("body", array![1.0_f64].into_dyn()), ("head", array![2.0].into_dyn())])?;
+    /// let configuration = Configuration::new(rules::adam(), 0.01).group(Group::new("head", ["head"]).learning_rate(0.1));
+    /// let mut optimiser = configuration.build(&theta)?;
+    /// let factor = Cosine { from: 1.0, to: 0.0, steps: 100 };
+    /// optimiser.set_learning_rate_factor(factor.at(50))?;
+    /// assert_eq!(optimiser.rates().map(|rates| rates.present()).collect::<Vec<_>>(), [0.005, 0.05]);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error> {
+        self.groups.set_factor(factor)
+    }
+
+    /// The rates of every group: first those of the parameters in no group.
+    pub fn rates(&self) -> impl Iterator<Item = &Rates> {
+        self.groups.named()
+    }
+
+    /// The present ξ of every loss; empty for a rule without ξ.
+    #[must_use]
+    pub fn xi(&self) -> &[f64] {
+        &self.groups.xi
     }
 
     /// Changes ξ of the loss from the next step on, as a schedule does; for a rule of several losses see [`set_xi_of`](Self::set_xi_of).

@@ -145,7 +145,7 @@ where
         let constant = <Wide<T> as Field>::constant;
         let inputs = Inputs {
             loss: losses,
-            learning_rate: constant(rates.map_or(0.0, |rates| rates.learning_rate)),
+            learning_rate: constant(rates.map_or(0.0, Rates::present)),
             weight_decay: constant(rates.map_or(0.0, |rates| rates.weight_decay)),
             xi: from_slice(&groups.xi, |&xi| constant(xi)),
         };
@@ -307,7 +307,7 @@ where
 
     fn reports(&self, groups: &Groups) -> Result<Vec<Self::Answer>, Error> {
         let of_group = |rates: &Rates| {
-            let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
+            let learning_rate = <Wide<T> as Field>::constant(rates.present());
             let effective_learning_rate = self.report.damping.map(|damping| learning_rate * damping);
             Report { effective_learning_rate, ..self.report }
         };
@@ -427,7 +427,7 @@ fn follow<P: Preconditioner<K>, T: Tensor, const K: usize>(
 /// Writes a step: θ ← θ − ηd − ηλθ with the rates of every group.
 fn advance<T: Tensor>(groups: &Groups, parameters: &mut T, direction: &Vector<T>) -> Result<(), Error> {
     let rates = groups.rates.iter().map(|rates| {
-        let learning_rate = <Wide<T> as Field>::constant(rates.learning_rate);
+        let learning_rate = <Wide<T> as Field>::constant(rates.present());
         [learning_rate, learning_rate * <Wide<T> as Field>::constant(rates.weight_decay)]
     });
     let rates: Vec<[Wide<T>; 2]> = rates.collect();
