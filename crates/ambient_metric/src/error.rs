@@ -60,7 +60,9 @@ pub enum Error {
         name: String,
     },
     /// Two groups have the same name, or one is called `default`, which is the name of the parameters in no group.
-    #[error("there are two groups `{group}`: names tell groups apart, and `default` is taken")]
+    #[error(
+        "the name `{group}` is taken: names tell groups apart, and `default` is that of the parameters in no group"
+    )]
     DuplicateGroup {
         /// The name.
         group: String,
@@ -130,7 +132,7 @@ pub enum Error {
     },
     /// An ambient metric with this coupling is not Riemannian.
     #[error(
-        "the coupling has ⟨c, c⟩ = {squared_length} in the ambient metric, which must be below 1: make its columns smaller, or ask for them to be scaled back"
+        "the ambient form is no metric here: a number that must be below 1 is {squared_length}. It is ⟨c, c⟩/b of the columns: make them smaller, or ask for them to be scaled back. Where there are no columns B is not positive definite"
     )]
     Coupling {
         /// ⟨c, c⟩.

@@ -1,4 +1,4 @@
-//! The properties of an ambient metric: P1 to P4, P6, P7, P9, P12 and P17 to P21, over base metrics that are pointwise and that are not.
+//! The properties of an ambient metric: P2 to P4, P6, P7, P9, P12, P17 to P19 and P21, over base metrics that are pointwise and that are not.
 //!
 //! [`conformance_ambient!`](crate::conformance_ambient) makes a test of each. Everything is compared with the matrices written out: the ambient
 //! metric G over parameters and heights, the tangent vectors of the surface in it, the pull-back as their products, and its solution by elimination.
@@ -11,7 +11,7 @@
 use core::cell::Cell;
 
 use ambient_metric::ambient::{Gram, Position};
-use ambient_metric::number::{Element, nested_names};
+use ambient_metric::number::{Dual, Element, nested_names};
 use ambient_metric::space::Local;
 use ambient_metric::{
     AmbientMetric, Configuration, Covector, Dense, Descent, DiagonalMetric, Embedding, Error, Height, Induced,
@@ -141,6 +141,25 @@ impl<const K: usize> Point<K> {
         Position { losses: self.losses(), heights }
     }
 
+    /// The same in `f64`.
+    fn position_in_f64(&self) -> Position<f64, K> {
+        let height = |(embedding, loss, quarters): (Rational, Fraction, i64)| {
+            quarters as f64 / 4.0 * embedding.height(loss.to_f64())
+        };
+        Position { losses: self.heights.map(|(_, loss, _)| loss.to_f64()), heights: self.heights.map(height) }
+    }
+
+    /// The first coordinate, in `f64`.
+    fn local_in_f64(&self) -> Local<f64, [f64; K]> {
+        let (parameter, gradients, seen) = &self.coordinates[0];
+        let gradient = gradients.map(|gradient| gradient.to_f64());
+        Local {
+            parameter: parameter.to_f64(),
+            gradient,
+            momentum: gradient.map(|gradient| gradient + seen[0].to_f64()),
+        }
+    }
+
     /// l_A.
     fn gradient(&self, loss: usize) -> Vec<Exact> {
         self.coordinates.iter().map(|at| at.1[loss].exact() / Exact::ratio(self.divisor, 1)).collect()
@@ -248,6 +267,13 @@ impl<A: AmbientMetric<K>, const K: usize> AmbientMetric<K> for Chosen<'_, A, K> 
         match self {
             Self::Itself(ambient) => ambient.check(at),
             Self::Frozen { .. } => Ok(()),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Itself(ambient) => ambient.name(),
+            Self::Frozen { .. } => "an ambient metric at a point".to_owned(),
         }
     }
 }
@@ -529,6 +555,108 @@ fn at_points<A: AmbientMetric<K>, Q: Momentum<State<Exact> = (), Corrections<Exa
 pub fn the_constants_are_valid<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
     let valid = ambient.validate();
     Proof { cases: 1, worst: 0.0, failure: valid.err().map(|error| error.to_string()) }
+}
+
+/// Every number of a bundle, bit by bit.
+fn bits<B: ambient_metric::Bundle<f64>>(bundle: &B) -> Vec<u64> {
+    bundle.scalars().map(f64::to_bits).collect()
+}
+
+/// What an ambient metric makes of a point, function by function, from the memory `later` steps after the first.
+fn answers<A: AmbientMetric<K>, const K: usize>(
+    ambient: &A,
+    position: Position<f64, K>,
+    at: Local<f64, [f64; K]>,
+    later: usize,
+) -> [(&'static str, Vec<u64>); 7] {
+    let mut memory = ambient.begin::<f64>();
+    for _ in 0..later {
+        memory = ambient.learn(memory, position);
+    }
+    let state = state_of::<f64, A::State<f64>>(&[0.25, -0.5, 0.75, 0.125]);
+    [
+        ("begin", bits(&ambient.begin::<f64>())),
+        ("learn", bits(&memory)),
+        ("scale", ambient.scale(memory, position).iter().map(|scale| scale.to_bits()).collect()),
+        ("block", ambient.block(memory, position).iter().flat_map(bits).collect()),
+        ("descended", ambient.descended(position).iter().flatten().map(|p| p.to_bits()).collect()),
+        ("observe", bits(&ambient.observe(state, at.gradient))),
+        ("columns", bits(&ambient.columns(state, at))),
+    ]
+}
+
+/// The functions are pure: asked twice they answer the same, bit for bit, with the first memory and with later ones.
+pub fn the_functions_are_pure<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    Proof::of(CASES, &(points::<K>(), 0..4_usize), |(point, later)| {
+        let (position, at) = (point.position_in_f64(), point.local_in_f64());
+        let (first, second) = (answers(ambient, position, at, later), answers(ambient, position, at, later));
+        for ((function, first), (_, second)) in first.iter().zip(&second) {
+            prop_assert!(first == second, "`{}` of `{}` gives two answers for one question", function, ambient.name());
+        }
+        Ok(0.0)
+    })
+}
+
+/// `DEPENDS_ON_POSITION` and `HAS_CONSTANT_COLUMNS` say what is so: where they deny that something matters, it does not.
+pub fn the_constants_of_the_trait_are_true<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    Proof::of(CASES, &(points::<K>(), points::<K>(), 0..3_usize), |(one, other, later)| {
+        let (here, there) = (one.position_in_f64(), other.position_in_f64());
+        let (first, second) = (answers(ambient, here, one.local_in_f64(), later), {
+            // Where the height counts for nothing, another one changes nothing.
+            let moved = Position { heights: there.heights, ..here };
+            answers(ambient, if A::DEPENDS_ON_POSITION { here } else { moved }, other.local_in_f64(), later)
+        });
+        for ((function, first), (_, second)) in first.iter().zip(&second) {
+            let (claim, must) = match *function {
+                "observe" => continue,
+                "columns" => ("HAS_CONSTANT_COLUMNS = true", A::HAS_CONSTANT_COLUMNS),
+                _ => ("DEPENDS_ON_POSITION = false", !A::DEPENDS_ON_POSITION),
+            };
+            prop_assert!(!must || first == second, "`{}` of `{}` contradicts `{}`", function, ambient.name(), claim);
+        }
+        Ok(0.0)
+    })
+}
+
+/// What is descended is a function of the losses: ∂p_A/∂L_B = ∂p_B/∂L_A, with the heights moving with their losses.
+pub fn what_is_descended_is_a_scalar<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
+    Proof::of(CASES, &points::<K>(), |point| {
+        let position = point.position_in_f64();
+        if ambient.check(position).is_err() || ambient.descended(position).is_none() {
+            return Ok(0.0);
+        }
+        let along: [[f64; K]; K] = core::array::from_fn(|moved| {
+            let losses: [Dual<f64>; K] = core::array::from_fn(|loss| Dual {
+                value: position.losses[loss],
+                derivative: if loss == moved { 1.0 } else { 0.0 },
+            });
+            let height = |loss: usize| {
+                let (embedding, _, quarters) = point.heights[loss];
+                embedding.height(losses[loss]).scaled(quarters as f64 / 4.0)
+            };
+            let at = Position { losses, heights: core::array::from_fn(height) };
+            ambient.descended(at).map_or([0.0; K], |descended| descended.map(|p| p.derivative))
+        });
+        for row in 0..K {
+            for column in 0..row {
+                let (a, b) = (along[row][column], along[column][row]);
+                // Two derivatives of one function by two ways: a few roundings of numbers of this size each.
+                let bound = 64.0 * f64::EPSILON * (1.0 + a.abs() + b.abs());
+                prop_assert!(
+                    (a - b).abs() <= bound,
+                    "`descended` of `{}` is no gradient: ∂p_{}/∂L_{} = {} and ∂p_{}/∂L_{} = {}",
+                    ambient.name(),
+                    column,
+                    row,
+                    a,
+                    row,
+                    column,
+                    b
+                );
+            }
+        }
+        Ok(0.0)
+    })
 }
 
 /// The step solves g = G(tangent, tangent), written out, for −η Σ p_A l_A.

@@ -195,10 +195,12 @@ impl<M> Clone for BorrowedDiagonal<'_, M> {
 impl<M: DiagonalMetric> DiagonalMetric for BorrowedDiagonal<'_, M> {
     type State<S: Real> = M::State<S>;
 
+    #[inline(always)]
     fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
         self.0.observe(state, gradient)
     }
 
+    #[inline(always)]
     fn inverse<S: Real>(&self, state: M::State<S>) -> S {
         self.0.inverse(state)
     }

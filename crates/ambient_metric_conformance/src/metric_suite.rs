@@ -39,6 +39,11 @@ pub fn the_constants_are_valid<M: DiagonalMetric>(metric: &M) -> Proof {
     })
 }
 
+/// `observe` and `inverse`, which are called for every element, are inlined into the acts of a rule.
+pub fn the_acts_are_inlined<M: DiagonalMetric>(metric: &M) -> Proof {
+    crate::inlining::the_acts_are_inlined(&over(metric, Induced::new(Identity, 0.5), NoMomentum, 0.125).rule)
+}
+
 /// γ⁻¹ is finite and above zero after any gradients of sizes from 10⁻¹⁵ to 10¹⁵.
 pub fn the_inverse_is_positive<M: DiagonalMetric>(metric: &M) -> Proof {
     let gradients = prop::collection::vec(prop::collection::vec(components(-15..16), 4), 1..8);

@@ -1,10 +1,12 @@
-//! The properties of a preconditioner: the step is linear in its covectors, goes down, and is the same on whole tensors; and all that
+//! The properties of a preconditioner: steps are taken, linear in its covectors, go down, and are the same on whole tensors; and all that
 //! [`rule_suite`](crate::rule_suite) asks of a descent with it.
 //!
 //! [`conformance_preconditioner!`](crate::conformance_preconditioner) makes a test of each.
 
 use ambient_metric::ambient::Covectors;
-use ambient_metric::{Bundle, Configuration, Covector, Descent, Ema, Nesterov, NoMomentum, Preconditioner, RmsProp};
+use ambient_metric::{
+    Bundle, Configuration, Covector, Descent, Ema, Error, Nesterov, NoMomentum, Preconditioner, RmsProp, Tensor as _,
+};
 use proptest::prelude::*;
 
 use crate::exact::Exact;
@@ -39,6 +41,38 @@ pub fn the_step_is_linear_in_the_covectors<P: Preconditioner<K>, const K: usize>
             prop_assert_eq!(sum, preconditioner.follow(factors, x) + c * preconditioner.follow(factors, y));
             Ok(0.0)
         })
+    })
+}
+
+/// Steps are taken: from ordinary gradients, and from gradients of zero, after which the parameters are finite.
+pub fn ordinary_steps_are_taken<P: Preconditioner<K> + Clone, const K: usize>(preconditioner: &P) -> Proof {
+    Proof::of(CASES, &(runs(), any::<bool>()), |(run, vanishes)| {
+        let mut theta = Reference::new(run.parts(&run.theta))?;
+        let rule = Descent::new(RmsProp { beta: 0.75, epsilon: 0.5 }, preconditioner.clone(), Ema(0.5));
+        let mut optimiser = Configuration::new(rule, 0.125).build(&theta)?;
+        for step in 0..run.gradients.len() {
+            let (mut gradients, losses) = of_losses(&run, step, K)?;
+            if vanishes {
+                gradients
+                    .iter_mut()
+                    .try_for_each(|gradient| gradient.0.zeros_like().map(|zeros| gradient.0 = zeros))?;
+            }
+            let taken = optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<&Covector<_>>>(), &losses);
+            let what = if vanishes { "gradients of zero" } else { "ordinary gradients" };
+            if let Err(error) = taken {
+                // A loss may lie outside, and a coupling be too long: these are refusals that a user can do something about.
+                let is_known = matches!(
+                    error,
+                    Error::LossOutsideDomain { .. }
+                        | Error::OutsideSpace { .. }
+                        | Error::Coupling { .. }
+                        | Error::Determinant { .. }
+                );
+                prop_assert!(is_known, "a step from {} is refused: {}", what, error);
+            }
+            prop_assert!(theta.elements().all(f64::is_finite), "a step from {} leaves what is not finite", what);
+        }
+        Ok(0.0)
     })
 }
 

@@ -65,6 +65,9 @@ macro_rules! conformance_ambient {
             $crate::conformance_ambient!(
                 @tests $ambient, $losses,
                 the_constants_are_valid,
+                the_constants_of_the_trait_are_true,
+                the_functions_are_pure,
+                what_is_descended_is_a_scalar,
                 p2_the_step_solves_the_explicit_system,
                 p2_the_full_inverse_solves_the_explicit_system,
                 p3_the_determinant_lemma_holds,
@@ -141,6 +144,7 @@ macro_rules! conformance_preconditioner {
             $crate::conformance_preconditioner!(
                 @tests $preconditioner, $losses,
                 the_constants_are_valid,
+                ordinary_steps_are_taken,
                 the_step_is_linear_in_the_covectors,
                 p9_the_step_descends,
                 whole_tensors_take_the_same_steps,
@@ -285,6 +289,7 @@ macro_rules! conformance_metric {
                 p6_at_xi_zero_every_bit_is_that_of_the_base_optimiser,
                 p11_scaling_the_loss_leaves_the_step_of_log_unchanged,
                 p15_splitting_changes_nothing,
+                the_acts_are_inlined,
             );
             $crate::conformance_surface!(identity, $metric, $crate::subjects::Identity);
             $crate::conformance_surface!(log, $metric, $crate::subjects::Log);

@@ -20,12 +20,19 @@ use crate::exact::Exact;
 /// assert_eq!(half.squared().exact(), Exact::ratio(1, 4));
 /// assert_eq!(half.to_f64(), 0.5);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fraction {
     /// Above the line.
     pub numerator: i64,
     /// Below the line; not zero.
     pub denominator: i64,
+}
+
+/// Short, since failures print many.
+impl core::fmt::Debug for Fraction {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "{}/{}", self.numerator, self.denominator)
+    }
 }
 
 impl Fraction {

@@ -72,6 +72,80 @@ fn columns_that_are_not_a_function_break_the_step() {
     assert_eq!(found, ["p2_the_step_solves_the_explicit_system", "p3_the_determinant_lemma_holds"]);
 }
 
+/// a = 1 + h², which it denies to depend on the height.
+struct Denying;
+
+impl AmbientMetric for Denying {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = ();
+    const DEPENDS_ON_POSITION: bool = false;
+
+    fn scale<S: Real>(&self, (): (), at: Position<S>) -> Option<S> {
+        Some(S::one() + at.heights[0] * at.heights[0])
+    }
+}
+
+/// Columns along the gradient, which it says are constant.
+struct Still;
+
+impl AmbientMetric for Still {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = [S; 1];
+    const HAS_CONSTANT_COLUMNS: bool = true;
+
+    #[inline(always)]
+    fn columns<S: Real>(&self, (): (), at: Local<S, [S; 1]>) -> [S; 1] {
+        [S::constant(0.01) * at.gradient[0]]
+    }
+}
+
+/// A memory that is another whenever it is learned.
+struct Forgetful(AtomicUsize);
+
+impl AmbientMetric for Forgetful {
+    type State<S: Real> = ();
+    type Memory<S: Real> = S;
+    type Columns<S: Real> = ();
+
+    fn learn<S: Real>(&self, memory: S, _at: Position<S>) -> S {
+        memory + S::constant(self.0.fetch_add(1, Ordering::Relaxed) as f64)
+    }
+
+    fn scale<S: Real>(&self, memory: S, _at: Position<S>) -> Option<S> {
+        Some(S::one() + memory)
+    }
+}
+
+/// p = (L₂, −L₁), of which no scalar is the origin.
+struct Circling;
+
+impl AmbientMetric<2> for Circling {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = ();
+
+    fn descended<S: Real>(&self, at: Position<S, 2>) -> Option<[S; 2]> {
+        Some([at.losses[1], -at.losses[0]])
+    }
+}
+
+#[test]
+fn what_an_ambient_metric_says_of_itself_is_held_against_its_functions() {
+    let failure = |proof: Proof| proof.failure.unwrap_or_default();
+    let denied = failure(ambient_suite::the_constants_of_the_trait_are_true::<_, 1>(&Denying));
+    assert!(denied.contains("`scale` of `Denying` contradicts `DEPENDS_ON_POSITION = false`"), "{denied}");
+    let still = failure(ambient_suite::the_constants_of_the_trait_are_true::<_, 1>(&Still));
+    assert!(still.contains("`columns` of `Still` contradicts `HAS_CONSTANT_COLUMNS = true`"), "{still}");
+    let forgetful = failure(ambient_suite::the_functions_are_pure::<_, 1>(&Forgetful(AtomicUsize::new(0))));
+    assert!(forgetful.contains("`learn` of `Forgetful` gives two answers for one question"), "{forgetful}");
+    let restless = failure(ambient_suite::the_functions_are_pure::<_, 1>(&Restless(AtomicUsize::new(0))));
+    assert!(restless.contains("`columns` of `Restless` gives two answers"), "{restless}");
+    let circling = failure(ambient_suite::what_is_descended_is_a_scalar::<_, 2>(&Circling));
+    assert!(circling.contains("`descended` of `Circling` is no gradient"), "{circling}");
+}
+
 macro_rules! momenta {
     ($($(#[$doc:meta])* $name:ident: $gradient:ident => $covector:expr;)+) => {$(
         $(#[$doc])*

@@ -183,6 +183,10 @@ impl<S: Real, const K: usize> Position<S, K> {
 }
 
 /// The components of the K columns of C at a coordinate: `[S; K]`, or `()` where C = 0 and nothing is measured of it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no set of {K} columns",
+    note = "write `[S; K]`, one component for every loss, or `()` where C = 0"
+)]
 pub trait Columns<S: Field, const K: usize>: Bundle<S> {
     /// What is summed: nothing, or ⟨l_A, c_B⟩ and ⟨c_A, c_B⟩.
     type Products: Bundle<S>;

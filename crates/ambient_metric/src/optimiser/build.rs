@@ -12,7 +12,7 @@ use crate::rule::rule::Rule;
 use crate::space::momentum::Momentum;
 use crate::space::tensor::Tensor;
 
-impl<R: Rule> Configuration<R> {
+impl<R> Configuration<R> {
     /// The optimiser for these parameters, before its first step.
     ///
     /// # Errors
@@ -20,7 +20,10 @@ impl<R: Rule> Configuration<R> {
     /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], [`Error::GroupMatchesNothing`],
     /// [`Error::StateStorage`] where the state cannot be stored as is asked, [`Error::StateRange`] where the rule does not stand its range, and
     /// [`Error::Backend`] where there is no memory for it.
-    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error> {
+    pub fn build<T: Tensor>(self, parameters: &T) -> Result<Optimiser<R, T>, Error>
+    where
+        R: Rule,
+    {
         Optimiser::new(self, parameters)
     }
 }

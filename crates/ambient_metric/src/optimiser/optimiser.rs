@@ -323,7 +323,8 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
         engine.write_state(Setting { configuration, groups, layout }, slot, values)
     }
 
-    /// Changes η of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
+    /// Changes η of a group from the next step on, as a schedule does. That of `"default"`, the parameters in no group, is also that of every group whose
+    /// configuration gives it none of its own.
     ///
     /// # Errors
     ///
@@ -332,7 +333,8 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
         self.groups.set_learning_rate(group, learning_rate)
     }
 
-    /// Changes λ of a group (`"default"` for the parameters in no group) from the next step on, as a schedule does.
+    /// Changes λ of a group from the next step on, as a schedule does. That of `"default"`, the parameters in no group, is also that of every group whose
+    /// configuration gives it none of its own.
     ///
     /// # Errors
     ///

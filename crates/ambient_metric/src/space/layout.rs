@@ -94,6 +94,21 @@ impl Layout {
         self.parts.iter().map(|part| part.name.clone()).collect()
     }
 
+    /// The index of the part of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownParameter`].
+    ///
+    /// ```
+    /// assert_eq!(ambient_metric::Layout::single("theta", vec![2, 3]).index_of("theta")?, 0);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn index_of(&self, name: &str) -> Result<usize, Error> {
+        let unknown = || Error::UnknownParameter { name: name.to_owned(), known: self.names() };
+        self.parts.iter().position(|part| part.name == name).ok_or_else(unknown)
+    }
+
     /// How many elements all parts have together.
     #[must_use]
     pub fn elements(&self) -> usize {

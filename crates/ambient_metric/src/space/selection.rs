@@ -9,7 +9,8 @@ use crate::space::tensor::Tensor;
 
 /// Which numbers have no gradient in a step: parts, and rows of parts of rank two or more.
 ///
-/// Made of indices, which rise in the order of the layout; `&[1, 4]` stands for the parts 1 and 4.
+/// Made of the indices that parts have in the layout; `&[1, 4]` stands for the parts 1 and 4. Backends order parts by their names, so ask
+/// [`Layout::index_of`] for the index of one.
 ///
 /// # Example
 ///
@@ -20,11 +21,13 @@ use crate::space::tensor::Tensor;
 /// use ndarray::array;
 ///
 /// // Of an embedding of three words two were looked up.
-/// let mut theta = Parameters::from(array![[1.0_f64, 1.0], [2.0, 2.0], [3.0, 3.0]]);
-/// let gradient = Covector(Parameters::from(array![[1.0, 0.0], [f64::NAN, f64::NAN], [0.0, 1.0]]));
+/// let model = |words, scale| Parameters::new([("words", words), ("scale", array![scale].into_dyn())]);
+/// let mut theta = model(array![[1.0_f64, 1.0], [2.0, 2.0], [3.0, 3.0]].into_dyn(), 1.0)?;
+/// let gradient = Covector(model(array![[1.0, 0.0], [f64::NAN, f64::NAN], [0.0, 1.0]].into_dyn(), 0.0)?);
 /// let mut optimiser = Configuration::new(rules::sgd(0.0), 0.5).build(&theta)?;
-/// optimiser.step_without(&mut theta, &gradient, 1.0, Absent::default().rows_but(0, [0, 2]))?;
-/// assert_eq!(theta.as_slice(), [0.5, 1.0, 2.0, 2.0, 3.0, 2.5]);
+/// let words = theta.layout().index_of("words")?;
+/// optimiser.step_without(&mut theta, &gradient, 1.0, Absent::default().rows_but(words, [0, 2]))?;
+/// assert_eq!(theta.view("words")?, array![[0.5, 1.0], [2.0, 2.0], [3.0, 2.5]].into_dyn());
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
