@@ -333,7 +333,7 @@ fn a_failed_step_leaves_the_rates_of_groups_as_they_were() {
     optimiser.set_learning_rate("biases", 0.3).unwrap();
     let (gradients, _) = model.gradients(0);
     let before = optimiser.engine().rates().cloned().collect::<Vec<_>>();
-    assert_eq!(before.iter().map(|(_, rate)| *rate).collect::<Vec<_>>(), [0.01, 0.02, 0.3]);
+    assert_eq!(before.iter().map(|rates| rates.learning_rate).collect::<Vec<_>>(), [0.01, 0.02, 0.3]);
     assert!(optimiser.step(0.5, &mut model, gradients, f64::NAN).is_err());
     assert!(optimiser.engine().rates().eq(&before));
 }

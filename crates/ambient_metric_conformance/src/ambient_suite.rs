@@ -152,7 +152,7 @@ impl<const K: usize> Point<K> {
     /// The first coordinate, in `f64`.
     fn local_in_f64(&self) -> Local<f64, [f64; K]> {
         let (parameter, gradients, seen) = &self.coordinates[0];
-        let gradient = gradients.map(|gradient| gradient.to_f64());
+        let gradient = gradients.map(Fraction::to_f64);
         Local {
             parameter: parameter.to_f64(),
             gradient,
@@ -632,11 +632,12 @@ pub fn what_is_descended_is_a_scalar<A: AmbientMetric<K>, const K: usize>(ambien
             });
             let height = |loss: usize| {
                 let (embedding, _, quarters) = point.heights[loss];
-                embedding.height(losses[loss]).scaled(quarters as f64 / 4.0)
+                embedding.height(losses[loss]) * (quarters as f64 / 4.0)
             };
             let at = Position { losses, heights: core::array::from_fn(height) };
             ambient.descended(at).map_or([0.0; K], |descended| descended.map(|p| p.derivative))
         });
+        #[allow(clippy::needless_range_loop, reason = "a matrix is compared by its indices")]
         for row in 0..K {
             for column in 0..row {
                 let (a, b) = (along[row][column], along[column][row]);
