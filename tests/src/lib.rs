@@ -27,10 +27,12 @@ pub struct Quadratic;
 impl DiagonalMetric for Quadratic {
     type State<S: Real> = S;
 
+    #[inline(always)]
     fn observe<S: Real>(&self, seen: S, gradient: S) -> S {
         seen + gradient * gradient
     }
 
+    #[inline(always)]
     fn inverse<S: Real>(&self, seen: S) -> S {
         S::one() / (S::one() + seen)
     }

@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use ambient_metric::ambient::{Covectors, Gram, Position};
 use ambient_metric::rule::{Damping, Raised};
 use ambient_metric::space::{Inputs, Local, Outcome};
-use ambient_metric::{AmbientMetric, Momentum, Preconditioner, Real};
-use ambient_metric_conformance::{Proof, ambient_suite, momentum_suite, preconditioner_suite};
+use ambient_metric::{AmbientMetric, DiagonalMetric, Momentum, Preconditioner, Real};
+use ambient_metric_conformance::{Proof, ambient_suite, metric_suite, momentum_suite, preconditioner_suite};
 
 /// Names of the properties that did not hold.
 fn broken(proofs: Vec<(&'static str, Proof)>) -> Vec<&'static str> {
@@ -144,6 +144,56 @@ fn what_an_ambient_metric_says_of_itself_is_held_against_its_functions() {
     assert!(restless.contains("`columns` of `Restless` gives two answers"), "{restless}");
     let circling = failure(ambient_suite::what_is_descended_is_a_scalar::<_, 2>(&Circling));
     assert!(circling.contains("`descended` of `Circling` is no gradient"), "{circling}");
+}
+
+/// Steps of a length that is no number.
+#[derive(Clone)]
+struct Undefined;
+
+impl Preconditioner for Undefined {
+    type State<S: Real> = ();
+    type Memory<S: Real> = ();
+    type Columns<S: Real> = ();
+    type Sums<S: Real> = S;
+    type Factors<S: Real> = S;
+
+    #[inline(always)]
+    fn measure<S: Real>(&self, at: Covectors<[S; 1], ()>, raised: Raised<[S; 1], ()>) -> S {
+        at.gradient[0] * raised.gradient[0]
+    }
+    /// 0/0 where there is no gradient.
+    fn damp<S: Real>(&self, _: Inputs<S, [S; 1]>, (): (), length: S) -> Outcome<S, (), Damping<S, [S; 1]>> {
+        Outcome { factors: S::one() / length.sqrt(), memory: (), report: Damping::flat() }
+    }
+    #[inline(always)]
+    fn follow<S: Real>(&self, factor: S, at: Covectors<[S; 1], ()>) -> S {
+        factor * at.momentum[0]
+    }
+}
+
+/// γ⁻¹ = √2, by a call for every element.
+struct Called;
+
+impl DiagonalMetric for Called {
+    type State<S: Real> = ();
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, (): (), _gradient: S) {}
+
+    #[inline(never)]
+    fn inverse<S: Real>(&self, (): ()) -> S {
+        (S::one() + S::one()).sqrt()
+    }
+}
+
+#[test]
+fn a_preconditioner_that_takes_no_step_and_a_metric_that_is_called_are_found() {
+    let proof = preconditioner_suite::ordinary_steps_are_taken::<_, 1>(&Undefined);
+    let failure = proof.failure.unwrap_or_default();
+    assert!(failure.contains("gradients of zero"), "{failure}");
+    let proof = metric_suite::the_acts_are_inlined(&Called);
+    let failure = proof.failure.unwrap_or_default();
+    assert!(failure.contains("Descent(Called,"), "{failure}");
 }
 
 macro_rules! momenta {
