@@ -191,7 +191,8 @@ fn a_checkpoint_knows_its_keys() {
     let checkpoint = optimiser.checkpoint().unwrap();
     let saved: &SavedParameter = checkpoint.parameters.values().next().unwrap();
     check(saved, &[("memory", saved)]);
-    check(&checkpoint, &[("weight_decays", &Checkpoint { weight_decays: Vec::new(), ..checkpoint.clone() })]);
+    let undecayed = Checkpoint { weight_decays: Vec::new(), ..checkpoint.clone() };
+    check(&checkpoint, &[("weight_decays", &undecayed), ("learning_rate_factor", &checkpoint)]);
 }
 
 #[test]
