@@ -361,8 +361,8 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
     /// let theta = Parameters::new([("body", array![1.0_f64].into_dyn()), ("head", array![2.0].into_dyn())])?;
     /// let configuration = Configuration::new(rules::adam(), 0.01).group(Group::new("head", ["head"]).learning_rate(0.1));
     /// let mut optimiser = configuration.build(&theta)?;
-    /// let factor = Cosine { from: 1.0, to: 0.0, steps: 100 };
-    /// optimiser.set_learning_rate_factor(factor.at(50))?;
+    /// let factor = Cosine { from: 1.0, to: 0.5, steps: 100 };
+    /// optimiser.set_learning_rate_factor(factor.at(100))?;
     /// assert_eq!(optimiser.rates().map(|rates| rates.present()).collect::<Vec<_>>(), [0.005, 0.05]);
     /// # Ok::<(), ambient_metric::Error>(())
     /// ```

@@ -15,7 +15,7 @@ use crate::space::tensor::Tensor;
 /// # Example
 ///
 /// ```
-/// use ambient_metric::{Configuration, Covector, rules};
+/// use ambient_metric::{Configuration, Covector, Tensor, rules};
 /// use ambient_metric::space::Absent;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
