@@ -2,8 +2,11 @@
 
 use std::sync::OnceLock;
 
-use ambient_metric::{Configuration, Covector, Dense, Descent, Ema, Error, Identity, Induced, Kronecker, Log, Muon, Nesterov, NoMomentum, RmsProp, rules};
 use ambient_metric::base::{Polar, Width};
+use ambient_metric::{
+    Configuration, Covector, Dense, Descent, Ema, Error, Identity, Induced, Kronecker, Log, Muon, Nesterov, NoMomentum,
+    rules,
+};
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_ndarray::ndarray::Array2;
 
