@@ -342,6 +342,20 @@ pub enum Error {
         /// The rule that wrote.
         found: String,
     },
+    /// A state that another metric has made.
+    #[error("the state is that of another metric than {metric}: give each the state that its `begin` made")]
+    OtherMetric {
+        /// The metric.
+        metric: String,
+    },
+    /// A rule that was chosen at run time and has no engine.
+    #[error("{rule} cannot be run: {problem}")]
+    NoEngine {
+        /// The rule.
+        rule: String,
+        /// What it is made of that does not go together, and what does.
+        problem: &'static str,
+    },
     /// A checkpoint lacks an entry, has one too many, or has one of another length or outside its range.
     #[error("the checkpoint does not fit: {entry} {problem}")]
     CheckpointEntry {

@@ -150,14 +150,7 @@ pub fn named<'de, T: Deserialize<'de>, E: Error>(value: &'static str, name: &'st
 /// The error for a key that is none of those that are known.
 #[must_use]
 pub fn unknown<E: Error>(key: &str, known: &[&str]) -> E {
-    // Its initials (`lr`) and a part of a name, of more than a letter, are nearest to it; then likeness by Jaro and Winkler, who weigh common beginnings.
-    let likeness = |known: &str| {
-        let initials: String = known.split('_').filter_map(|word| word.chars().next()).collect();
-        let is_part = known.contains(key) || known.len() > 1 && key.contains(known) || key == initials;
-        f64::from(u8::from(is_part)) + strsim::jaro_winkler(key, known)
-    };
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    let nearest = nearest.copied().unwrap_or_default();
+    let nearest = crate::named::nearest(key, known);
     let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
     E::custom(format_args!("key `{key}` is unknown: the nearest known one is `{nearest}`, of {}", names.join(", ")))
 }

@@ -11,6 +11,7 @@ mod without_keys;
 mod named;
 
 pub mod ambient;
+pub mod any;
 pub mod base;
 mod error;
 pub mod geometry;
@@ -24,6 +25,7 @@ pub use ambient::{
     AmbientMetric, Conformal, Correlated, Coupled, Embedding, Height, Hyperbolic, Identity, Log, Log1p, Warped,
     Weighted,
 };
+pub use any::{AnyOptimiser, AnyRule};
 pub use base::{Adagrad, BaseMetric, Dense, DiagonalMetric, Euclidean, Kronecker, Muon, RmsProp, Routed};
 pub use error::Error;
 pub use geometry::{Curvature, PullBack};

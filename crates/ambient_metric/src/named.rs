@@ -31,3 +31,16 @@ pub(crate) fn short_name<T: ?Sized>() -> String {
     let without_parameters = full.split('<').next().unwrap_or(full);
     without_parameters.rsplit("::").next().unwrap_or(full).to_owned()
 }
+
+/// The known name that this one is nearest to.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> &'k str {
+    // Its initials (`lr`) and a part of a name, of more than a letter, are nearest to it; then likeness by Jaro and
+    // Winkler, who weigh common beginnings, and by how many letters differ or have changed places.
+    let likeness = |known: &str| {
+        let initials: String = known.split('_').filter_map(|word| word.chars().next()).collect();
+        let is_part = known.contains(name) || known.len() > 1 && name.contains(known) || name == initials;
+        let likeness = strsim::jaro_winkler(name, known) + strsim::normalized_damerau_levenshtein(name, known);
+        f64::from(u8::from(is_part)) * 2.0 + likeness
+    };
+    known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).copied().unwrap_or_default()
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the top to the bottom of the table.
-const ROOMS: [&str; 7] = ["number", "space", "base", "ambient", "geometry", "rule", "optimiser"];
+const ROOMS: [&str; 8] = ["number", "space", "base", "ambient", "geometry", "rule", "optimiser", "any"];
 
 /// The rooms that a source names in what is no comment.
 fn named(source: &str) -> Vec<usize> {

@@ -1,6 +1,7 @@
 //! What steps come to: the limits, the textbook's optimisers, other backends and scalars, every rule and metric, and the geometry beside them.
 
 mod agreement;
+mod chosen_rules;
 mod curvature;
 mod full_inverse;
 mod groups;

@@ -1,5 +1,6 @@
 //! Profiles: positive functions of the height, by which ambient metrics bend.
 
+use crate::ambient::ambient_metric::Position;
 use crate::error::{Error, require};
 use crate::named::short_name;
 use crate::number::scalar::Real;
@@ -88,5 +89,22 @@ impl Profile for Exponential {
 
     fn validate(&self) -> Result<(), Error> {
         require(self.0.is_finite(), "kappa", self.0, "it must be finite")
+    }
+}
+
+/// Accepts a position where the profile is finite and above zero at every height.
+pub(crate) fn check_profile<F: Profile, const K: usize>(
+    profile: &F,
+    at: Position<f64, K>,
+    ambient: impl Fn() -> String,
+) -> Result<(), Error> {
+    let is_there = |height: &f64| {
+        let value = profile.value(*height);
+        value.is_finite() && value > 0.0
+    };
+    if at.heights.iter().all(is_there) {
+        Ok(())
+    } else {
+        Err(Error::OutsideSpace { ambient: ambient(), heights: at.heights.to_vec() })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::ambient::ambient_metric::{AmbientMetric, Position};
 use crate::ambient::gram::Gram;
-use crate::ambient::profile::Profile;
+use crate::ambient::profile::{Profile, check_profile};
 use crate::error::Error;
 use crate::number::scalar::Real;
 
@@ -42,6 +42,11 @@ impl<F: Profile> AmbientMetric for Warped<F> {
 
     fn block<S: Real>(&self, (): (), at: Position<S>) -> Option<Gram<S>> {
         Some(Gram::diagonal([self.0.value(at.heights[0]).integer_power(-2)]))
+    }
+
+    #[inline]
+    fn check(&self, at: Position<f64>) -> Result<(), Error> {
+        check_profile(&self.0, at, || self.name())
     }
 
     fn validate(&self) -> Result<(), Error> {

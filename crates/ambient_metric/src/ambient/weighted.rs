@@ -2,7 +2,7 @@
 
 use crate::ambient::ambient_metric::{AmbientMetric, Position};
 use crate::ambient::gram::Gram;
-use crate::ambient::profile::Profile;
+use crate::ambient::profile::{Profile, check_profile};
 use crate::error::Error;
 use crate::number::scalar::Real;
 
@@ -30,6 +30,11 @@ impl<B: Profile, const K: usize> AmbientMetric<K> for Weighted<B> {
 
     fn block<S: Real>(&self, (): (), at: Position<S, K>) -> Option<Gram<S, K>> {
         Some(Gram::diagonal(at.heights.map(|height| self.0.value(height))))
+    }
+
+    #[inline]
+    fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
+        check_profile(&self.0, at, || AmbientMetric::<K>::name(self))
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -179,6 +179,11 @@ pub trait BaseMetric<T: Tensor> {
         Err(Error::NotRecorded { metric: short_name::<Self>() })
     }
 
+    /// The name under which reports and checkpoints know it.
+    fn metric_name(&self) -> String {
+        short_name::<Self>()
+    }
+
     /// The metric in this state.
     fn at<'a>(&'a self, state: &'a Self::State) -> At<'a, Self, Self::State>
     where

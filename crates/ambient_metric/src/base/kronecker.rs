@@ -165,7 +165,7 @@ struct Roots<M: MatrixPart> {
 }
 
 impl Kronecker {
-    fn validate(&self) -> Result<(), Error> {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
         require_decay("beta", self.beta.unwrap_or(0.0))?;
         require_positive("epsilon", self.epsilon)?;
         require_positive("exponent", self.exponent)?;

@@ -244,6 +244,10 @@ fn seen<T: Tensor, M: PointwiseMetric>(
 impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
     type State = PointwiseState<T, M::Memory<Wide<T>>>;
 
+    fn metric_name(&self) -> String {
+        self.name()
+    }
+
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         self.validate()?;
         require_decay("decay", self.decay())?;

@@ -89,6 +89,26 @@ impl<O> Restored<O> {
 }
 
 impl<R> Checkpoint<R> {
+    /// The same with its rule written otherwise: as a type, as a value, as a text.
+    #[must_use]
+    pub fn with_rule<N>(self, rule: N) -> Checkpoint<N> {
+        let Self { version, rule_name, configuration, learning_rates, learning_rate_factor, weight_decays, .. } = self;
+        let (xi, steps, memory, parameters) = (self.xi, self.steps, self.memory, self.parameters);
+        let configuration = configuration.with_rule(rule);
+        Checkpoint {
+            version,
+            rule_name,
+            configuration,
+            learning_rates,
+            learning_rate_factor,
+            weight_decays,
+            xi,
+            steps,
+            memory,
+            parameters,
+        }
+    }
+
     /// The checkpoint of an optimiser with these rates, without its state.
     pub(crate) fn empty(configuration: &Configuration<R>, rule_name: String, groups: &Groups, steps: u64) -> Self
     where

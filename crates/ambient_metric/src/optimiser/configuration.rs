@@ -353,6 +353,13 @@ impl<R> Configuration<R> {
         self
     }
 
+    /// The same for another rule.
+    #[must_use]
+    pub fn with_rule<N>(self, rule: N) -> Configuration<N> {
+        let Self { learning_rate, weight_decay, groups, state_storage, .. } = self;
+        Configuration { rule, learning_rate, weight_decay, groups, state_storage }
+    }
+
     /// The groups as they apply to parameters of this layout, with ξ of every loss.
     ///
     /// # Errors

@@ -126,7 +126,14 @@ impl<S: Element, L: Bundle<S>> Report<S, L> {
     #[must_use]
     #[inline(always)]
     pub fn first(self) -> Report<S> {
-        let number = |numbers: L| numbers.get(0).unwrap_or_else(S::zero);
+        self.of_loss(0)
+    }
+
+    /// The numbers of one loss, counted from zero; zeros past the last.
+    #[must_use]
+    #[inline(always)]
+    pub fn of_loss(self, loss: usize) -> Report<S> {
+        let number = |numbers: L| numbers.get(loss).unwrap_or_else(S::zero);
         Report {
             squared_length: number(self.squared_length),
             averaged: number(self.averaged),
@@ -141,7 +148,6 @@ impl<S: Element, L: Bundle<S>> Report<S, L> {
     }
 }
 
-/// The report of a rule.
 pub(crate) type ReportOf<R, S> = Report<S, <R as Rule>::PerLoss<S>>;
 
 /// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.

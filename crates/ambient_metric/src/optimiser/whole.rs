@@ -8,7 +8,6 @@ use crate::base::base_metric::BaseMetric;
 use crate::base::remembered::Remembered;
 use crate::bundle;
 use crate::error::Error;
-use crate::named::short_name;
 use crate::number::bundle::{Bundle, from_slice, nested_names};
 use crate::number::scalar::{Element, Field, Real};
 use crate::optimiser::checkpoint::Checkpoint;
@@ -157,7 +156,7 @@ where
             squared_gradient = squared_gradient + contract(&gradient.0, &gradient.0)?;
         }
         let report = Report::of(report, inputs.learning_rate, squared_gradient);
-        report.check(|| rule.named(&short_name::<M>()))?;
+        report.check(|| rule.named(&rule.metric.metric_name()))?;
         named_finite(&[factors], "multiplier", |value: Wide<T>| T::Element::narrow(value).is_finite())?;
         named_finite(&[memory], "memory", |value: Wide<T>| value.is_finite())?;
 
@@ -338,7 +337,7 @@ where
     where
         Descent<M, P, Q, K>: Clone,
     {
-        let rule_name = configuration.rule.named(&short_name::<M>());
+        let rule_name = configuration.rule.named(&configuration.rule.metric.metric_name());
         let mut checkpoint = Checkpoint::empty(configuration, rule_name, groups, self.steps);
         let saved = |part: &Part| SavedParameter { shape: part.shape.clone(), state: BTreeMap::new(), memory: None };
         checkpoint.parameters = layout.parts().iter().map(|part| (part.name.clone(), saved(part))).collect();
@@ -359,7 +358,7 @@ where
         Descent<M, P, Q, K>: Clone,
     {
         let configuration = checkpoint.configuration.clone();
-        let rule = configuration.rule.named(&short_name::<M>());
+        let rule = configuration.rule.named(&configuration.rule.metric.metric_name());
         // Averages and powers of momenta and metrics count the steps of all parameters at once, and what a metric remembers may belong to several.
         if is_partial && !checkpoint.is_whole(layout) {
             return Err(Error::NotPartial { rule });

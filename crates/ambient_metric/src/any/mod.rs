@@ -1,0 +1,17 @@
+//! Parts and rules as values: chosen, saved, sent and run at run time.
+
+pub(crate) mod instance;
+pub(crate) mod metric;
+pub(crate) mod optimiser;
+pub(crate) mod parts;
+pub(crate) mod rule;
+pub(crate) mod table;
+pub(crate) mod text;
+
+pub use self::instance::Visit;
+pub use self::metric::{AnyBaseMetric, AnyBaseState, AnyOrthogonaliser};
+pub use self::optimiser::AnyOptimiser;
+pub use self::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyProfile};
+pub use self::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface};
+pub use self::table::{About, Constant, Kind, Range, TABLE};
+pub use self::text::TextError;

@@ -1,0 +1,319 @@
+//! Any optimiser: one trait without types of rules in it, for programs that choose at run time.
+
+use crate::any::instance::Visit;
+use crate::any::metric::AnyBaseMetric;
+use crate::any::rule::AnyRule;
+use crate::error::Error;
+use crate::number::bundle::Bundle;
+use crate::number::scalar::Element;
+use crate::optimiser::checkpoint::Checkpoint;
+use crate::optimiser::configuration::{Configuration, Rates};
+use crate::optimiser::engine::Engine;
+use crate::optimiser::optimiser::Optimiser;
+use crate::optimiser::report::Report;
+use crate::rule::descent::Descent;
+use crate::rule::preconditioner::Preconditioner;
+use crate::rule::rule::Rule;
+use crate::space::matrix::{MatrixTensor, SpectralMatrix};
+use crate::space::momentum::Momentum;
+use crate::space::selection::{Absent, Separable};
+use crate::space::tensor::{Covector, Tensor};
+
+/// An optimiser of any rule with any engine: every [`Optimiser`] over a tensor is one, so that a program can hold `Box<dyn AnyOptimiser<T>>`.
+///
+/// [`Configuration::build_any`] makes one for a rule that is a value.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::any::{AnyOptimiser, AnyRule};
+/// use ambient_metric::{Configuration, Covector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+/// let rules = ["adamw", "euclidean(xi=0.5)", "induced(euclidean, log, hyperbolic) + nesterov"];
+/// let mut optimisers = Vec::new();
+/// for rule in rules {
+///     optimisers.push(Configuration::new(rule.parse::<AnyRule>()?, 0.01).build_any(&theta)?);
+/// }
+/// let gradient = Covector(theta.clone());
+/// for optimiser in &mut optimisers {
+///     optimiser.step(&mut theta, &gradient, 12.5)?;
+/// }
+/// assert!((optimisers[1].report()?.squared_length - 12.5).abs() < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Those of [`Optimiser`]; a failed step leaves parameters and optimiser as they were.
+pub trait AnyOptimiser<T: Tensor<Element: Element<Wide = f64>>>: Send {
+    /// How many losses it descends.
+    fn losses(&self) -> usize;
+
+    /// One step for one loss; [`report`](Self::report) tells about it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::step`].
+    fn step(&mut self, parameters: &mut T, gradient: &Covector<T>, loss: f64) -> Result<(), Error> {
+        self.step_losses(parameters, &[gradient], &[loss])
+    }
+
+    /// One step for several losses.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::step_losses`].
+    fn step_losses(&mut self, parameters: &mut T, gradients: &[&Covector<T>], losses: &[f64]) -> Result<(), Error>;
+
+    /// One step in which some parts, or rows of them, have no gradient.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::step_losses_without`].
+    fn step_losses_without(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[f64],
+        absent: Absent,
+    ) -> Result<(), Error>
+    where
+        T: Separable;
+
+    /// How many steps it has taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::steps`].
+    fn steps(&self) -> Result<u64, Error>;
+
+    /// What the last step tells about the first group and its first loss.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::reports`].
+    fn report(&self) -> Result<Report<f64>, Error> {
+        let first = self.reports()?.into_iter().next().and_then(|(_, reports)| reports.into_iter().next());
+        Ok(first.unwrap_or_else(Bundle::<f64>::zero))
+    }
+
+    /// What the last step tells about every group, by name, a report for each loss.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::reports`].
+    #[allow(clippy::type_complexity, reason = "a report for every group and loss")]
+    fn reports(&self) -> Result<Vec<(String, Vec<Report<f64>>)>, Error>;
+
+    /// The present rates of every group.
+    fn rates(&self) -> Vec<Rates>;
+
+    /// Sets the learning rate of a group.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::set_learning_rate`].
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error>;
+
+    /// Sets what all learning rates are multiplied by, as a schedule does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::set_learning_rate_factor`].
+    fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error>;
+
+    /// Sets the weight decay of a group.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::set_weight_decay`].
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error>;
+
+    /// The present ξ of every loss; empty for a rule that has none.
+    fn xi(&self) -> &[f64];
+
+    /// Sets the ξ of a loss.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::set_xi_of`].
+    fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error>;
+
+    /// Writes a slot of its state, such as the covector of a given coupling.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::write_state`].
+    fn write_state(&mut self, slot: &str, values: &T) -> Result<(), Error>;
+
+    /// All that it remembers. The rule is not in it: put it there by [`Checkpoint::with_rule`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::checkpoint`].
+    fn checkpoint(&self) -> Result<Checkpoint<()>, Error>;
+
+    /// Goes on where a checkpoint of the same rule was taken. All is taken from there but the rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::restore`]; the optimiser is then unchanged.
+    fn resume(&mut self, checkpoint: Checkpoint<()>, parameters: &T) -> Result<(), Error>;
+}
+
+impl<R, T, E> AnyOptimiser<T> for Optimiser<R, T, E>
+where
+    R: Clone + Send,
+    T: Tensor<Element: Element<Wide = f64>>,
+    E: Engine<R, T> + Send,
+{
+    fn losses(&self) -> usize {
+        <E::PerLoss<f64> as Bundle<f64>>::LEN
+    }
+
+    fn step_losses(&mut self, parameters: &mut T, gradients: &[&Covector<T>], losses: &[f64]) -> Result<(), Error> {
+        match losses {
+            // One loss, without a list that would have to be allocated.
+            &[loss] => Optimiser::step_losses(self, parameters, gradients, &[loss.into()])?,
+            losses => {
+                let losses: Vec<E::Loss<'_>> = losses.iter().map(|&loss| loss.into()).collect();
+                Optimiser::step_losses(self, parameters, gradients, &losses)?
+            }
+        };
+        Ok(())
+    }
+
+    fn step_losses_without(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[f64],
+        absent: Absent,
+    ) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        let losses: Vec<E::Loss<'_>> = losses.iter().map(|&loss| loss.into()).collect();
+        Optimiser::step_losses_without(self, parameters, gradients, &losses, absent)?;
+        Ok(())
+    }
+
+    fn steps(&self) -> Result<u64, Error> {
+        Optimiser::steps(self)
+    }
+
+    fn reports(&self) -> Result<Vec<(String, Vec<Report<f64>>)>, Error> {
+        let each = |(name, report): (String, Report<f64, E::PerLoss<f64>>)| {
+            let losses = <E::PerLoss<f64> as Bundle<f64>>::LEN;
+            (name, (0..losses).map(|loss| report.of_loss(loss)).collect())
+        };
+        Ok(Optimiser::reports(self)?.into_iter().map(each).collect())
+    }
+
+    fn rates(&self) -> Vec<Rates> {
+        Optimiser::rates(self).cloned().collect()
+    }
+
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        Optimiser::set_learning_rate(self, group, learning_rate)
+    }
+
+    fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error> {
+        Optimiser::set_learning_rate_factor(self, factor)
+    }
+
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        Optimiser::set_weight_decay(self, group, weight_decay)
+    }
+
+    fn xi(&self) -> &[f64] {
+        Optimiser::xi(self)
+    }
+
+    fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        Optimiser::set_xi_of(self, loss, xi)
+    }
+
+    fn write_state(&mut self, slot: &str, values: &T) -> Result<(), Error> {
+        Optimiser::write_state(self, slot, values)
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint<()>, Error> {
+        Ok(Optimiser::checkpoint(self)?.with_rule(()))
+    }
+
+    fn resume(&mut self, checkpoint: Checkpoint<()>, parameters: &T) -> Result<(), Error> {
+        let rule = self.configuration().rule.clone();
+        *self = Self::restore(&checkpoint.with_rule(rule), parameters)?;
+        Ok(())
+    }
+}
+
+impl<T: Tensor<Element: Element<Wide = f64>>> core::fmt::Debug for dyn AnyOptimiser<T> + '_ {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("AnyOptimiser").field("losses", &self.losses()).finish_non_exhaustive()
+    }
+}
+
+/// Builds an optimiser of a chosen rule, and forgets its type.
+struct Building<'a, T> {
+    configuration: Configuration<()>,
+    parameters: &'a T,
+}
+
+type Built<T> = Result<Box<dyn AnyOptimiser<T>>, Error>;
+
+impl<T> Visit for Building<'_, T>
+where
+    T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix + Send + Sync> + Send + Sync + 'static,
+{
+    type Output = Built<T>;
+
+    fn fused<R: Rule + Clone + Send + 'static>(self, rule: R) -> Built<T> {
+        Ok(Box::new(self.configuration.with_rule(rule).build(self.parameters)?))
+    }
+
+    fn whole<P, Q>(self, rule: Descent<AnyBaseMetric, P, Q>) -> Built<T>
+    where
+        P: Preconditioner + Clone + Send + 'static,
+        Q: Momentum + Clone + Send + 'static,
+    {
+        Ok(Box::new(self.configuration.with_rule(rule).build_whole(self.parameters)?))
+    }
+}
+
+impl Configuration<AnyRule> {
+    /// The optimiser of a rule that was chosen at run time.
+    ///
+    /// This compiles some dozens of optimisers for the tensor: call it in one place, from a function that is not generic.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and [`Error::NoEngine`] for parts that do not go together.
+    pub fn build_any<T>(self, parameters: &T) -> Result<Box<dyn AnyOptimiser<T>>, Error>
+    where
+        T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix + Send + Sync> + Send + Sync + 'static,
+    {
+        let rule = self.rule.clone();
+        rule.visit(Building { configuration: self.with_rule(()), parameters })?
+    }
+}
+
+impl Checkpoint<AnyRule> {
+    /// The optimiser of a rule that was chosen at run time, where this checkpoint was taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Configuration::build_any`] and [`Optimiser::restore`].
+    pub fn restore_any<T>(self, parameters: &T) -> Result<Box<dyn AnyOptimiser<T>>, Error>
+    where
+        T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix + Send + Sync> + Send + Sync + 'static,
+    {
+        let mut optimiser = self.configuration.clone().build_any(parameters)?;
+        optimiser.resume(self.with_rule(()), parameters)?;
+        Ok(optimiser)
+    }
+}

@@ -1,0 +1,486 @@
+//! Rules chosen at run time.
+
+use core::fmt;
+use core::str::FromStr;
+
+use crate::ambient::ambient_metric::AmbientMetric;
+use crate::ambient::coupling::{Coupling, Given as GivenCoupling, Guard};
+use crate::ambient::embedding::Embedding;
+use crate::ambient::heights::Height;
+use crate::any::metric::{AnyBaseMetric, take};
+use crate::any::parts::{
+    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, Part, Written, serde_text,
+};
+use crate::any::table::{Kind, find, of};
+use crate::any::text::{self, Call, Given, TextError, error, unknown};
+use crate::base::diagonal::RmsProp;
+use crate::base::kronecker::Kronecker;
+use crate::base::muon::Muon;
+use crate::base::pointwise::PointwiseMetric;
+use crate::error::{Error, require_decay};
+use crate::rule::bilinear::Bilinear;
+use crate::rule::clipping::Clipped;
+use crate::rule::preconditioner::Preconditioner;
+use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov};
+
+/// A rule chosen at run time: a [`Descent`](crate::Descent) whose parts are values.
+///
+/// # Text
+///
+/// It is written as the step, and the momentum behind a plus: `induced(rmsprop(beta=0.99), log1p, xi=0.1, beta=0.8) + ema(0.9)`. What has a name, and
+/// the constants of each with their defaults, is in the [`TABLE`](crate::any::TABLE):
+///
+/// - `flat(METRIC)`, the base metric alone;
+/// - `induced(METRIC, EMBEDDING, …)`, the loss surface: an embedding for every loss, and if it is not `product` an ambient metric;
+/// - `bilinear(METRIC, EMBEDDING, COUPLING, COUPLING)` and `clipped(METRIC, CLIP)`;
+/// - the short names of common ones: `sgd`, `adamw`, `rmsprop`, `muon`, …, with the constants that the table has for them.
+///
+/// Constants stand with their names or in the order of the table; `xi` may be a list with one number for each loss. [`Display`](fmt::Display) writes the
+/// first form with all constants, and reading that gives the same rule, bit for bit.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::any::AnyRule;
+/// use ambient_metric::{Configuration, Covector};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let rule: AnyRule = "rmsprop(xi=0.1, momentum=0.9)".parse()?;
+/// assert_eq!(
+///     rule.to_string(),
+///     "induced(rmsprop(beta=0.999, epsilon=1e-8), identity, xi=0.1, beta=0.8) + ema(decay=0.9)"
+/// );
+///
+/// let mut theta = Parameters::from(array![3.0_f64, 4.0]);
+/// let mut optimiser = Configuration::new(rule, 0.01).build_any(&theta)?;
+/// let gradient = Covector(theta.clone());
+/// optimiser.step(&mut theta, &gradient, 12.5)?;
+/// assert!(theta.as_slice()[0] < 3.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`TextError`] shows the place, what is known there, and the nearest of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnyRule {
+    /// The base metric γ.
+    pub metric: AnyBaseMetric,
+    /// What turns momenta into a step.
+    pub preconditioner: AnyPreconditioner,
+    /// How gradients are remembered; `None` for not at all.
+    pub momentum: Option<AnyMomentum>,
+}
+
+/// A preconditioner chosen at run time.
+///
+/// ```
+/// use ambient_metric::any::{AnyPreconditioner, AnyRule};
+/// let rule: AnyRule = "flat(rmsprop) + ema(0.9)".parse()?;
+/// assert_eq!(rule.preconditioner, AnyPreconditioner::Flat);
+/// # Ok::<(), ambient_metric::any::TextError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyPreconditioner {
+    /// [`Flat`](crate::Flat).
+    Flat,
+    /// [`Induced`](crate::Induced).
+    Induced(AnySurface),
+    /// [`Bilinear`].
+    Bilinear(Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>),
+    /// [`Clipped`].
+    Clipped(Clipped<AnyClip>),
+}
+
+/// A loss surface chosen at run time.
+///
+/// ```
+/// use ambient_metric::any::{AnyPreconditioner, AnyRule};
+///
+/// let rule: AnyRule = "induced(euclidean, log, log1p, xi=[0.1, 0.2]) + ema".parse()?;
+/// let AnyPreconditioner::Induced(surface) = &rule.preconditioner else { panic!() };
+/// assert_eq!(surface.heights[1].xi, 0.2);
+/// # Ok::<(), ambient_metric::any::TextError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnySurface {
+    /// The embedding and ξ of every loss, from one to four.
+    pub heights: Vec<Height<AnyEmbedding>>,
+    /// The space in which it stands.
+    pub ambient: AnySpace,
+    /// Whether the losses are descended in place of their heights.
+    pub of_losses: bool,
+    /// Whether momentum goes through the full inverse, in place of being damped as a whole.
+    pub exact: bool,
+    /// What happens where the ambient metric is none.
+    pub guard: Guard,
+    /// The decay β of the moving average of s.
+    pub beta: f64,
+}
+
+/// The space in which a surface stands.
+///
+/// ```
+/// use ambient_metric::any::{AnyAmbient, AnySpace};
+/// assert_eq!("hyperbolic".parse::<AnySpace>()?, AnySpace::Straight(AnyAmbient::Hyperbolic));
+/// # Ok::<(), ambient_metric::any::TextError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AnySpace {
+    /// Heights stand upright on the parameters.
+    Straight(AnyAmbient),
+    /// Heights lean on the parameters, along something that a step has.
+    Coupled(AnyCoupling),
+    /// Heights lean along a covector that is given.
+    Given,
+}
+
+impl AnySpace {
+    /// The name of the ambient metric.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Straight(ambient) => AmbientMetric::<1>::name(ambient),
+            Self::Coupled(coupling) => format!("Coupled({})", coupling.name()),
+            Self::Given => format!("Coupled({})", GivenCoupling.name()),
+        }
+    }
+}
+
+impl Part for AnySpace {
+    const KINDS: &'static [Kind] = &[Kind::AmbientMetric];
+
+    fn make(name: &str, constants: &[f64], given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
+        if name == "given" {
+            return Ok(Some(Self::Given));
+        }
+        if let Some(coupling) = AnyCoupling::make(name, constants, given)? {
+            return Ok(Some(Self::Coupled(coupling)));
+        }
+        Ok(AnyAmbient::make(name, constants, given)?.map(Self::Straight))
+    }
+
+    fn written(&self) -> Written {
+        match self {
+            Self::Straight(ambient) => ambient.written(),
+            Self::Coupled(coupling) => coupling.written(),
+            Self::Given => Written::new("given", &[]),
+        }
+    }
+}
+
+impl fmt::Display for AnySpace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.written().text(Self::KINDS))
+    }
+}
+
+impl FromStr for AnySpace {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        Self::of(text, &text::part(text)?)
+    }
+}
+
+serde_text!(AnySpace);
+
+/// How many losses a rule can descend.
+pub(crate) const MOST_LOSSES: usize = 4;
+
+/// The rule of a surface over one loss, as the short names have it.
+fn surface(metric: AnyBaseMetric, embedding: AnyEmbedding, [xi, momentum, beta]: [f64; 3]) -> AnyRule {
+    let surface = AnySurface {
+        heights: vec![Height { embedding, xi }],
+        ambient: AnySpace::Straight(AnyAmbient::Product),
+        of_losses: false,
+        exact: false,
+        guard: Guard::Refuse,
+        beta,
+    };
+    AnyRule {
+        metric,
+        preconditioner: AnyPreconditioner::Induced(surface),
+        momentum: Some(AnyMomentum::Ema(Ema(momentum))),
+    }
+}
+
+impl AnyRule {
+    /// How many losses it descends.
+    #[must_use]
+    pub fn losses(&self) -> usize {
+        match &self.preconditioner {
+            AnyPreconditioner::Induced(surface) => surface.heights.len(),
+            _ => 1,
+        }
+    }
+
+    /// Whether it runs in passes over memory: its base metric is pointwise.
+    #[must_use]
+    pub fn is_fused(&self) -> bool {
+        self.metric.is_pointwise()
+    }
+
+    /// The ξ of every loss; empty for a rule without a surface.
+    #[must_use]
+    pub fn xi(&self) -> Vec<f64> {
+        match &self.preconditioner {
+            AnyPreconditioner::Induced(surface) => surface.heights.iter().map(|height| height.xi).collect(),
+            AnyPreconditioner::Bilinear(bilinear) => vec![bilinear.height.xi],
+            AnyPreconditioner::Flat | AnyPreconditioner::Clipped(_) => Vec::new(),
+        }
+    }
+
+    /// The rule of a short name.
+    fn short(name: &str, constants: &[f64]) -> Option<Self> {
+        let flat =
+            |metric, momentum| Self { metric, preconditioner: AnyPreconditioner::Flat, momentum: Some(momentum) };
+        let rmsprop = |beta, epsilon| AnyBaseMetric::Diagonal(AnyDiagonal::RmsProp(RmsProp { beta, epsilon }));
+        let (euclidean, ema) = (AnyBaseMetric::Euclidean, |decay| AnyMomentum::Ema(Ema(decay)));
+        Some(match (name, constants) {
+            ("sgd", &[momentum]) => flat(euclidean, AnyMomentum::HeavyBall(HeavyBall(momentum))),
+            ("sgd_ema", &[momentum]) => flat(euclidean, ema(momentum)),
+            ("adam" | "adamw", &[beta1, beta2, epsilon]) => flat(rmsprop(beta2, epsilon), ema(beta1)),
+            ("nadam", &[beta1, beta2, epsilon]) => {
+                flat(rmsprop(beta2, epsilon), AnyMomentum::Nesterov(Nesterov(beta1)))
+            }
+            ("euclidean", &[xi, momentum, beta]) => surface(euclidean, AnyEmbedding::Identity, [xi, momentum, beta]),
+            ("euclidean_log", &[xi, momentum, beta]) => surface(euclidean, AnyEmbedding::Log, [xi, momentum, beta]),
+            ("rmsprop", &[xi, momentum, beta, beta_rms, epsilon]) => {
+                surface(rmsprop(beta_rms, epsilon), AnyEmbedding::Identity, [xi, momentum, beta])
+            }
+            ("shampoo", &[momentum, epsilon]) => {
+                flat(AnyBaseMetric::Kronecker(Kronecker { epsilon, ..Kronecker::default() }), ema(momentum))
+            }
+            ("muon", &[momentum]) => {
+                let Muon { width, .. } = Muon::default();
+                let orthogonaliser =
+                    crate::any::metric::AnyOrthogonaliser::NewtonSchulz(Muon::default().orthogonaliser);
+                let muon = Muon { momentum: AnyMomentum::Nesterov(Nesterov(momentum)), orthogonaliser, width };
+                Self { metric: AnyBaseMetric::Muon(muon), preconditioner: AnyPreconditioner::Flat, momentum: None }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The rule of a text that has been read, without what stands behind the plus.
+    fn of(text: &str, call: &Call) -> Result<(Self, bool), TextError> {
+        let nobody = || {
+            let known: Vec<&str> = of(&[Kind::Rule]).map(|about| about.name).collect();
+            error(text, call.at.clone(), unknown(&call.name, "rule", &known))
+        };
+        let about = find(&[Kind::Rule], &call.name).ok_or_else(nobody)?;
+        let mut given = Given::new(text, call, about)?;
+        if about.parts.is_empty() {
+            let rule = Self::short(&call.name, &given.constants()?).ok_or_else(nobody)?;
+            given.end(&[])?;
+            return Ok((rule, true));
+        }
+        let metric = AnyBaseMetric::of(text, first(&mut given, &[Kind::BaseMetric])?)?;
+        let preconditioner = match call.name.as_str() {
+            "flat" => AnyPreconditioner::Flat,
+            "induced" => AnyPreconditioner::Induced(induced(&mut given)?),
+            "bilinear" => {
+                let embedding = AnyEmbedding::of(text, first(&mut given, &[Kind::Embedding])?)?;
+                let a = AnyCoupling::of(text, first(&mut given, &[Kind::AmbientMetric])?)?;
+                let b = AnyCoupling::of(text, first(&mut given, &[Kind::AmbientMetric])?)?;
+                let constants = given.constants()?;
+                let &[xi, beta] = constants.as_slice() else { return Err(nobody()) };
+                AnyPreconditioner::Bilinear(Bilinear { height: Height { embedding, xi }, a, b, beta })
+            }
+            "clipped" => {
+                let clip = AnyClip::of(text, first(&mut given, &[Kind::Wrapper])?)?;
+                let constants = given.constants()?;
+                let &[beta, floor] = constants.as_slice() else { return Err(nobody()) };
+                AnyPreconditioner::Clipped(Clipped { clip, beta, floor })
+            }
+            _ => return Err(nobody()),
+        };
+        given.end(&[Kind::BaseMetric, Kind::Embedding, Kind::AmbientMetric])?;
+        Ok((Self { metric, preconditioner, momentum: None }, false))
+    }
+}
+
+/// Takes the next part, which has to be of one of these kinds.
+fn first<'c>(given: &mut Given<'c>, kinds: &[Kind]) -> Result<&'c Call, TextError> {
+    if let Some(call) = take(given, kinds) {
+        return Ok(call);
+    }
+    let words: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    let (what, known) = (words.join(" or "), of(kinds).map(|about| about.name).collect::<Vec<_>>());
+    Err(match given.parts.first() {
+        Some(part) => error(given.text, part.at.clone(), unknown(&part.name, &what, &known)),
+        None => error(given.text, given.at.clone(), format!("here {what} is missing: one of `{}`", known.join("`, `"))),
+    })
+}
+
+/// The surface of `induced`, after its metric.
+fn induced(given: &mut Given<'_>) -> Result<AnySurface, TextError> {
+    let (exact, refuse, of_losses) = (given.option("exact"), given.option("refuse"), given.option("of_losses"));
+    let mut embeddings = Vec::new();
+    let mut ambient = None;
+    while let Some(part) = given.parts.first() {
+        if find(&[Kind::AmbientMetric], &part.name).is_some() {
+            let space = AnySpace::of(given.text, part)?;
+            if ambient.replace(space).is_some() {
+                return Err(error(
+                    given.text,
+                    part.at.clone(),
+                    "a surface stands in one ambient metric, and this is a second",
+                ));
+            }
+            given.parts.remove(0);
+        } else if find(&[Kind::Embedding], &part.name).is_some() {
+            if embeddings.len() == MOST_LOSSES {
+                let problem = format!("a surface has {MOST_LOSSES} losses at most, each with one embedding");
+                return Err(error(given.text, part.at.clone(), problem));
+            }
+            embeddings.push(AnyEmbedding::of(given.text, given.parts.remove(0))?);
+        } else {
+            first(given, &[Kind::Embedding, Kind::AmbientMetric])?;
+        }
+    }
+    if embeddings.is_empty() {
+        first(given, &[Kind::Embedding])?;
+    }
+    let xi = given.each(0, embeddings.len())?;
+    let (beta, margin) = (one(given, 1)?, one(given, 2)?);
+    let ambient = ambient.unwrap_or(AnySpace::Straight(AnyAmbient::Product));
+    let leans = !matches!(ambient, AnySpace::Straight(_));
+    let guard = if leans && !refuse { Guard::ScaleBack { margin } } else { Guard::Refuse };
+    let heights = embeddings.into_iter().zip(xi).map(|(embedding, xi)| Height { embedding, xi }).collect();
+    Ok(AnySurface { heights, ambient, of_losses, exact, guard, beta })
+}
+
+/// A constant that is one number.
+fn one(given: &Given<'_>, index: usize) -> Result<f64, TextError> {
+    Ok(given.each(index, 1)?.first().copied().unwrap_or_default())
+}
+
+impl FromStr for AnyRule {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let sum = text::sum(text)?;
+        let (mut rule, is_short) = Self::of(text, &sum.step)?;
+        if let Some(call) = sum.momentum {
+            if is_short {
+                let problem = format!("`{}` has its momentum in brackets: write it there", sum.step.name);
+                return Err(error(text, call.at, problem));
+            }
+            rule.momentum = if call.name == "no_momentum" { None } else { Some(AnyMomentum::of(text, &call)?) };
+        }
+        rule.validate().map_err(|refusal| error(text, 0..text.len(), refusal.to_string()))?;
+        Ok(rule)
+    }
+}
+
+impl fmt::Display for AnyRule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = vec![self.metric.to_string()];
+        let written = match &self.preconditioner {
+            AnyPreconditioner::Flat => Written::new("flat", &[]),
+            AnyPreconditioner::Induced(AnySurface { heights, ambient, of_losses, exact, guard, beta }) => {
+                parts.extend(heights.iter().map(|height| height.embedding.to_string()));
+                let is_product = *ambient == AnySpace::Straight(AnyAmbient::Product);
+                parts.extend((!is_product).then(|| ambient.to_string()));
+                let leans = !matches!(ambient, AnySpace::Straight(_));
+                let margin = match guard {
+                    Guard::ScaleBack { margin } => vec![*margin],
+                    Guard::Refuse => Vec::new(),
+                };
+                let written = Written { name: "induced", ..Written::default() }
+                    .option("exact", *exact)
+                    .option("refuse", leans && *guard == Guard::Refuse)
+                    .option("of_losses", *of_losses);
+                let xi = heights.iter().map(|height| height.xi).collect();
+                Written { constants: vec![xi, vec![*beta], margin], ..written }
+            }
+            AnyPreconditioner::Bilinear(Bilinear { height, a, b, beta }) => {
+                parts.extend([height.embedding.to_string(), a.to_string(), b.to_string()]);
+                Written::new("bilinear", &[height.xi, *beta])
+            }
+            AnyPreconditioner::Clipped(Clipped { clip, beta, floor }) => {
+                parts.push(clip.to_string());
+                Written::new("clipped", &[*beta, *floor])
+            }
+        };
+        formatter.write_str(&Written { parts, ..written }.text(&[Kind::Rule]))?;
+        match &self.momentum {
+            Some(momentum) => write!(formatter, " + {momentum}"),
+            None => Ok(()),
+        }
+    }
+}
+
+serde_text!(AnyRule);
+
+impl AnyRule {
+    /// The name under which reports and checkpoints know it: that of the typed rule.
+    ///
+    /// ```
+    /// use ambient_metric::any::AnyRule;
+    /// let rule: AnyRule = "adamw".parse()?;
+    /// assert_eq!(rule.name(), "Descent(RmsProp, Flat, Ema)");
+    /// # Ok::<(), ambient_metric::any::TextError>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> String {
+        let preconditioner = match &self.preconditioner {
+            AnyPreconditioner::Flat => "Flat".to_owned(),
+            AnyPreconditioner::Induced(surface) => {
+                let names: Vec<String> = surface.heights.iter().map(|height| height.embedding.name()).collect();
+                let heights =
+                    if let [only] = names.as_slice() { only.clone() } else { format!("[{}]", names.join(", ")) };
+                let ambient = surface.ambient.name();
+                let ambient = if surface.of_losses { format!("OfLosses({ambient})") } else { ambient };
+                format!("Induced({heights}, {ambient}, {})", if surface.exact { "exact" } else { "damped" })
+            }
+            AnyPreconditioner::Bilinear(bilinear) => bilinear.name(),
+            AnyPreconditioner::Clipped(clipped) => clipped.name(),
+        };
+        let momentum = self.momentum.map_or("NoMomentum".to_owned(), |momentum| momentum.name());
+        format!("Descent({}, {preconditioner}, {momentum})", self.metric.name())
+    }
+
+    /// Accepts constants in their ranges, and parts that go together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::NoEngine`].
+    pub fn validate(&self) -> Result<(), Error> {
+        match &self.metric {
+            AnyBaseMetric::Diagonal(metric) => PointwiseMetric::validate(metric)?,
+            AnyBaseMetric::LearnedScalar(metric) => metric.validate()?,
+            AnyBaseMetric::LearnedDiagonal(metric) => metric.validate()?,
+            AnyBaseMetric::Kronecker(metric) => metric.validate()?,
+            // Muon's are checked where it is begun for tensors; a dense one was checked when it was made.
+            AnyBaseMetric::Euclidean | AnyBaseMetric::Muon(_) | AnyBaseMetric::Dense(_) => {}
+        }
+        match &self.preconditioner {
+            AnyPreconditioner::Flat => {}
+            AnyPreconditioner::Induced(surface) => surface.validate()?,
+            AnyPreconditioner::Bilinear(bilinear) => bilinear.validate()?,
+            AnyPreconditioner::Clipped(clipped) => clipped.validate()?,
+        }
+        self.momentum.map_or(Ok(()), |momentum| momentum.validate())
+    }
+}
+
+impl AnySurface {
+    fn validate(&self) -> Result<(), Error> {
+        self.heights.iter().try_for_each(Height::validate)?;
+        self.guard.validate()?;
+        require_decay("beta", self.beta)?;
+        match (&self.ambient, self.heights.len()) {
+            (AnySpace::Straight(ambient), 1) => AmbientMetric::<1>::validate(ambient),
+            (AnySpace::Straight(ambient), 2) => AmbientMetric::<2>::validate(ambient),
+            (AnySpace::Straight(ambient), 3) => AmbientMetric::<3>::validate(ambient),
+            (AnySpace::Straight(ambient), MOST_LOSSES) => AmbientMetric::<MOST_LOSSES>::validate(ambient),
+            (AnySpace::Coupled(coupling), 1..=MOST_LOSSES) => coupling.validate(),
+            (AnySpace::Given, 1..=MOST_LOSSES) => Ok(()),
+            (_, found) => Err(Error::Losses { expected: 1, found }),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The table of everything that has a name: what a config file, a command line, a page or another language can choose.
+
+use core::fmt;
+
+/// What kind of thing has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// f: how the height depends on the loss.
+    Embedding,
+    /// γ.
+    BaseMetric,
+    /// The space in which the surface stands.
+    AmbientMetric,
+    /// How past gradients enter.
+    Momentum,
+    /// What shortens steps.
+    Wrapper,
+    /// A whole rule, or the form of one.
+    Rule,
+}
+
+impl Kind {
+    /// The kinds, in the order of the table.
+    pub const ALL: [Self; 6] =
+        [Self::Embedding, Self::BaseMetric, Self::AmbientMetric, Self::Momentum, Self::Wrapper, Self::Rule];
+
+    /// The kind in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::BaseMetric => "base metric",
+            Self::AmbientMetric => "ambient metric",
+            Self::Momentum => "momentum",
+            Self::Wrapper => "wrapper",
+            Self::Rule => "rule",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The numbers that a constant may be.
+///
+/// ```
+/// use ambient_metric::any::Range;
+/// assert!(Range::DECAY.contains(0.0) && !Range::DECAY.contains(1.0));
+/// assert_eq!(Range::DECAY.to_string(), "[0, 1)");
+/// assert_eq!(Range::POSITIVE.to_string(), "(0, ∞)");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+    /// Whether the lower end is one of them.
+    pub has_low: bool,
+    /// Whether the upper end is one of them.
+    pub has_high: bool,
+}
+
+impl Range {
+    /// Decays of moving averages, [0, 1).
+    pub const DECAY: Self = Self { low: 0.0, high: 1.0, has_low: true, has_high: false };
+    /// Above zero.
+    pub const POSITIVE: Self = Self { low: 0.0, high: f64::INFINITY, has_low: false, has_high: false };
+    /// Not below zero.
+    pub const NON_NEGATIVE: Self = Self { low: 0.0, high: f64::INFINITY, has_low: true, has_high: false };
+    /// Every finite number.
+    pub const FINITE: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY, has_low: false, has_high: false };
+    /// From 0 to 1, with both.
+    pub const SHARE: Self = Self { low: 0.0, high: 1.0, has_low: true, has_high: true };
+
+    /// From `low`, exclusively, to `high`, inclusively.
+    const fn up_to(low: f64, high: f64) -> Self {
+        Self { low, high, has_low: false, has_high: true }
+    }
+
+    /// Whether it has this number.
+    #[must_use]
+    pub fn contains(&self, number: f64) -> bool {
+        let above = if self.has_low { number >= self.low } else { number > self.low };
+        let below = if self.has_high { number <= self.high } else { number < self.high };
+        above && below
+    }
+}
+
+impl fmt::Display for Range {
+    /// As an interval: `[0, 1)`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = |number: f64| match number {
+            f64::INFINITY => "∞".to_owned(),
+            f64::NEG_INFINITY => "-∞".to_owned(),
+            number => format!("{number}"),
+        };
+        let (open, close) = (if self.has_low { '[' } else { '(' }, if self.has_high { ']' } else { ')' });
+        write!(formatter, "{open}{}, {}{close}", end(self.low), end(self.high))
+    }
+}
+
+/// A number of a named thing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constant {
+    /// Its name in the text.
+    pub name: &'static str,
+    /// What it is where nothing is written.
+    pub default: f64,
+    /// What it may be.
+    pub range: Range,
+}
+
+const fn constant(name: &'static str, default: f64, range: Range) -> Constant {
+    Constant { name, default, range }
+}
+
+/// A line of the table: something that has a name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct About {
+    /// The name in the text.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it does, in one line.
+    pub summary: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// Its numbers, in the order in which they may be written without their names.
+    pub constants: &'static [Constant],
+    /// Words that may stand among them.
+    pub options: &'static [&'static str],
+    /// What parts it is put together from, in the grammar's words; empty where it has none.
+    pub parts: &'static str,
+}
+
+const PAPER: &str = "arXiv 2509.03594";
+const CODE: &str = "the public repository Noah-Everett/Induced-Metric-Optimiser";
+const OURS: &str = "this library";
+
+const LENGTH: &[Constant] = &[constant("length", 1.0, Range::POSITIVE)];
+const XI: Constant = constant("xi", 0.1, Range::NON_NEGATIVE);
+const KAPPA: &[Constant] = &[constant("kappa", 1.0, Range::FINITE)];
+const DECAY: &[Constant] = &[constant("decay", 0.9, Range::DECAY)];
+const EPSILON: Constant = constant("epsilon", 1e-8, Range::POSITIVE);
+const MOMENTUM: Constant = constant("momentum", 0.9, Range::DECAY);
+const LEARNED: &[Constant] = &[
+    constant("kappa", 1e-3, Range::NON_NEGATIVE),
+    constant("decay", 1.0, Range::NON_NEGATIVE),
+    constant("bound", 5.0, Range::up_to(0.0, 40.0)),
+];
+const ADAM: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.999, Range::DECAY), EPSILON];
+const SURFACE: &[Constant] = &[XI, MOMENTUM, constant("beta", 0.8, Range::DECAY)];
+
+macro_rules! table {
+    ($($kind:ident { $($name:literal: $summary:literal, $source:expr, $constants:expr $(, options $options:expr)? $(, parts $parts:literal)?;)+ })+) => {
+        /// Everything that has a name. Names are unique within a kind.
+        ///
+        /// ```
+        /// use ambient_metric::any::{Kind, TABLE};
+        ///
+        /// let rmsprop = TABLE.iter().find(|about| about.name == "rmsprop" && about.kind == Kind::BaseMetric).unwrap();
+        /// let constants: Vec<_> = rmsprop.constants.iter().map(|constant| (constant.name, constant.default)).collect();
+        /// assert_eq!(constants, [("beta", 0.999), ("epsilon", 1e-8)]);
+        /// ```
+        pub static TABLE: &[About] = &[$($(
+            About {
+                name: $name,
+                kind: Kind::$kind,
+                summary: $summary,
+                source: $source,
+                constants: $constants,
+                options: table!(@or [$($options)?] &[]),
+                parts: table!(@or [$($parts)?] ""),
+            },
+        )+)+];
+    };
+    (@or [$given:expr] $default:expr) => { $given };
+    (@or [] $default:expr) => { $default };
+}
+
+table! {
+    Embedding {
+        "identity": "f(L) = L", PAPER, &[];
+        "log": "f(L) = ln L, for L > 0", PAPER, &[];
+        "sqrt": "f(L) = √L, for L > 0", OURS, &[];
+        "log1p": "f(L) = ln(1 + L), for L > -1", OURS, &[];
+        "power": "f(L) = L^p, for L > 0", OURS, &[constant("p", 2.0, Range::POSITIVE)];
+    }
+    BaseMetric {
+        "euclidean": "γ = 1", PAPER, &[];
+        "rmsprop": "γ = √ρ + ε, with ρ the bias-corrected average of l²", "T. Tieleman and G. Hinton, 2012; arXiv 1412.6980", &[
+            constant("beta", 0.999, Range::DECAY), EPSILON
+        ];
+        "adagrad": "γ = √ρ + ε, with ρ the sum of l²", "J. Duchi, E. Hazan and Y. Singer, 2011", &[EPSILON];
+        "learned_scalar": "γ⁻¹ = eᶻ with one learned z", CODE, LEARNED, options &["flat"];
+        "learned_diagonal": "γ⁻¹ = eᶻ with a learned z for every parameter", CODE, LEARNED, options &["flat"];
+        "kronecker": "Shampoo's γ: powers of the moments of rows and of columns; beta = 1 sums them", "arXiv 1802.09568", &[
+            constant("beta", 1.0, Range::SHARE),
+            constant("epsilon", 1e-4, Range::POSITIVE),
+            constant("exponent", 0.25, Range::POSITIVE),
+            constant("every", 1.0, Range { low: 1.0, high: 9e15, has_low: true, has_high: true })
+        ];
+        "muon": "the polar factor of the momentum of each matrix", "K. Jordan and others, 2024", &[
+            constant("a", 3.4445, Range::FINITE),
+            constant("b", -4.7750, Range::FINITE),
+            constant("c", 2.0315, Range::FINITE),
+            constant("steps", 5.0, Range { low: 0.0, high: 1e6, has_low: true, has_high: true })
+        ], options &["polar", "rows_are_outputs", "columns_are_outputs"], parts "[MOMENTUM]";
+        "dense": "a given symmetric positive definite matrix over all parameters", OURS, &[], parts "[ROW, …], [ROW, …], …";
+    }
+    AmbientMetric {
+        "product": "γ ⊕ dh²", PAPER, &[];
+        "weighted": "γ ⊕ φ(h)dh², with φ = 1/(1 + κh), or e^(κh) with `exponential`", OURS, KAPPA, options &["exponential"];
+        "warped": "φ(h)²γ ⊕ dh², with φ as in `weighted`", OURS, KAPPA, options &["exponential"];
+        "conformal": "φ(h)(γ ⊕ dh²), with φ as in `weighted`", OURS, KAPPA, options &["exponential"];
+        "hyperbolic": "(γ ⊕ dh²)/h², for h > 0", OURS, &[];
+        "correlated": "γ ⊕ B with ρ between any two heights", OURS, &[
+            constant("rho", 0.0, Range { low: -1.0, high: 1.0, has_low: false, has_high: false })
+        ];
+        "along_gradient": "[[γ, c], [cᵀ, 1]] with c = κl", CODE, KAPPA;
+        "along_momentum": "[[γ, c], [cᵀ, 1]] with c = κm̂", CODE, KAPPA;
+        "along_parameters": "[[γ, c], [cᵀ, 1]] with c = κθ", CODE, KAPPA;
+        "given": "[[γ, c], [cᵀ, 1]] with c written into the state `ambient`", CODE, &[];
+    }
+    Momentum {
+        "no_momentum": "m̂ = l; the same as no momentum at all", OURS, &[];
+        "ema": "m̂ = m/(1 − μᵗ), m ← μm + (1 − μ)l", "arXiv 1412.6980", DECAY;
+        "heavy_ball": "m̂ = m, m ← μm + l", "B. T. Polyak, 1964", DECAY;
+        "nesterov": "m̂ looks a step ahead of `ema`", "T. Dozat, 2016", DECAY;
+    }
+    Wrapper {
+        "hard": "min(1, c/‖l‖)", "R. Pascanu, T. Mikolov and Y. Bengio, 2013", LENGTH;
+        "soft": "1/(1 + c‖l‖)", OURS, &[constant("rate", 1.0, Range::NON_NEGATIVE)];
+        "root": "1/√(1 + ξ⟨l, l⟩)", OURS, &[XI];
+        "induction": "1/(1 + ξ⟨l, l⟩)", PAPER, &[XI];
+    }
+    Rule {
+        "sgd": "flat(euclidean) + heavy_ball(momentum)", "B. T. Polyak, 1964", &[MOMENTUM];
+        "sgd_ema": "flat(euclidean) + ema(momentum)", OURS, &[MOMENTUM];
+        "adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1)", "arXiv 1412.6980", ADAM;
+        "adamw": "Adam; a weight decay is decoupled in every rule", "arXiv 1711.05101", ADAM;
+        "nadam": "flat(rmsprop(beta2, epsilon)) + nesterov(beta1)", "T. Dozat, 2016", ADAM;
+        "euclidean": "induced(euclidean, identity, xi, beta) + ema(momentum)", PAPER, SURFACE;
+        "euclidean_log": "induced(euclidean, log, xi, beta) + ema(momentum)", PAPER, SURFACE;
+        "rmsprop": "induced(rmsprop(beta_rms, epsilon), identity, xi, beta) + ema(momentum)", PAPER, &[
+            XI, MOMENTUM, constant("beta", 0.8, Range::DECAY), constant("beta_rms", 0.999, Range::DECAY), EPSILON
+        ];
+        "shampoo": "flat(kronecker(epsilon=epsilon)) + ema(momentum)", "arXiv 1802.09568", &[
+            MOMENTUM, constant("epsilon", 1e-4, Range::POSITIVE)
+        ];
+        "muon": "flat(muon(nesterov(momentum)))", "K. Jordan and others, 2024", &[constant("momentum", 0.95, Range::DECAY)];
+        "flat": "descent in the base metric alone", OURS, &[], parts "METRIC";
+        "induced": "descent on the loss surface: of one loss for each embedding, xi one number or a list; damped as a whole, or with the full inverse (`exact`); a coupling is kept `margin` below where the space ends; `of_losses` descends the losses in place of the heights", PAPER, &[
+            XI,
+            constant("beta", 0.0, Range::DECAY),
+            constant("margin", 0.01, Range { low: 1e-6, high: 1.0, has_low: true, has_high: false })
+        ], options &["exact", "refuse", "of_losses"], parts "METRIC, EMBEDDING, …, [AMBIENT METRIC]";
+        "bilinear": "the relative of a coupled surface whose off-diagonal elements differ", CODE, &[
+            XI, constant("beta", 0.0, Range::DECAY)
+        ], parts "METRIC, EMBEDDING, COUPLING a, COUPLING b";
+        "clipped": "descent in the base metric, clipped by the length of the gradient in it", OURS, &[
+            constant("beta", 0.0, Range::DECAY), constant("floor", 0.0, Range::SHARE)
+        ], parts "METRIC, CLIP";
+    }
+}
+
+/// The lines of these kinds.
+pub(crate) fn of(kinds: &[Kind]) -> impl Iterator<Item = &'static About> {
+    TABLE.iter().filter(|about| kinds.contains(&about.kind))
+}
+
+/// The line of this name among these kinds.
+pub(crate) fn find(kinds: &[Kind], name: &str) -> Option<&'static About> {
+    of(kinds).find(|about| about.name == name)
+}

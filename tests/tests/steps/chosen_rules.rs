@@ -1,0 +1,246 @@
+//! Rules chosen at run time: each takes the steps of the typed rule, bit for bit; text and rule are the same thing; and what is wrong with a text is shown.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+
+use ambient_metric::ambient::{
+    AlongGradient, AlongMomentum, AlongParameters, Exponential, Given, Power, Reciprocal, Sqrt,
+};
+use ambient_metric::any::{AnyOptimiser, AnyRule, Kind, TABLE};
+use ambient_metric::base::{Drive, LearnedDiagonal, LearnedScalar, Muon, Polar, Width};
+use ambient_metric::rule::{Bilinear, Clipped, Hard, Induction, Root, Soft};
+use ambient_metric::space::{HeavyBall, NewtonSchulz};
+use ambient_metric::{
+    Adagrad, Checkpoint, Configuration, Conformal, Correlated, Covector, Dense, Descent, Ema, Error, Euclidean, Flat,
+    Height, Hyperbolic, Identity, Induced, Kronecker, Log, Log1p, Nesterov, NoMomentum, RmsProp, Warped, Weighted,
+    rules,
+};
+use ambient_metric_ndarray::Parameters;
+use ambient_metric_tests::cases;
+use ndarray::{Array2, array};
+use proptest::prelude::*;
+
+const STEPS: i32 = 50;
+
+fn theta() -> Parameters<f64> {
+    Parameters::new([("a", array![[1.0, -2.0], [0.5, 3.0]].into_dyn()), ("b", array![[0.25, -0.75, 2.0]].into_dyn())])
+        .unwrap()
+}
+
+/// Gradients and losses of a step, made up but always the same.
+fn gradients(step: i32, losses: usize) -> (Vec<Covector<Parameters<f64>>>, Vec<f64>) {
+    let gradient = |loss: usize| {
+        let number =
+            |place: i32| f64::from((step * 7 + place * 5 + i32::try_from(loss).unwrap() * 3) % 11 - 5) / 4.0 + 0.01;
+        let a = Array2::from_shape_fn((2, 2), |(i, j)| number(i32::try_from(2 * i + j).unwrap()));
+        let b = Array2::from_shape_fn((1, 3), |(_, j)| number(i32::try_from(4 + j).unwrap()));
+        Covector(Parameters::new([("a", a.into_dyn()), ("b", b.into_dyn())]).unwrap())
+    };
+    (
+        (0..losses).map(gradient).collect(),
+        (0..losses).map(|loss| 2.0 + 0.5 * loss as f64 + 1.0 / f64::from(step + 1)).collect(),
+    )
+}
+
+/// Where an optimiser comes to, as bits, or what it says.
+fn run(mut optimiser: Box<dyn AnyOptimiser<Parameters<f64>>>) -> Result<Vec<u64>, String> {
+    let mut theta = theta();
+    for step in 0..STEPS {
+        let (gradients, losses) = gradients(step, optimiser.losses());
+        let gradients: Vec<_> = gradients.iter().collect();
+        optimiser.step_losses(&mut theta, &gradients, &losses).map_err(|error| error.to_string())?;
+    }
+    Ok(theta.as_slice().iter().map(|number| number.to_bits()).collect())
+}
+
+/// Whether the text's rule is the typed one: in its steps, in its name, and through its own text.
+macro_rules! same {
+    ($build:ident, $typed:expr, $($text:tt)+) => {{
+        let (typed, text) = ($typed, format!($($text)+));
+        let rule: AnyRule = text.parse().unwrap();
+        prop_assert_eq!(&rule.to_string().parse::<AnyRule>().unwrap(), &rule);
+        let configuration = Configuration::new(typed, 1e-3).weight_decay(0.01);
+        let any = configuration.clone().with_rule(rule.clone()).build_any(&theta()).map_err(|error| error.to_string());
+        match configuration.$build(&theta()) {
+            Ok(typed) => {
+                let rule_name = typed.checkpoint().unwrap().rule_name;
+                prop_assert_eq!(rule.name(), rule_name);
+                prop_assert_eq!(run(any.unwrap()), run(Box::new(typed)), "{}", text);
+            }
+            // What is refused is refused alike.
+            Err(refusal) => prop_assert_eq!(any.map(|_| ()), Err(refusal.to_string()), "{}", text),
+        }
+    }};
+}
+
+proptest! {
+    #![proptest_config(cases(4))]
+
+    #[test]
+    fn chosen_rules_take_the_steps_of_the_typed_ones(
+        xi in 0.001..0.5_f64, mu in 0.0..0.99_f64, beta in 0.0..0.99_f64, rms in 0.5..0.9999_f64, eps in 1e-8..1e-2_f64, kappa in 0.001..0.1_f64
+    ) {
+        let metric = RmsProp { beta: rms, epsilon: eps };
+        let ema = Ema(mu);
+        same!(build, rules::sgd(mu), "sgd({mu:?})");
+        same!(build, rules::sgd_ema(mu), "sgd_ema(momentum={mu:?})");
+        same!(build, rules::adam().momentum(mu).metric(metric), "adamw(beta1={mu:?}, beta2={rms:?}, epsilon={eps:?})");
+        same!(build, rules::nadam().momentum(mu).metric(metric), "nadam({mu:?}, {rms:?}, {eps:?})");
+        same!(build, rules::euclidean(xi).momentum(mu).beta(beta), "euclidean({xi:?}, {mu:?}, {beta:?})");
+        same!(build, rules::euclidean_log(xi).momentum(mu).beta(beta), "euclidean_log({xi:?}, {mu:?}, {beta:?})");
+        same!(
+            build, rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric),
+            "rmsprop(xi={xi:?}, momentum={mu:?}, beta={beta:?}, beta_rms={rms:?}, epsilon={eps:?})"
+        );
+        same!(build, Descent::new(Euclidean, Flat, NoMomentum), "flat(euclidean)");
+        same!(build, Descent::new(metric, Induced::new(Sqrt, xi).beta(beta), NoMomentum), "induced(rmsprop({rms:?}, {eps:?}), sqrt, xi={xi:?}, beta={beta:?})");
+        same!(
+            build, Descent::new(Adagrad { epsilon: eps }, Induced::new(Power(1.5), xi).beta(beta), Nesterov(mu)),
+            "induced(adagrad({eps:?}), power(1.5), {xi:?}, {beta:?}) + nesterov({mu:?})"
+        );
+        same!(build, Descent::new(metric, Induced::new(Log1p, xi).beta(beta).exact(), ema), "induced(rmsprop({rms:?}, {eps:?}), log1p, exact, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        same!(
+            build, Descent::new(LearnedScalar { kappa, ..LearnedScalar::default() }, Induced::new(Identity, xi).beta(beta), ema),
+            "induced(learned_scalar({kappa:?}), identity, {xi:?}, {beta:?}) + ema({mu:?})"
+        );
+        same!(
+            build, Descent::new(LearnedDiagonal { kappa, drive: Drive::Flat, ..LearnedDiagonal::default() }, Induced::new(Identity, xi).beta(beta).exact(), ema),
+            "induced(learned_diagonal({kappa:?}, flat), identity, exact, xi={xi:?}, beta={beta:?}) + ema({mu:?})"
+        );
+        same!(build, Descent::new(Euclidean, Induced::new(Log, xi).ambient(Weighted(Reciprocal(kappa))), ema), "induced(euclidean, log, weighted({kappa:?}), xi={xi:?}) + ema({mu:?})");
+        same!(build, Descent::new(metric, Induced::new(Log, xi).ambient(Warped(Exponential(kappa))), ema), "induced(rmsprop({rms:?}, {eps:?}), log, warped({kappa:?}, exponential), xi={xi:?}) + ema({mu:?})");
+        same!(build, Descent::new(metric, Induced::new(Log, xi).ambient(Conformal(Reciprocal(kappa))), ema), "induced(rmsprop({rms:?}, {eps:?}), log, conformal({kappa:?}), xi={xi:?}) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, Induced::new(Log, xi + 0.01).ambient(Hyperbolic), ema), "induced(euclidean, log, hyperbolic, xi={:?}) + ema({mu:?})", xi + 0.01);
+        let surface = Induced::new(Log, xi).beta(beta);
+        same!(build, Descent::new(metric, surface.coupled(AlongGradient(kappa)).scale_back(0.01), ema), "induced(rmsprop({rms:?}, {eps:?}), log, along_gradient({kappa:?}), xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, surface.coupled(AlongMomentum(kappa)).scale_back(0.02), ema), "induced(euclidean, log, along_momentum({kappa:?}), xi={xi:?}, beta={beta:?}, margin=0.02) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, surface.coupled(AlongParameters(kappa / 100.0)), ema), "induced(euclidean, log, along_parameters({:?}), refuse, xi={xi:?}, beta={beta:?}) + ema({mu:?})", kappa / 100.0);
+        same!(build, Descent::new(Euclidean, surface.coupled(Given).scale_back(0.01), ema), "induced(euclidean, log, given, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        same!(
+            build, Descent::new(metric, Bilinear::new(Log, xi, AlongGradient(kappa), AlongMomentum(kappa)).beta(beta), ema),
+            "bilinear(rmsprop({rms:?}, {eps:?}), log, along_gradient({kappa:?}), along_momentum({kappa:?}), xi={xi:?}, beta={beta:?}) + ema({mu:?})"
+        );
+        same!(build, Descent::new(metric, Clipped::new(Hard { length: xi }).beta(beta), ema), "clipped(rmsprop({rms:?}, {eps:?}), hard({xi:?}), beta={beta:?}) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, Clipped::new(Soft { rate: xi }).floor(0.1), HeavyBall(mu)), "clipped(euclidean, soft({xi:?}), floor=0.1) + heavy_ball({mu:?})");
+        same!(build, Descent::new(Euclidean, Clipped::new(Root { xi }), ema), "clipped(euclidean, root({xi:?})) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, Clipped::new(Induction { xi }), ema), "clipped(euclidean, induction({xi:?})) + ema({mu:?})");
+        let height = |xi| Height { embedding: Log, xi };
+        same!(build, Descent::new(metric, Induced::of([height(xi), height(beta)]).beta(beta), ema), "induced(rmsprop({rms:?}, {eps:?}), log, log, xi=[{xi:?}, {beta:?}], beta={beta:?}) + ema({mu:?})");
+        same!(build, Descent::new(metric, Induced::of([height(xi); 2]).ambient(Correlated { rho: 0.25 }), ema), "induced(rmsprop({rms:?}, {eps:?}), log, log, correlated(0.25), xi={xi:?}) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, Induced::of([height(xi); 3]).beta(beta), ema), "induced(euclidean, log, log, log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        same!(build, Descent::new(Euclidean, Induced::of([height(xi); 4]).beta(beta), ema), "induced(euclidean, log, log, log, log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        same!(build_whole, Descent::new(Kronecker { epsilon: eps, ..Kronecker::default() }, surface, ema), "induced(kronecker(epsilon={eps:?}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        same!(build_whole, Descent::new(Muon::default(), Flat, NoMomentum), "muon");
+        let muon = Muon { momentum: ema, orthogonaliser: Polar, width: Width::ColumnsAreOutputs };
+        same!(build_whole, Descent::new(muon, surface, Ema(0.0)), "induced(muon(ema({mu:?}), polar, columns_are_outputs), log, xi={xi:?}, beta={beta:?}) + ema(0)");
+        let steps = NewtonSchulz { steps: 3, ..NewtonSchulz::default() };
+        let muon = Muon { momentum: HeavyBall(mu), orthogonaliser: steps, width: Width::RowsAreOutputs };
+        same!(build_whole, Descent::new(muon, Flat, NoMomentum), "flat(muon(heavy_ball({mu:?}), rows_are_outputs, steps=3))");
+        let dense = Dense::diagonal(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.5]).unwrap();
+        let text: Vec<String> = dense.rows().iter().map(|row| format!("{row:?}")).collect();
+        same!(build_whole, Descent::new(dense, surface, ema), "induced(dense({}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})", text.join(", "));
+    }
+
+    /// Whatever is read, what is wrong is within the text, and nothing panics.
+    #[test]
+    fn any_text_is_read_or_refused(text in "[a-z_(),=+\\[\\]0-9.é -]{0,60}") {
+        if let Err(error) = text.parse::<AnyRule>() {
+            prop_assert!(error.at.end <= error.text.len() && error.text.get(error.at.clone()).is_some(), "{:?}", error);
+            prop_assert!(error.to_string().lines().count() == 3);
+        }
+    }
+}
+
+/// Through a checkpoint in JSON, and from a configuration in TOML, to the same bits.
+#[test]
+fn a_chosen_rule_is_saved_as_text_and_resumed() {
+    let configuration: Configuration<AnyRule> = toml::from_str(
+        "rule = 'induced(rmsprop(beta=0.99), log1p, xi=0.1, beta=0.8) + ema(0.9)'\nlearning_rate = 0.01",
+    )
+    .unwrap();
+    let mut theta = theta();
+    let mut optimiser = configuration.clone().build_any(&theta).unwrap();
+    let step = |optimiser: &mut Box<dyn AnyOptimiser<Parameters<f64>>>, theta: &mut Parameters<f64>, step| {
+        let (gradients, losses) = gradients(step, 1);
+        optimiser.step(theta, &gradients[0], losses[0]).unwrap();
+    };
+    (0..5).for_each(|at| step(&mut optimiser, &mut theta, at));
+    let saved = optimiser.checkpoint().unwrap().with_rule(configuration.rule);
+    let text = serde_json::to_string(&saved).unwrap();
+    assert!(
+        text.contains(
+            r#""rule":"induced(rmsprop(beta=0.99, epsilon=1e-8), log1p, xi=0.1, beta=0.8) + ema(decay=0.9)""#
+        )
+    );
+    let (mut resumed, mut same) =
+        (serde_json::from_str::<Checkpoint<AnyRule>>(&text).unwrap().restore_any(&theta).unwrap(), theta.clone());
+    for at in 5..10 {
+        step(&mut optimiser, &mut theta, at);
+        step(&mut resumed, &mut same, at);
+    }
+    assert_eq!((resumed.steps().unwrap(), same), (10, theta));
+}
+
+/// Texts that are wrong, the place that is shown, and what is said of it.
+#[test]
+fn what_is_wrong_with_a_text_is_shown() {
+    let refused = |text: &str| {
+        let error = text.parse::<AnyRule>().unwrap_err();
+        (error.text[error.at.clone()].to_owned(), error.problem)
+    };
+    let cases = [
+        ("", "", "the end stands where a name is needed"),
+        ("induced(rmsprop, lgo)", "lgo", "nearest known one is `log`"),
+        ("induced(rmsprp, log)", "rmsprp", "nearest known one is `rmsprop`"),
+        ("rmsporp", "rmsporp", "nearest known one is `rmsprop`"),
+        ("induced(rmsprop(bta=0.9), log)", "bta", "nearest known one is `beta`"),
+        ("induced(rmsprop(beta=1.0), log)", "beta=1.0", "it lies in [0, 1)"),
+        ("induced(rmsprop, log, xi=nan)", "xi=nan", "stands where a number is needed"),
+        ("induced(rmsprop, log, xi=1e999)", "1e999", "no finite number"),
+        ("induced(rmsprop, log, xi=0.1, xi=0.2)", "xi", "given twice"),
+        ("induced(rmsprop, log, log, xi=[0.1, 0.2, 0.3])", "xi=[0.1, 0.2, 0.3]", "3 numbers for 2 losses"),
+        ("induced(rmsprop)", "induced", "embedding is missing"),
+        ("induced(rmsprop, log, log, log, log, log)", "log", "4 losses at most"),
+        ("induced(rmsprop, log, product, hyperbolic)", "hyperbolic", "a second"),
+        ("adamw + ema(0.9)", "ema", "has its momentum in brackets"),
+        ("flat(rmsprop) + emma(0.9)", "emma", "nearest known one is `ema`"),
+        ("flat(rmsprop) ema", "e", "`e` stands where the end"),
+        ("induced(rmsprop, log, log, hyperbolic)", "induced(rmsprop, log, log, hyperbolic)", "losses"),
+        ("flat(kronecker(every=1.5))", "every=1.5", "whole number"),
+    ];
+    for (text, place, problem) in cases {
+        let (at, said) = refused(text);
+        assert!(at == place && said.contains(problem), "{text}: {at}: {said}");
+    }
+    assert!("(".repeat(10_000).parse::<AnyRule>().is_err() && "flat(".repeat(2_000).parse::<AnyRule>().is_err());
+    assert!("induced(euclidean, log, log, exact)".parse::<AnyRule>().unwrap().losses() == 2);
+    let refusal = Configuration::new("induced(euclidean, log, log, exact) + ema".parse::<AnyRule>().unwrap(), 0.1)
+        .build_any(&theta());
+    assert!(matches!(refusal, Err(Error::NoEngine { .. })));
+}
+
+/// Names are unique within their kinds, defaults lie in their ranges, and every line of a kind that is no form is read by its name alone.
+#[test]
+fn the_table_is_what_is_read() {
+    for (index, about) in TABLE.iter().enumerate() {
+        assert!(
+            TABLE[..index].iter().all(|other| (other.name, other.kind) != (about.name, about.kind)),
+            "{}",
+            about.name
+        );
+        assert!(about.constants.iter().all(|constant| constant.range.contains(constant.default)), "{}", about.name);
+        let name = about.name;
+        let text = match about.kind {
+            Kind::Embedding => format!("induced(euclidean, {name}) + ema"),
+            Kind::BaseMetric if name == "dense" => format!("flat({name}([1]))"),
+            Kind::BaseMetric => format!("flat({name})"),
+            Kind::AmbientMetric if name == "correlated" => format!("induced(euclidean, log, log, {name}) + ema"),
+            Kind::AmbientMetric => format!("induced(euclidean, log, {name}) + ema"),
+            Kind::Momentum => format!("flat(euclidean) + {name}"),
+            Kind::Wrapper => format!("clipped(euclidean, {name}) + ema"),
+            Kind::Rule if about.parts.is_empty() => name.to_owned(),
+            Kind::Rule => continue,
+        };
+        let rule = text.parse::<AnyRule>();
+        assert!(rule.is_ok(), "{text}: {}", rule.unwrap_err());
+    }
+}
