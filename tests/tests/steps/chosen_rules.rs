@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::ambient::{
-    AlongGradient, AlongMomentum, AlongParameters, Exponential, Given, Power, Reciprocal, Sqrt,
+    AlongGradient, AlongMomentum, AlongParameters, AmbientMetric as _, Exponential, Given, Position, Power, Reciprocal,
+    Sqrt,
 };
-use ambient_metric::any::{AnyOptimiser, AnyRule, Kind, TABLE};
+use ambient_metric::any::{AnyAmbient, AnyOptimiser, AnyRule, Kind, TABLE};
 use ambient_metric::base::{Drive, LearnedDiagonal, LearnedScalar, Muon, Polar, Width};
 use ambient_metric::rule::{Bilinear, Clipped, Hard, Induction, Root, Soft};
 use ambient_metric::space::{HeavyBall, NewtonSchulz};
@@ -242,5 +243,19 @@ fn the_table_is_what_is_read() {
         };
         let rule = text.parse::<AnyRule>();
         assert!(rule.is_ok(), "{text}: {}", rule.unwrap_err());
+    }
+}
+
+/// A warped space ends where φ is not above zero, and where its scale φ² is none; a weighted and a conformal one where φ is not above zero.
+#[test]
+fn spaces_end_where_their_profile_or_scale_does() {
+    let at = |height: f64| Position { losses: [height], heights: [height] };
+    let ends = |text: &str, height| text.parse::<AnyAmbient>().unwrap().check(at(height)).is_err();
+    for text in ["weighted(1)", "warped(1)", "conformal(1)"] {
+        assert!(ends(text, -2.0) && ends(text, -1.0) && !ends(text, 3.0), "{text}");
+    }
+    // φ = e^500 is finite, and its square is not; e^-500 is above zero, and its square vanishes.
+    for height in [500.0, -500.0] {
+        assert!(ends("warped(1, exponential)", height) && !ends("conformal(1, exponential)", height), "{height}");
     }
 }

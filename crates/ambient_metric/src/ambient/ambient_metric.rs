@@ -130,12 +130,7 @@ pub trait AmbientMetric<const K: usize = 1>: Sync {
     /// [`Error::OutsideSpace`].
     #[inline]
     fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
-        match self.scale(self.begin::<f64>(), at) {
-            Some(scale) if !(scale.is_finite() && scale > 0.0) => {
-                Err(Error::OutsideSpace { ambient: self.name(), heights: at.heights.to_vec() })
-            }
-            _ => Ok(()),
-        }
+        check_scale(self, at)
     }
 
     /// Accepts the constants.
@@ -150,6 +145,20 @@ pub trait AmbientMetric<const K: usize = 1>: Sync {
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
         short_name::<Self>()
+    }
+}
+
+/// Accepts a position where the scale is finite and above zero.
+#[inline]
+pub(crate) fn check_scale<A: AmbientMetric<K> + ?Sized, const K: usize>(
+    ambient: &A,
+    at: Position<f64, K>,
+) -> Result<(), Error> {
+    match ambient.scale(ambient.begin::<f64>(), at) {
+        Some(scale) if !(scale.is_finite() && scale > 0.0) => {
+            Err(Error::OutsideSpace { ambient: ambient.name(), heights: at.heights.to_vec() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Conformally flat spaces: the ambient metric φ(h)(γ ⊕ dh²).
 
 use crate::ambient::ambient_metric::{AmbientMetric, Position};
-use crate::ambient::profile::{Profile, check_profile};
+use crate::ambient::profile::Profile;
 use crate::error::Error;
 use crate::number::scalar::Real;
 
@@ -29,11 +29,6 @@ impl<F: Profile> AmbientMetric for Conformal<F> {
 
     fn scale<S: Real>(&self, (): (), at: Position<S>) -> Option<S> {
         Some(self.0.value(at.heights[0]))
-    }
-
-    #[inline]
-    fn check(&self, at: Position<f64>) -> Result<(), Error> {
-        check_profile(&self.0, at, || self.name())
     }
 
     fn validate(&self) -> Result<(), Error> {

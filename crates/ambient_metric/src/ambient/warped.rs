@@ -1,6 +1,6 @@
 //! Warped products: the ambient metric φ(h)²γ ⊕ dh².
 
-use crate::ambient::ambient_metric::{AmbientMetric, Position};
+use crate::ambient::ambient_metric::{AmbientMetric, Position, check_scale};
 use crate::ambient::gram::Gram;
 use crate::ambient::profile::{Profile, check_profile};
 use crate::error::Error;
@@ -46,7 +46,9 @@ impl<F: Profile> AmbientMetric for Warped<F> {
 
     #[inline]
     fn check(&self, at: Position<f64>) -> Result<(), Error> {
-        check_profile(&self.0, at, || self.name())
+        // The scale φ² does not show the sign of φ.
+        check_profile(&self.0, at, || self.name())?;
+        check_scale(self, at)
     }
 
     fn validate(&self) -> Result<(), Error> {

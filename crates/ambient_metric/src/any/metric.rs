@@ -1,6 +1,6 @@
 //! A base metric chosen at run time.
 
-use crate::any::parts::{AnyDiagonal, AnyMomentum, Part, Written, serde_text};
+use crate::any::parts::{AnyDiagonal, AnyMomentum, Part, Written, textual};
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error};
 use crate::base::base_metric::{BaseMetric, DiagonalMetric};
@@ -397,18 +397,4 @@ pub(crate) fn take<'c>(given: &mut Given<'c>, kinds: &[Kind]) -> Option<&'c Call
     Some(given.parts.remove(index))
 }
 
-impl core::fmt::Display for AnyBaseMetric {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        formatter.write_str(&self.written().text(Self::KINDS))
-    }
-}
-
-impl core::str::FromStr for AnyBaseMetric {
-    type Err = TextError;
-
-    fn from_str(text: &str) -> Result<Self, TextError> {
-        Self::of(text, &crate::any::text::part(text)?)
-    }
-}
-
-serde_text!(AnyBaseMetric);
+textual!(AnyBaseMetric);

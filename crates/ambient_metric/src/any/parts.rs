@@ -3,8 +3,6 @@
 //! An enum has members with the same number of state slots, so that a chosen part keeps and moves what the chosen one does. Which member it is, is the
 //! same for every element of a pass.
 
-use core::fmt;
-
 use crate::ambient::ambient_metric::{AmbientMetric, Position, Product};
 use crate::ambient::conformal::Conformal;
 use crate::ambient::correlated::Correlated;
@@ -96,17 +94,17 @@ pub(crate) trait Part: Sized {
 /// Text and serde of parts, both by way of the grammar.
 macro_rules! textual {
     ($($part:ty),+) => {$(
-        impl fmt::Display for $part {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::fmt::Display for $part {
+            fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 formatter.write_str(&self.written().text(Self::KINDS))
             }
         }
 
         impl core::str::FromStr for $part {
-            type Err = TextError;
+            type Err = $crate::any::text::TextError;
 
-            fn from_str(text: &str) -> Result<Self, TextError> {
-                Self::of(text, &crate::any::text::part(text)?)
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::of(text, &$crate::any::text::part(text)?)
             }
         }
 
@@ -134,7 +132,7 @@ macro_rules! serde_text {
     };
 }
 
-pub(crate) use serde_text;
+pub(crate) use {serde_text, textual};
 
 /// An embedding chosen at run time.
 ///

@@ -7,9 +7,9 @@ use crate::ambient::ambient_metric::AmbientMetric;
 use crate::ambient::coupling::{Coupling, Given as GivenCoupling, Guard};
 use crate::ambient::embedding::Embedding;
 use crate::ambient::heights::Height;
-use crate::any::metric::{AnyBaseMetric, take};
+use crate::any::metric::{AnyBaseMetric, AnyOrthogonaliser, take};
 use crate::any::parts::{
-    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, Part, Written, serde_text,
+    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, Part, Written, serde_text, textual,
 };
 use crate::any::table::{Kind, find, of};
 use crate::any::text::{self, Call, Given, TextError, error, unknown};
@@ -170,21 +170,7 @@ impl Part for AnySpace {
     }
 }
 
-impl fmt::Display for AnySpace {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.written().text(Self::KINDS))
-    }
-}
-
-impl FromStr for AnySpace {
-    type Err = TextError;
-
-    fn from_str(text: &str) -> Result<Self, TextError> {
-        Self::of(text, &text::part(text)?)
-    }
-}
-
-serde_text!(AnySpace);
+textual!(AnySpace);
 
 /// How many losses a rule can descend.
 pub(crate) const MOST_LOSSES: usize = 4;
@@ -254,9 +240,8 @@ impl AnyRule {
                 flat(AnyBaseMetric::Kronecker(Kronecker { epsilon, ..Kronecker::default() }), ema(momentum))
             }
             ("muon", &[momentum]) => {
-                let Muon { width, .. } = Muon::default();
-                let orthogonaliser =
-                    crate::any::metric::AnyOrthogonaliser::NewtonSchulz(Muon::default().orthogonaliser);
+                let Muon { orthogonaliser, width, .. } = Muon::default();
+                let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
                 let muon = Muon { momentum: AnyMomentum::Nesterov(Nesterov(momentum)), orthogonaliser, width };
                 Self { metric: AnyBaseMetric::Muon(muon), preconditioner: AnyPreconditioner::Flat, momentum: None }
             }

@@ -148,6 +148,7 @@ impl<S: Element, L: Bundle<S>> Report<S, L> {
     }
 }
 
+/// The report of a rule.
 pub(crate) type ReportOf<R, S> = Report<S, <R as Rule>::PerLoss<S>>;
 
 /// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.

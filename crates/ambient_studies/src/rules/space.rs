@@ -145,13 +145,6 @@ impl AmbientMetric for Space {
     }
 
     fn check(&self, at: Position<f64>) -> Result<(), Refusal> {
-        // A profile is above zero, or there is no space.
-        let [height] = at.heights;
-        let profile = self.profile.value(height);
-        let is_there = profile.is_finite() && profile > 0.0;
-        if self.kind.has_profile() && !is_there {
-            return Err(Refusal::OutsideSpace { ambient: AmbientMetric::name(self), heights: at.heights.to_vec() });
-        }
         match self.kind {
             Kind::Product => Product.check(at),
             Kind::Weighted => Weighted(self.profile).check(at),
