@@ -12,6 +12,9 @@ mod mathematics {}
 #[doc = include_str!("../../docs/architecture.md")]
 mod architecture {}
 
+#[doc = include_str!("../../docs/rules.md")]
+mod rules {}
+
 #[doc = include_str!("../../docs/how_to_choose.md")]
 mod how_to_choose {}
 
@@ -20,6 +23,9 @@ mod geometry {}
 
 #[doc = include_str!("../../docs/matrix_metrics.md")]
 mod matrix_metrics {}
+
+#[doc = include_str!("../../docs/checkpoints.md")]
+mod checkpoints {}
 
 #[doc = include_str!("../../docs/gpu.md")]
 mod gpu {}

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
-use commands::Ambient;
+use commands::{Ambient, Said};
 
 fn main() -> ExitCode {
     let result = match Ambient::try_parse() {
@@ -24,7 +24,12 @@ fn main() -> ExitCode {
         Err(error) => Err(first_paragraph(&error.to_string())),
     };
     match result {
-        Ok(text) => print(&text),
+        Ok(Said { text, complaint: None }) => print(&text),
+        Ok(Said { text, complaint: Some(complaint) }) => {
+            let printed = print(&text);
+            let _ = writeln!(io::stderr(), "error: {complaint}");
+            if printed == ExitCode::SUCCESS { ExitCode::FAILURE } else { printed }
+        }
         Err(message) => {
             let _ = writeln!(io::stderr(), "error: {message}");
             ExitCode::from(2)

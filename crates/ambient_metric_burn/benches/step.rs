@@ -49,7 +49,7 @@ fn register<const D: usize>(gradients: &mut GradientsParams, parameter: &Param<T
     gradients.register(parameter.id, Tensor::<D>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex()));
 }
 
-fn ours<R: Rule + Clone>(bencher: Bencher<'_, '_>, rule: R, model: usize) {
+fn ours<R: Rule + Clone + Send>(bencher: Bencher<'_, '_>, rule: R, model: usize) {
     let module = Mlp::new(MODELS.get(model).copied().unwrap_or_default());
     let configuration = Configuration::new(rule, 1e-6).weight_decay(1e-4);
     let mut optimiser = ModuleOptimiser::new(configuration, &module).expect("the constants are in range");

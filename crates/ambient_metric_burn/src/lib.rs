@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod checksum;
-mod engine;
 mod error;
 mod evaluate;
 mod matrix;
@@ -11,7 +10,6 @@ mod parameters;
 mod record;
 mod saving;
 
-pub use engine::Engine;
 pub use error::BurnError;
 pub use matrix::DeviceMatrix;
 pub use optimiser::ModuleOptimiser;

@@ -1,12 +1,11 @@
 //! The optimiser for Burn modules.
 
-use ambient_metric::{Configuration, Covector, Error, Layout, Optimiser, Report, Rule};
+use ambient_metric::{AnyOptimiser, Configuration, Covector, Error, Layout, Optimiser, Report, Rule};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
-use crate::engine::Engine;
 use crate::module::{find, gather, scatter};
-use crate::parameters::Parameters;
+use crate::parameters::{BurnElement, Parameters};
 
 /// An optimiser of the core at work on the parameters of a Burn module.
 ///
@@ -49,14 +48,14 @@ use crate::parameters::Parameters;
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ModuleOptimiser<O: Engine> {
+pub struct ModuleOptimiser<O, E: BurnElement = f32> {
     pub(crate) layout: Layout,
     pub(crate) engine: O,
     /// Zeros where the parameters are, from which an optimiser is made again.
-    pub(crate) zeros: Parameters<O::Element>,
+    pub(crate) zeros: Parameters<E>,
 }
 
-impl<R: Rule + Clone> ModuleOptimiser<Optimiser<R, Parameters<f32>>> {
+impl<R: Rule + Clone + Send> ModuleOptimiser<Optimiser<R, Parameters<f32>>> {
     /// The optimiser for the parameters of this module that want gradients, before its first step.
     ///
     /// # Errors
@@ -67,7 +66,7 @@ impl<R: Rule + Clone> ModuleOptimiser<Optimiser<R, Parameters<f32>>> {
     }
 }
 
-impl<O: Engine> ModuleOptimiser<O> {
+impl<E: BurnElement, O: AnyOptimiser<Parameters<E>>> ModuleOptimiser<O, E> {
     /// The optimiser that `build` makes for the parameters of this module that want gradients: one of any precision and kind.
     ///
     /// # Errors
@@ -92,10 +91,7 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// assert_eq!(optimiser.parameters(), 10);
     /// # Ok::<(), ambient_metric::Error>(())
     /// ```
-    pub fn of<M: Module>(
-        module: &M,
-        build: impl FnOnce(&Parameters<O::Element>) -> Result<O, Error>,
-    ) -> Result<Self, Error> {
+    pub fn of<M: Module>(module: &M, build: impl FnOnce(&Parameters<E>) -> Result<O, Error>) -> Result<Self, Error> {
         let found = find(module, &mut GradientsParams::new());
         let trained = found.iter().filter(|found| found.is_trained).map(|found| found.part.clone());
         let layout = Layout::new(trained.collect())?;
@@ -122,17 +118,18 @@ impl<O: Engine> ModuleOptimiser<O> {
         loss: f64,
     ) -> Result<Report<f64>, Error> {
         let mut gathered = gather(&self.layout, find(module, &mut gradients))?;
-        let before = self.engine.learning_rates();
+        let before = self.engine.rates();
         self.engine.set_learning_rate("default", learning_rate)?;
         let gradient = Covector(gathered.gradient);
-        let stepped = self.engine.step(&mut gathered.parameters, &gradient, loss, &gathered.without_gradient);
+        let absent = gathered.without_gradient.as_slice().into();
+        let stepped = self.engine.step_losses_without(&mut gathered.parameters, &[&gradient], &[loss], absent);
         if stepped.is_err() {
             // The default first, because others may follow it.
-            before.iter().try_for_each(|(group, rate)| self.engine.set_learning_rate(group, *rate))?;
+            before.iter().try_for_each(|rates| self.engine.set_learning_rate(&rates.name, rates.learning_rate))?;
         }
-        let report = stepped?;
+        stepped?;
         *module = scatter(module.clone(), &gathered.parameters, &gathered.places);
-        Ok(report)
+        self.engine.report()
     }
 
     /// How many numbers are stepped.
@@ -174,7 +171,7 @@ impl<O: Engine> ModuleOptimiser<O> {
     ///
     /// [`Error::Hyperparameter`] for ξ < 0, [`Error::NoCoefficient`] for a rule without ξ.
     pub fn set_xi(&mut self, xi: f64) -> Result<(), Error> {
-        self.engine.set_xi(xi)
+        self.engine.set_xi_of(0, xi)
     }
 
     /// The optimiser of the core underneath: reports of every group, state, configuration, number of steps.

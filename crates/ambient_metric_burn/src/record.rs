@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ambient_metric::number::Element;
-use ambient_metric::space::SavedParameter;
+use ambient_metric::space::{Numbers, SavedParameter};
 use ambient_metric::{Checkpoint, Configuration, Error};
 use burn::tensor::{DType, TensorData};
 use burn_pack::{Reader, Scalar, Tensor as Entry, Writer};
@@ -40,7 +39,7 @@ pub(crate) fn write<R, E: BurnElement>(checkpoint: Checkpoint<R>) -> Writer {
     for (name, saved) in checkpoint.parameters {
         for (slot, values) in saved.state {
             let count = values.len();
-            let values: Vec<E> = values.into_iter().map(E::constant).collect();
+            let values: Vec<E> = values.iter().map(E::constant).collect();
             let (bytes, shape, dtype) = TensorData::new(values, [count]).into_parts();
             entries.push(Entry::new(format!("{name}/{slot}"), dtype, shape, None, bytes));
         }
@@ -136,10 +135,10 @@ fn parameters(reader: Reader) -> Result<BTreeMap<String, SavedParameter>, Error>
 }
 
 /// The numbers of an entry.
-fn numbers(data: TensorData) -> Result<Vec<f64>, BurnError> {
+fn numbers(data: TensorData) -> Result<Numbers, BurnError> {
     match data.dtype() {
-        DType::F32 => data.try_into_vec::<f32>().map(|values| values.into_iter().map(Element::widen).collect()),
-        DType::F64 => data.try_into_vec::<f64>(),
+        DType::F32 => data.try_into_vec().map(Numbers::F32),
+        DType::F64 => data.try_into_vec().map(Numbers::F64),
         other => return Err(BurnError::Record(format!("holds {}", other.name()))),
     }
     .map_err(|error| unusable(format!("{error:?}")))

@@ -4,15 +4,15 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use ambient_metric::Error;
+use ambient_metric::{AnyOptimiser, Error};
 use burn::tensor::Bytes;
 use burn_pack::{AtomicFile, EXTENSION, Reader, Writer};
 
 use crate::checksum;
-use crate::engine::Engine;
 use crate::error::BurnError;
 use crate::optimiser::ModuleOptimiser;
-use crate::record::unusable;
+use crate::parameters::{BurnElement, Parameters};
+use crate::record::{self, unusable};
 
 /// A record as bytes, with its checksum.
 fn bytes(record: Writer) -> Result<Vec<u8>, burn_pack::Error> {
@@ -65,7 +65,7 @@ fn checked(bytes: Bytes) -> Result<Reader, String> {
 /// assert_eq!(resumed.engine().steps()?, 0);
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
-impl<O: Engine> ModuleOptimiser<O> {
+impl<E: BurnElement, O: AnyOptimiser<Parameters<E>>> ModuleOptimiser<O, E> {
     /// Saves the state to a file, which takes its name only when it is complete.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// [`BurnError::Record`] where the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let failed = |error| BurnError::Record(format!("cannot be written: {error}"));
-        let bytes = bytes(self.engine.record()?).map_err(|error| failed(error.to_string()))?;
+        let bytes = bytes(self.record()?).map_err(|error| failed(error.to_string()))?;
         Ok(write_whole(&named(path.as_ref()), &bytes).map_err(failed)?)
     }
 
@@ -83,7 +83,7 @@ impl<O: Engine> ModuleOptimiser<O> {
     ///
     /// Where the device cannot be read.
     pub fn to_bytes(&self) -> Result<Bytes, Error> {
-        Ok(Bytes::from_bytes_vec(bytes(self.engine.record()?).map_err(unusable)?))
+        Ok(Bytes::from_bytes_vec(bytes(self.record()?).map_err(unusable)?))
     }
 
     /// Takes up the state of a file: the optimiser goes on bit for bit where the record was taken.
@@ -98,7 +98,7 @@ impl<O: Engine> ModuleOptimiser<O> {
         let failed = |problem: String| BurnError::Record(format!("in {} {problem}", path.display()));
         let bytes = fs::read(&path).map_err(|error| failed(format!("cannot be read: {error}")))?;
         let reader = checked(Bytes::from_bytes_vec(bytes)).map_err(failed)?;
-        self.engine.resume(reader, &self.zeros)
+        self.resume(reader)
     }
 
     /// Takes up the state of bytes.
@@ -108,6 +108,14 @@ impl<O: Engine> ModuleOptimiser<O> {
     /// As [`load`](Self::load).
     pub fn load_bytes(&mut self, bytes: Bytes) -> Result<(), Error> {
         let reader = checked(bytes).map_err(BurnError::Record)?;
-        self.engine.resume(reader, &self.zeros)
+        self.resume(reader)
+    }
+
+    fn record(&self) -> Result<Writer, Error> {
+        Ok(record::write::<_, E>(self.engine.checkpoint()?))
+    }
+
+    fn resume(&mut self, reader: Reader) -> Result<(), Error> {
+        self.engine.resume(record::read(reader, &self.engine.configuration())?, &self.zeros)
     }
 }

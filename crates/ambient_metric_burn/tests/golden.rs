@@ -48,7 +48,7 @@ fn vector<E: BurnElement>(values: &[f64], device: &Device) -> Tensor<1> {
 }
 
 /// max |θ − ref| / (1 + max |ref|) over steps and parameters.
-fn error<E: BurnElement, R: Rule + Clone>(case: &Case, rule: R) -> f64 {
+fn error<E: BurnElement, R: Rule + Clone + Send>(case: &Case, rule: R) -> f64 {
     let (device, trained) = (Device::flex(), Device::flex().autodiff());
     let mut model = Model {
         w: Param::from_tensor(matrix::<E>(&case.theta0.w, &case.shapes["w"], &trained)),

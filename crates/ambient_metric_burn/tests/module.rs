@@ -1,13 +1,12 @@
 //! The optimiser of modules: what it reads, what it writes, and what it leaves alone.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
-use ambient_metric::optimiser::WholeOptimiser;
 use ambient_metric::space::Part;
 use ambient_metric::{
-    BaseMetric, Configuration, Covector, Descent, Error, Group, Induced, Layout, Momentum, Optimiser, Preconditioner,
-    RmsProp, Rule, Tensor as _, rules,
+    AnyOptimiser, Configuration, Covector, Descent, Error, Group, Induced, Layout, Optimiser, RmsProp, Rule,
+    Tensor as _, rules,
 };
-use ambient_metric_burn::{BurnError, Engine, ModuleOptimiser, Parameters as Burn, checksum};
+use ambient_metric_burn::{BurnError, ModuleOptimiser, Parameters as Burn, checksum};
 use ambient_metric_ndarray::Parameters;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -87,7 +86,11 @@ fn configuration() -> Configuration<impl Rule + Clone + core::fmt::Debug> {
 }
 
 /// Some steps, from `first` on.
-fn train<O: Engine>(model: &mut Model, optimiser: &mut ModuleOptimiser<O>, steps: core::ops::Range<usize>) {
+fn train<O: AnyOptimiser<Burn<f32>>>(
+    model: &mut Model,
+    optimiser: &mut ModuleOptimiser<O>,
+    steps: core::ops::Range<usize>,
+) {
     for step in steps {
         let (gradients, loss) = model.gradients(step);
         optimiser.step(0.01, model, gradients, loss).unwrap();
@@ -189,24 +192,11 @@ fn parameters_without_a_gradient_keep_value_and_state_and_add_nothing() {
 }
 
 /// All that an engine remembers, rates included, and what of it belongs to a parameter of this name.
-trait Remembers: Engine<Element = f32> {
+trait Remembers: AnyOptimiser<Burn<f32>> {
     fn remembered(&self, parameter: &str) -> (String, String);
 }
 
-impl<R: Rule + Clone + core::fmt::Debug> Remembers for Optimiser<R, Burn<f32>> {
-    fn remembered(&self, parameter: &str) -> (String, String) {
-        let checkpoint = self.checkpoint().unwrap();
-        (format!("{checkpoint:?}"), format!("{:?}", checkpoint.parameters.get(parameter)))
-    }
-}
-
-impl<M, P, Q> Remembers for WholeOptimiser<M, P, Q, Burn<f32>>
-where
-    M: BaseMetric<Burn<f32>, State: Clone>,
-    P: Preconditioner,
-    Q: Momentum,
-    Descent<M, P, Q>: Clone + core::fmt::Debug,
-{
+impl<O: AnyOptimiser<Burn<f32>>> Remembers for O {
     fn remembered(&self, parameter: &str) -> (String, String) {
         let checkpoint = self.checkpoint().unwrap();
         (format!("{checkpoint:?}"), format!("{:?}", checkpoint.parameters.get(parameter)))
@@ -259,7 +249,7 @@ fn check_without<O: Remembers>(build: impl Fn(&Burn<f32>) -> Result<O, Error>) {
     assert_ne!(optimiser.engine().remembered("stem.weight").1, stem_state);
 
     // What fails leaves all as it was, the learning rates too.
-    let before = (trained(&model), optimiser.engine().remembered("").0, optimiser.engine().learning_rates());
+    let before = (trained(&model), optimiser.engine().remembered("").0, AnyOptimiser::rates(optimiser.engine()));
     let bias = model.layers[1].bias.as_ref().unwrap().id;
     let with = |factor: f32| {
         let (mut gradients, loss) = partial(&model, 7);
@@ -279,7 +269,7 @@ fn check_without<O: Remembers>(build: impl Fn(&Burn<f32>) -> Result<O, Error>) {
     assert!(matches!(&found, Err(Error::NoGradient)), "{found:?}");
     let found = optimiser.step(-1.0, &mut stepped, partial(&model, 7).0, loss);
     assert!(matches!(&found, Err(Error::Hyperparameter { .. })), "{found:?}");
-    let after = (trained(&stepped), optimiser.engine().remembered("").0, optimiser.engine().learning_rates());
+    let after = (trained(&stepped), optimiser.engine().remembered("").0, AnyOptimiser::rates(optimiser.engine()));
     assert_eq!(after, before);
 
     train(&mut model, &mut optimiser, 7..8);

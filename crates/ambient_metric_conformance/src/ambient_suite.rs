@@ -263,6 +263,13 @@ impl<A: AmbientMetric<K>, const K: usize> AmbientMetric<K> for Chosen<'_, A, K> 
         }
     }
 
+    fn accepts<S: Real>(&self, at: Position<S, K>) -> S::Mask {
+        match self {
+            Self::Itself(ambient) => ambient.accepts(at),
+            Self::Frozen { .. } => S::zero().equal(S::zero()),
+        }
+    }
+
     fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
         match self {
             Self::Itself(ambient) => ambient.check(at),

@@ -39,6 +39,13 @@ impl<E: Embedding> Embedding for ChosenEmbedding<'_, E> {
         }
     }
 
+    fn accepts<S: Real>(&self, loss: S) -> S::Mask {
+        match self {
+            Self::Itself(embedding) => embedding.accepts(loss),
+            Self::Line(_) => S::zero().equal(S::zero()),
+        }
+    }
+
     fn check(&self, loss: f64) -> Result<(), Error> {
         match self {
             Self::Itself(embedding) => embedding.check(loss),

@@ -5,17 +5,11 @@ use core::ops::Range;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ambient_metric::number::{Element, convert};
+use ambient_metric::number::Element;
 use ambient_metric::space::{Operands, Part, Selection, Separable, StateStorage, Uniforms, Wide};
 use ambient_metric::{Bundle, Error, Kernel, Layout, Tensor};
+use ambient_metric_cpu::{Elements, pass};
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
-
-use crate::allocation::zeros;
-use crate::elements::Elements;
-use crate::lanes::WIDTH;
-use crate::mixed::Mixed;
-use crate::narrow::{Format, Narrow};
-use crate::pass::{self, Full, MAX_OPERANDS, Memory, Stretch, Targets};
 
 /// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
 ///
@@ -25,6 +19,8 @@ use crate::pass::{self, Full, MAX_OPERANDS, Memory, Stretch, Targets};
 ///
 /// The state of an optimiser may be [stored in 16 bits](StateStorage). Who looks at such elements sees them widened, in memory that is
 /// theirs until the next step; who takes them to be changed has them in full width from then on.
+///
+/// With the feature `serde` they serialise as a map from names to arrays. Numbers of a state are then written widened.
 ///
 /// # Example
 ///
@@ -156,7 +152,7 @@ impl<E: Element> Parameters<E> {
     }
 
     fn of(space: Space, elements: Vec<E>) -> Self {
-        Self { space: Arc::new(space), elements: Elements::Full(elements) }
+        Self { space: Arc::new(space), elements: elements.into() }
     }
 
     /// How many elements all parts have together.
@@ -285,15 +281,11 @@ impl<E: Element> Tensor for Parameters<E> {
     }
 
     fn zeros_like(&self) -> Result<Self, Error> {
-        Ok(Self { space: Arc::clone(&self.space), elements: Elements::Full(zeros(E::zero(), self.len())?) })
+        self.state_like(StateStorage::Full, 0, 0)
     }
 
     fn state_like(&self, storage: StateStorage, slot: usize, updates: u64) -> Result<Self, Error> {
-        let Some(format) = Format::of(storage, slot, updates) else {
-            storage.require_full()?;
-            return self.zeros_like();
-        };
-        let elements = Elements::Narrow(Box::new(Narrow::zeros(format, self.len())?));
+        let elements = Elements::zeros(self.len(), storage, slot, updates)?;
         Ok(Self { space: Arc::clone(&self.space), elements })
     }
 
@@ -323,7 +315,7 @@ impl<E: Element> Tensor for Parameters<E> {
 
     #[inline(always)]
     fn few_mut(&mut self) -> Option<&mut [E]> {
-        if self.elements.few().is_some() { Some(self.elements.full_mut()) } else { None }
+        self.elements.few_mut()
     }
 
     fn sum<K: Kernel>(
@@ -334,27 +326,13 @@ impl<E: Element> Tensor for Parameters<E> {
     ) -> Result<(), Error> {
         operands.check::<K>()?;
         uniforms.check(operands.target.layout())?;
-        check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
+        pass::check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         totals.fill(Bundle::<Wide<Self>>::zero());
         let Operands { target, companions, reads } = operands;
+        let tensors = core::iter::once(target).chain(companions).chain(reads.iter().copied());
         for (group, range) in target.space.stretches(uniforms) {
             let (Some(uniform), Some(total)) = (uniforms.groups.get(group), totals.get_mut(group)) else { continue };
-            let (whole, rest) = in_chunks(range);
-            if !whole.is_empty() {
-                *total = total.plus(sum_chunks(kernel, *uniform, operands, whole));
-            }
-            let uniform: K::Uniform<E> = convert(*uniform, &mut E::narrow);
-            for index in rest {
-                let mut slot = 0_usize;
-                let input = Bundle::build(&mut || {
-                    let companion = || companions.get(slot.wrapping_sub(1));
-                    let read = || reads.get(slot.wrapping_sub(1 + companions.len())).copied();
-                    let tensor = if slot == 0 { Some(target) } else { companion().or_else(read) };
-                    slot += 1;
-                    tensor.and_then(|tensor| tensor.elements.get(index)).unwrap_or_else(E::zero)
-                });
-                *total = total.plus(convert(kernel.evaluate(uniform, input), &mut E::widen));
-            }
+            *total = total.plus(pass::sum(kernel, *uniform, tensors.clone().map(|tensor| &tensor.elements), range));
         }
         Ok(())
     }
@@ -368,107 +346,17 @@ impl<E: Element> Tensor for Parameters<E> {
     ) -> Result<(), Error> {
         Operands { target: &*target, companions: &*companions, reads }.check_update::<K>()?;
         uniforms.check(target.layout())?;
-        check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
-        let written = 1 + companions.len();
+        pass::check_operands(<K::Input<E> as Bundle<E>>::LEN)?;
         let Self { space, elements } = target;
+        let companions = companions.iter_mut().map(|companion| &mut companion.elements);
+        let mut targets = pass::Replaced::new(core::iter::once(elements).chain(companions));
         for (group, range) in space.stretches(uniforms) {
             let Some(uniform) = uniforms.groups.get(group) else { continue };
-            let (whole, rest) = in_chunks(range);
-            if !whole.is_empty() {
-                update_chunks(kernel, *uniform, elements, companions, reads, whole);
-            }
-            let uniform: K::Uniform<E> = convert(*uniform, &mut E::narrow);
-            for index in rest {
-                let mut slot = 0_usize;
-                let input = Bundle::build(&mut || {
-                    let element = match slot.checked_sub(written) {
-                        Some(read) => reads.get(read).and_then(|tensor| tensor.elements.get(index)),
-                        None if slot == 0 => elements.get(index),
-                        None => companions.get(slot - 1).and_then(|tensor| tensor.elements.get(index)),
-                    };
-                    slot += 1;
-                    element.unwrap_or_else(E::zero)
-                });
-                let output: K::Output<E> = kernel.evaluate(uniform, input);
-                if let Some(value) = output.get(0) {
-                    elements.store(index, value);
-                }
-                for (slot, companion) in companions.iter_mut().enumerate() {
-                    if let Some(value) = output.get(slot + 1) {
-                        companion.elements.store(index, value);
-                    }
-                }
-            }
+            pass::update(kernel, *uniform, &mut targets, reads.iter().map(|tensor| &tensor.elements), range);
         }
-        elements.updated();
-        for companion in companions {
-            companion.elements.updated();
-        }
+        targets.updated();
         Ok(())
     }
-}
-
-/// The sum over the whole chunks of a range.
-fn sum_chunks<K: Kernel, E: Element>(
-    kernel: &K,
-    uniform: K::Uniform<E::Wide>,
-    operands: Operands<'_, Parameters<E>>,
-    range: Range<usize>,
-) -> K::Output<E::Wide> {
-    let Operands { target, companions, reads } = operands;
-    let tensors = || core::iter::once(target).chain(companions).chain(reads.iter().copied());
-    if tensors().any(|tensor| tensor.elements.is_narrow()) {
-        pass::sum::<K, E, Mixed>(kernel, uniform, &stretch::<E, Mixed>(tensors(), &range))
-    } else {
-        pass::sum::<K, E, Full>(kernel, uniform, &stretch::<E, Full>(tensors(), &range))
-    }
-}
-
-/// The update of the whole chunks of a range.
-fn update_chunks<K: Kernel, E: Element>(
-    kernel: &K,
-    uniform: K::Uniform<E::Wide>,
-    elements: &mut Elements<E>,
-    companions: &mut [Parameters<E>],
-    reads: &[&Parameters<E>],
-    range: Range<usize>,
-) {
-    let is_narrow = |tensor: &Parameters<E>| tensor.elements.is_narrow();
-    if elements.is_narrow() || companions.iter().any(is_narrow) || reads.iter().copied().any(is_narrow) {
-        let mut targets = targets::<E, Mixed>(elements, companions, &range);
-        let reads = stretch::<E, Mixed>(reads.iter().copied(), &range);
-        pass::update::<K, E, Mixed>(kernel, uniform, &mut targets, &reads);
-    } else {
-        let mut targets = targets::<E, Full>(elements, companions, &range);
-        let reads = stretch::<E, Full>(reads.iter().copied(), &range);
-        pass::update::<K, E, Full>(kernel, uniform, &mut targets, &reads);
-    }
-}
-
-/// The whole chunks of a range of some tensors.
-fn stretch<'a, E: Element, M: Memory<E>>(
-    tensors: impl Iterator<Item = &'a Parameters<E>>,
-    range: &Range<usize>,
-) -> Stretch<M::Read<'a>> {
-    let mut operands: [M::Read<'a>; MAX_OPERANDS] = Default::default();
-    for (operand, tensor) in operands.iter_mut().zip(tensors) {
-        *operand = M::chunks(&tensor.elements, range.clone());
-    }
-    Stretch { operands, chunks: range.len() / WIDTH }
-}
-
-/// The whole chunks of a range of the tensors that are written.
-fn targets<'a, E: Element, M: Memory<E>>(
-    elements: &'a mut Elements<E>,
-    companions: &'a mut [Parameters<E>],
-    range: &Range<usize>,
-) -> Targets<M::Write<'a>> {
-    let mut targets: Targets<M::Write<'a>> = Default::default();
-    let memory = core::iter::once(elements).chain(companions.iter_mut().map(|companion| &mut companion.elements));
-    for (target, elements) in targets.iter_mut().zip(memory) {
-        *target = M::chunks_mut(elements, range.clone());
-    }
-    targets
 }
 
 impl<E: Element> Separable for Parameters<E> {
@@ -487,15 +375,4 @@ impl<E: Element> Separable for Parameters<E> {
         }
         Ok(())
     }
-}
-
-/// A range cut in two: what is whole chunks of lanes from its start on, and the rest.
-fn in_chunks(range: Range<usize>) -> (Range<usize>, Range<usize>) {
-    let middle = range.start + range.len() / WIDTH * WIDTH;
-    (range.start..middle, middle..range.end)
-}
-
-/// Accepts as many operands as a pass can hold.
-fn check_operands(found: usize) -> Result<(), Error> {
-    if found <= MAX_OPERANDS { Ok(()) } else { Err(Error::TooMany { what: "tensors", found, limit: MAX_OPERANDS }) }
 }

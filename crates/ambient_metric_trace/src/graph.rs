@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use ambient_metric::Real;
+
 /// The place of a node in its [`Graph`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Id(pub(crate) u32);
 
 impl Id {
@@ -16,6 +19,7 @@ impl Id {
 
 /// A function of one number, or of one mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Unary {
     Negate,
@@ -43,6 +47,7 @@ pub enum Unary {
 
 /// A function of two numbers, or of two masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Binary {
     Add,
@@ -61,8 +66,72 @@ pub enum Binary {
     Or,
 }
 
+/// One where a mask holds, zero where it does not: masks as numbers, which is how they are kept where operations are carried out one by one.
+#[inline(always)]
+fn number<S: Real>(mask: S::Mask) -> S {
+    S::select(mask, S::one(), S::zero())
+}
+
+impl Unary {
+    /// The function at a number. A mask is one where it holds and zero elsewhere.
+    ///
+    /// ```
+    /// use ambient_metric_trace::Unary;
+    /// assert_eq!((Unary::Sqrt.at(9.0), Unary::Not.at(1.0)), (3.0, 0.0));
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    pub fn at<S: Real>(self, x: S) -> S {
+        match self {
+            Self::Negate => -x,
+            Self::Sqrt => x.sqrt(),
+            Self::Exp => x.exp(),
+            Self::Ln => x.ln(),
+            Self::Ln1p => x.ln_1p(),
+            Self::ExpM1 => x.exp_m1(),
+            Self::Log2 => x.log2(),
+            Self::Sin => x.sin(),
+            Self::Cos => x.cos(),
+            Self::Tan => x.tan(),
+            Self::Atan => x.atan(),
+            Self::Sinh => x.sinh(),
+            Self::Cosh => x.cosh(),
+            Self::Tanh => x.tanh(),
+            Self::Abs => x.abs(),
+            Self::Sign => x.sign(),
+            Self::Floor => x.floor(),
+            Self::Flush => x.flushed(),
+            Self::Not => S::one() - x,
+        }
+    }
+}
+
+impl Binary {
+    /// The function at two numbers. A mask is one where it holds and zero elsewhere.
+    ///
+    /// ```
+    /// use ambient_metric_trace::Binary;
+    /// assert_eq!((Binary::Subtract.at(3.0, 1.0), Binary::Less.at(3.0, 1.0)), (2.0, 0.0));
+    /// ```
+    #[must_use]
+    #[inline(always)]
+    pub fn at<S: Real>(self, x: S, y: S) -> S {
+        match self {
+            Self::Add => x + y,
+            Self::Subtract => x - y,
+            Self::Multiply => x * y,
+            Self::Divide => x / y,
+            Self::Maximum | Self::Or => x.maximum(y),
+            Self::Minimum | Self::And => x.minimum(y),
+            Self::Less => number(x.less(y)),
+            Self::Equal => number(x.equal(y)),
+        }
+    }
+}
+
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Node {
     /// A number that is the same for every element, from this slot.
     Uniform(usize),
@@ -80,6 +149,28 @@ pub enum Node {
     Select(Id, Id, Id),
     /// A constant power; the exponent by its bits.
     Power(Id, u64),
+}
+
+impl Node {
+    /// What it computes with.
+    ///
+    /// ```
+    /// use ambient_metric::{Rule, rules};
+    /// use ambient_metric_trace::{Node, Recording};
+    /// let damp = Recording::damp(&rules::euclidean(0.1));
+    /// for (place, node) in damp.graph().nodes().iter().enumerate() {
+    ///     assert!(node.operands().all(|operand| operand.index() < place));
+    /// }
+    /// ```
+    pub fn operands(self) -> impl Iterator<Item = Id> {
+        let operands = match self {
+            Self::Uniform(_) | Self::Input(_) | Self::Constant(_) | Self::Truth(_) => [None; 3],
+            Self::Unary(_, x) | Self::Power(x, _) => [Some(x), None, None],
+            Self::Binary(_, x, y) => [Some(x), Some(y), None],
+            Self::Select(mask, x, y) => [Some(mask), Some(x), Some(y)],
+        };
+        operands.into_iter().flatten()
+    }
 }
 
 /// Operations in an order in which each comes after what it needs; no two are the same.
@@ -109,6 +200,14 @@ pub struct Graph {
     nodes: Vec<Node>,
     places: HashMap<Node, Id>,
 }
+
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        self.nodes == other.nodes
+    }
+}
+
+impl Eq for Graph {}
 
 impl Graph {
     /// The operations, in order.
@@ -251,7 +350,7 @@ impl Graph {
         }
         for (index, node) in self.nodes.iter().enumerate().rev() {
             if uses.get(index).is_some_and(|uses| *uses > 0) {
-                for operand in operands(*node) {
+                for operand in node.operands() {
                     count(&mut uses, operand);
                 }
             }
@@ -264,22 +363,11 @@ impl Graph {
         let mut varying = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let varies = matches!(node, Node::Input(_))
-                || operands(*node).any(|operand| varying.get(operand.index()).copied().unwrap_or(false));
+                || node.operands().any(|operand| varying.get(operand.index()).copied().unwrap_or(false));
             varying.push(varies);
         }
         varying
     }
-}
-
-/// The nodes that a node computes with.
-pub(crate) fn operands(node: Node) -> impl Iterator<Item = Id> {
-    let operands = match node {
-        Node::Uniform(_) | Node::Input(_) | Node::Constant(_) | Node::Truth(_) => [None; 3],
-        Node::Unary(_, x) | Node::Power(x, _) => [Some(x), None, None],
-        Node::Binary(_, x, y) => [Some(x), Some(y), None],
-        Node::Select(mask, x, y) => [Some(mask), Some(x), Some(y)],
-    };
-    operands.into_iter().flatten()
 }
 
 /// Whether nothing is lost where the number is kept as `f32`.

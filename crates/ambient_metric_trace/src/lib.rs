@@ -5,6 +5,7 @@ mod lower;
 mod print;
 mod recording;
 pub mod shader;
+mod stored;
 mod traced;
 
 pub use graph::{Binary, Graph, Id, Node, Unary};

@@ -2,7 +2,7 @@
 
 use core::fmt::Write as _;
 
-use crate::graph::{Binary, Id, Node, Unary, operands};
+use crate::graph::{Binary, Id, Node, Unary};
 use crate::lower::lowered;
 use crate::recording::Recording;
 
@@ -135,7 +135,7 @@ fn write(recording: &Recording, style: &impl Style) -> Written {
     let mut uses = vec![0_usize; graph.nodes().len()];
     for (node, needed) in graph.nodes().iter().zip(&needed) {
         if *needed {
-            for operand in operands(*node) {
+            for operand in node.operands() {
                 // What is flushed stands in the expression more than once, if it is written out.
                 let flushes = matches!(node, Node::Unary(Unary::Flush, _)) && style.flush("", false).is_some();
                 uses[operand.index()] += if flushes { 2 } else { 1 };
@@ -151,10 +151,10 @@ fn write(recording: &Recording, style: &impl Style) -> Written {
     for (index, node) in graph.nodes().iter().enumerate() {
         let varies = varying.get(index).copied().unwrap_or(false);
         let term = term(recording, style, *node, &terms, &varying);
-        let is_shared = uses[index] > 1 && operands(*node).next().is_some();
+        let is_shared = uses[index] > 1 && node.operands().next().is_some();
         // What is the same for every element is computed before the loop, also if it is used once.
         let leaves_loop = !varies
-            && operands(*node).next().is_some()
+            && node.operands().next().is_some()
             && uses[index] > 0
             && used_by_varying(graph.nodes(), &varying, index);
         if needed[index] && (is_shared || leaves_loop) {
@@ -171,7 +171,7 @@ fn write(recording: &Recording, style: &impl Style) -> Written {
 }
 
 fn used_by_varying(nodes: &[Node], varying: &[bool], index: usize) -> bool {
-    let uses_it = |node: &Node| operands(*node).any(|operand| operand.index() == index);
+    let uses_it = |node: &Node| node.operands().any(|operand| operand.index() == index);
     nodes.iter().zip(varying).any(|(node, varies)| *varies && uses_it(node))
 }
 

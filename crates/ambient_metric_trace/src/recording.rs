@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::number::Element;
-use ambient_metric::rule::Damping;
+use ambient_metric::rule::{Advance, Damping, OnRule};
 use ambient_metric::space::{Inputs, Totals};
-use ambient_metric::{Bundle, Kernel, Rule};
+use ambient_metric::{Bundle, Field, Kernel, Real, Rule};
 
-use crate::graph::{Binary, Graph, Id, Node, Unary, operands};
+use crate::graph::{Graph, Id, Node, Unary};
 use crate::traced::{Traced, record, with};
 
 /// A named number that goes into or comes out of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(deny_unknown_fields))]
 pub struct Slot {
     /// Its name, with dots between the names of nested bundles.
     pub name: String,
@@ -20,6 +21,10 @@ pub struct Slot {
 }
 
 /// A function that was called with the tracing scalar.
+///
+/// # In files
+///
+/// With the feature `serde` a recording can be written and read; [`Recording::VERSION`] says how one that was read is known, and what is asked of it.
 ///
 /// # Example
 ///
@@ -35,16 +40,21 @@ pub struct Slot {
 /// assert_eq!(read, ["state.metric", "gradient"]);
 /// assert_eq!(measure.bytes(4), 8);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(into = "crate::stored::Stored", try_from = "crate::stored::Stored")
+)]
 pub struct Recording {
-    graph: Graph,
-    uniforms: Vec<Slot>,
-    inputs: Vec<Slot>,
-    outputs: Vec<Slot>,
+    pub(crate) graph: Graph,
+    pub(crate) uniforms: Vec<Slot>,
+    pub(crate) inputs: Vec<Slot>,
+    pub(crate) outputs: Vec<Slot>,
     /// Whether outputs replace inputs slot by slot, as an update does.
-    stores: bool,
+    pub(crate) stores: bool,
     /// The LaTeX of slots by name, where it is not the usual.
-    symbols: BTreeMap<String, String>,
+    pub(crate) symbols: BTreeMap<String, String>,
 }
 
 /// A bundle of fresh nodes, and their names.
@@ -70,6 +80,50 @@ fn join(prefix: &str, name: &str) -> String {
         (true, _) => name.to_owned(),
         (_, true) => prefix.to_owned(),
         _ => format!("{prefix}.{name}"),
+    }
+}
+
+/// Records act 1.
+struct Measuring;
+
+impl OnRule for Measuring {
+    type Output = Recording;
+
+    fn on<R: Rule>(self, rule: &R) -> Recording {
+        Recording::measure_typed(rule)
+    }
+}
+
+/// Records act 2.
+struct Damped;
+
+impl OnRule for Damped {
+    type Output = Recording;
+
+    fn on<R: Rule>(self, rule: &R) -> Recording {
+        Recording::damp_typed(rule)
+    }
+}
+
+/// Records where a rule accepts losses.
+struct Domain;
+
+impl OnRule for Domain {
+    type Output = Recording;
+
+    fn on<R: Rule>(self, rule: &R) -> Recording {
+        Recording::domain_typed(rule)
+    }
+}
+
+/// Records act 3.
+struct Advancing;
+
+impl OnRule for Advancing {
+    type Output = Recording;
+
+    fn on<R: Rule>(self, rule: &R) -> Recording {
+        Recording::update(&Advance(rule))
     }
 }
 
@@ -99,6 +153,15 @@ impl Recording {
 
     /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`](ambient_metric::rule::Measure) in one.
     pub fn measure<R: Rule>(rule: &R) -> Self {
+        rule.with(Measuring)
+    }
+
+    /// Act 3 of a rule: [`update`](Self::update) of [`Advance`].
+    pub fn advance<R: Rule>(rule: &R) -> Self {
+        rule.with(Advancing)
+    }
+
+    fn measure_typed<R: Rule>(rule: &R) -> Self {
         let (mut uniforms, mut inputs) = (Vec::new(), Vec::new());
         let (graph, outputs) = record(|| {
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
@@ -111,6 +174,10 @@ impl Recording {
     /// Act 2 of a rule: from inputs, memory and sums to the uniforms of act 3 (`corrections` and `multipliers`), the new
     /// `memory` and the `report`.
     pub fn damp<R: Rule>(rule: &R) -> Self {
+        rule.with(Damped)
+    }
+
+    fn damp_typed<R: Rule>(rule: &R) -> Self {
         let mut uniforms = Vec::new();
         let (graph, outputs) = record(|| {
             let inputs: Inputs<Traced, R::PerLoss<Traced>> = fresh("", &mut uniforms, Node::Uniform);
@@ -123,6 +190,28 @@ impl Recording {
                 .chain(named("memory", outcome.memory))
                 .chain(named("report", damping))
                 .collect()
+        });
+        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
+    }
+
+    /// Where a rule accepts losses and ξ: one where it does, and zero elsewhere.
+    ///
+    /// ```
+    /// use ambient_metric::rules;
+    /// use ambient_metric_trace::Recording;
+    /// let domain = Recording::domain(&rules::euclidean_log(0.1));
+    /// assert_eq!([1.0, -1.0].map(|loss| domain.evaluate(&[loss, 0.1], &[])[0]), [1.0, 0.0]);
+    /// ```
+    pub fn domain<R: Rule>(rule: &R) -> Self {
+        rule.with(Domain)
+    }
+
+    fn domain_typed<R: Rule>(rule: &R) -> Self {
+        let mut uniforms = Vec::new();
+        let (graph, outputs) = record(|| {
+            let losses = fresh("loss", &mut uniforms, Node::Uniform);
+            let accepts = rule.accepts::<Traced>(losses, fresh("xi", &mut uniforms, Node::Uniform));
+            named("accepts", Traced::select(accepts, Traced::constant(1.0), Traced::constant(0.0))).collect()
         });
         Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
     }
@@ -212,6 +301,18 @@ impl Recording {
         stored.iter().zip(&self.inputs).filter(|(output, input)| output.id != input.id).map(|(output, _)| output)
     }
 
+    /// Whether outputs replace inputs slot by slot.
+    ///
+    /// ```
+    /// use ambient_metric::{rule::Advance, rules};
+    /// use ambient_metric_trace::Recording;
+    /// assert!(Recording::update(&Advance(&rules::sgd(0.5))).is_update());
+    /// ```
+    #[must_use]
+    pub fn is_update(&self) -> bool {
+        self.stores
+    }
+
     /// How many bytes one element moves if a number has `size` bytes.
     #[must_use]
     pub fn bytes(&self, size: usize) -> usize {
@@ -276,7 +377,7 @@ impl Recording {
     pub fn operations(&self) -> usize {
         let needed = self.graph.needed(&self.output_ids());
         let nodes = self.graph.nodes().iter().zip(needed);
-        nodes.filter(|(node, needed)| *needed && operands(**node).next().is_some()).count()
+        nodes.filter(|(node, needed)| *needed && node.operands().next().is_some()).count()
     }
 
     /// The outputs for given uniforms and inputs, computed by walking the graph.
@@ -293,27 +394,21 @@ impl Recording {
     /// assert_eq!(out, [1.0 - 0.1 * 4.0, 4.0]);
     /// ```
     pub fn evaluate<E: Element>(&self, uniforms: &[E], inputs: &[E]) -> Vec<E> {
-        let mut values: Vec<Computed<E>> = Vec::with_capacity(self.graph.nodes().len());
+        let mut values: Vec<E> = Vec::with_capacity(self.graph.nodes().len());
         for node in self.graph.nodes() {
-            let at = |id: Id| number(&values, id);
-            let holds = |id: Id| mask(&values, id);
+            let at = |id: Id| values.get(id.index()).copied().unwrap_or_else(E::zero);
             values.push(match *node {
-                Node::Uniform(slot) => Computed::Number(uniforms.get(slot).copied().unwrap_or_else(E::zero)),
-                Node::Input(slot) => Computed::Number(inputs.get(slot).copied().unwrap_or_else(E::zero)),
-                Node::Constant(bits) => Computed::Number(E::constant(f64::from_bits(bits))),
-                Node::Truth(holds) => Computed::Mask(truth::<E>(holds)),
-                Node::Power(x, exponent) => Computed::Number(at(x).power(f64::from_bits(exponent))),
-                Node::Unary(Unary::Not, x) => Computed::Mask(!holds(x)),
-                Node::Unary(function, x) => Computed::Number(unary(function, at(x))),
-                Node::Binary(Binary::Less, x, y) => Computed::Mask(at(x).less(at(y))),
-                Node::Binary(Binary::Equal, x, y) => Computed::Mask(at(x).equal(at(y))),
-                Node::Binary(Binary::And, x, y) => Computed::Mask(holds(x) & holds(y)),
-                Node::Binary(Binary::Or, x, y) => Computed::Mask(holds(x) | holds(y)),
-                Node::Binary(function, x, y) => Computed::Number(binary(function, at(x), at(y))),
-                Node::Select(mask, x, y) => Computed::Number(E::select(holds(mask), at(x), at(y))),
+                Node::Uniform(slot) => uniforms.get(slot).copied().unwrap_or_else(E::zero),
+                Node::Input(slot) => inputs.get(slot).copied().unwrap_or_else(E::zero),
+                Node::Constant(bits) => E::constant(f64::from_bits(bits)),
+                Node::Truth(holds) => E::constant(f64::from(u8::from(holds))),
+                Node::Power(x, exponent) => at(x).power(f64::from_bits(exponent)),
+                Node::Unary(function, x) => function.at(at(x)),
+                Node::Binary(function, x, y) => function.at(at(x), at(y)),
+                Node::Select(mask, x, y) => E::select(E::zero().less(at(mask)), at(x), at(y)),
             });
         }
-        self.output_ids().iter().map(|id| number(&values, *id)).collect()
+        self.output_ids().iter().map(|id| values.get(id.index()).copied().unwrap_or_else(E::zero)).collect()
     }
 
     /// The same recording with every node replaced by the nodes that `replace` records for it, if it does.
@@ -344,69 +439,5 @@ impl Recording {
         };
         let (uniforms, inputs, outputs) = (moved(&self.uniforms), moved(&self.inputs), moved(&self.outputs));
         Self { graph, uniforms, inputs, outputs, stores: self.stores, symbols: self.symbols.clone() }
-    }
-}
-
-/// What has been computed at a node.
-enum Computed<E: Element> {
-    Number(E),
-    Mask(E::Mask),
-}
-
-/// The number at a node; zero where there is none.
-fn number<E: Element>(values: &[Computed<E>], id: Id) -> E {
-    match values.get(id.index()) {
-        Some(Computed::Number(number)) => *number,
-        _ => E::zero(),
-    }
-}
-
-/// The mask at a node, which holds nowhere where there is none.
-fn mask<E: Element>(values: &[Computed<E>], id: Id) -> E::Mask {
-    match values.get(id.index()) {
-        Some(Computed::Mask(mask)) => *mask,
-        _ => truth::<E>(false),
-    }
-}
-
-fn truth<E: Element>(holds: bool) -> E::Mask {
-    E::zero().less(if holds { E::one() } else { E::zero() })
-}
-
-fn unary<E: Element>(function: Unary, x: E) -> E {
-    match function {
-        Unary::Negate => -x,
-        Unary::Sqrt => x.sqrt(),
-        Unary::Exp => x.exp(),
-        Unary::Ln => x.ln(),
-        Unary::Ln1p => x.ln_1p(),
-        Unary::ExpM1 => x.exp_m1(),
-        Unary::Log2 => x.log2(),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Tan => x.tan(),
-        Unary::Atan => x.atan(),
-        Unary::Sinh => x.sinh(),
-        Unary::Cosh => x.cosh(),
-        Unary::Tanh => x.tanh(),
-        Unary::Abs => x.abs(),
-        Unary::Sign => x.sign(),
-        Unary::Floor => x.floor(),
-        Unary::Flush => x.flushed(),
-        // Of a mask, and not of a number.
-        Unary::Not => E::zero(),
-    }
-}
-
-fn binary<E: Element>(function: Binary, x: E, y: E) -> E {
-    match function {
-        Binary::Add => x + y,
-        Binary::Subtract => x - y,
-        Binary::Multiply => x * y,
-        Binary::Divide => x / y,
-        Binary::Maximum => x.maximum(y),
-        Binary::Minimum => x.minimum(y),
-        // Masks, and not numbers.
-        Binary::Less | Binary::Equal | Binary::And | Binary::Or => E::zero(),
     }
 }

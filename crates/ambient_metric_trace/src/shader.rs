@@ -15,7 +15,7 @@
 //! }
 //! ```
 
-use ambient_metric::rule::{Advance, Damping};
+use ambient_metric::rule::{Damping, OnRule};
 use ambient_metric::{Bundle, Rule};
 
 use crate::graph::Id;
@@ -372,10 +372,28 @@ const SHARED: usize = <Damping<Traced> as Bundle<Traced>>::LEN - PER_LOSS;
 /// Numbers before the pools of the groups in the table of the scalar act.
 pub const POOLS_HEADER: usize = 3;
 
+/// Lays out what stands between the passes of a rule.
+struct LayOut {
+    groups: usize,
+    alignment: usize,
+}
+
+impl OnRule for LayOut {
+    type Output = ScalarLayout;
+
+    fn on<R: Rule>(self, _rule: &R) -> ScalarLayout {
+        ScalarLayout::typed::<R>(self.groups, self.alignment)
+    }
+}
+
 impl ScalarLayout {
     /// The layout for a rule.
     #[must_use]
-    pub fn of<R: Rule>(groups: usize, alignment: usize) -> Self {
+    pub fn of<R: Rule>(rule: &R, groups: usize, alignment: usize) -> Self {
+        rule.with(LayOut { groups, alignment })
+    }
+
+    fn typed<R: Rule>(groups: usize, alignment: usize) -> Self {
         Self {
             groups,
             losses: <R::PerLoss<Traced> as Bundle<Traced>>::LEN,
@@ -609,10 +627,10 @@ fn main() {{
 pub fn kernels<R: Rule>(rule: &R, double: bool) -> Vec<(&'static str, String)> {
     let wgsl = Wgsl { double, width: if double { 2 } else { 4 } };
     let single = Wgsl { width: 1, ..wgsl };
-    let layout = ScalarLayout::of::<R>(1, 64);
+    let layout = ScalarLayout::of(rule, 1, 64);
     let measure = Recording::measure(rule);
     let watched = layout.losses;
-    let advance = Recording::update(&Advance(rule));
+    let advance = Recording::advance(rule);
     vec![
         ("measure", PassShader::new(&measure, wgsl, Purpose::Sum { watched }, false).text),
         ("sum", totals(single, layout.sums)),

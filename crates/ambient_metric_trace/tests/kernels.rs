@@ -34,7 +34,7 @@ fn validate_rule<R: Rule>(rule: &R) {
             let wgsl = Wgsl { double, width };
             for shared in [false, true] {
                 let measure = Recording::measure(rule);
-                let watched = ScalarLayout::of::<R>(1, 64).losses;
+                let watched = ScalarLayout::of(rule, 1, 64).losses;
                 let name = format!("{} {wgsl:?}", rule.name());
                 validate(&name, &PassShader::new(&measure, wgsl, Purpose::Sum { watched }, shared).text);
                 let advance = Recording::update(&Advance(rule));
@@ -43,7 +43,7 @@ fn validate_rule<R: Rule>(rule: &R) {
             }
         }
         let wgsl = Wgsl { double, width: 1 };
-        let layout = ScalarLayout::of::<R>(3, 64);
+        let layout = ScalarLayout::of(rule, 3, 64);
         validate(&rule.name(), &damp(&Recording::damp(rule), wgsl, layout));
         validate(&rule.name(), &totals(wgsl, layout.sums));
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ambient_metric::number::Element;
 use ambient_metric::optimiser::{Engine, Fused, Groups, Setting, stands_zero};
-use ambient_metric::rule::Advance;
+use ambient_metric::rule::OnRule;
 use ambient_metric::space::{Selection, Separable, StateStorage};
 use ambient_metric::{Bundle, Checkpoint, Configuration, Covector, Error, Layout, Optimiser, Report, Rule, Tensor};
 use ambient_metric_trace::shader::{DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, ScalarLayout, damp, reason};
@@ -256,7 +256,7 @@ impl<E: DeviceElement> Device<E> {
             PassShader::new(&recording, wgsl, Purpose::Sum { watched }, shared)
         })?;
         let totals = Totals::new::<E>(&self.context, &measure, self.layout.groups, self.layout.sums)?;
-        let recording = Recording::update(&Advance(rule));
+        let recording = Recording::advance(rule);
         let advance = Plan::new::<E>(&self.context, &spaces, &group, cut, &|wgsl, shared| {
             PassShader::new(&recording, wgsl, Purpose::Update { gated: true }, shared)
         })?;
@@ -342,12 +342,27 @@ impl<E: DeviceElement> Device<E> {
     }
 }
 
+/// The names of what a rule keeps per element.
+struct StateNames;
+
+impl OnRule for StateNames {
+    type Output = Vec<String>;
+
+    fn on<R: Rule>(self, _rule: &R) -> Vec<String> {
+        <R::State<f64> as Bundle<f64>>::names()
+    }
+}
+
 impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
     type PerLoss<S: ambient_metric::Real> = R::PerLoss<S>;
     type Loss<'l> = Loss<'l>;
     type Answer = ();
     type First = ();
     type State = [DeviceTensor<E>];
+
+    fn losses(configuration: &Configuration<R>) -> usize {
+        configuration.rule.losses()
+    }
 
     fn resolve(configuration: &Configuration<R>, layout: &Layout) -> Result<Groups, Error> {
         configuration.resolve(layout)
@@ -358,15 +373,14 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         let context = parameters.context().clone();
         configuration.state_storage.require_full()?;
         let Configuration { rule, .. } = configuration;
-        let slots = <R::State<E> as Bundle<E>>::LEN;
-        let state = (0..slots).map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
+        let state = rule.with(StateNames).iter().map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         StateStorage::Full.check_range::<R, E>(rule)?;
         if !stands_zero::<R, E>(rule) {
             let problem = "in this precision it does not stay finite where gradient and state are zero: give the metric a larger ε, or a \
                            moving average a smaller decay";
             return Err(DeviceError::Rule { rule: rule.name(), problem: problem.to_owned() }.into());
         }
-        for recording in [Recording::measure(rule), Recording::damp(rule), Recording::update(&Advance(rule))] {
+        for recording in [Recording::measure(rule), Recording::damp(rule), Recording::advance(rule)] {
             check_functions::<E>(&rule.name(), &recording)?;
         }
         let allowed = context.device().limits().max_storage_buffers_per_shader_stage as usize;
@@ -375,7 +389,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         }
 
         let alignment = context.device().limits().min_storage_buffer_offset_alignment.max(16) as usize;
-        let layout = ScalarLayout::of::<R>(groups.rates.len(), alignment);
+        let layout = ScalarLayout::of(rule, groups.rates.len(), alignment);
         let wgsl = Wgsl { double: E::DOUBLE, width: 1 };
         let scalar_act = ScalarAct {
             pipeline: context.pipeline(&damp(&Recording::damp(rule), wgsl, layout), &DAMP_WRITABLE)?,
@@ -391,7 +405,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         context.write(&scalar_act.pools, 0, bytemuck::cast_slice(&pools))?;
         let traffic = Traffic {
             measure: Recording::measure(rule).bytes(size_of::<E>()),
-            advance: Recording::update(&Advance(rule)).bytes(size_of::<E>()),
+            advance: Recording::advance(rule).bytes(size_of::<E>()),
         };
         let block = context.block();
         let device = Self { context, state, layout, traffic, scalar_act, passes: None, block };
@@ -475,7 +489,8 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         let mut next = Self::begin(setting, parameters, 0)?;
         (next.state, next.block) = (state, self.block);
         next.write_memory(setting.groups, &memory)?;
-        let reports: Vec<E> = reports.iter().flat_map(Bundle::scalars).map(E::narrow).collect();
+        let losses = next.layout.losses;
+        let reports: Vec<E> = reports.iter().flat_map(|report| packed(report, losses)).map(E::narrow).collect();
         let offset = next.layout.reports() as u64 * E::SIZE;
         next.context.write(&next.scalar_act.scalars, offset, bytemuck::cast_slice(&reports))?;
         let status = [steps.saturating_add(1), skipped, 0];
@@ -496,19 +511,15 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
     fn reports(&self, _groups: &Groups) -> Result<Vec<Report<f64, R::PerLoss<f64>>>, Error> {
         let length = self.layout.report();
         let numbers = self.read_scalars(self.layout.reports() as u64 * E::SIZE, self.layout.groups * length)?;
-        let report = |numbers: &[f64]| {
-            let mut numbers = numbers.iter().copied();
-            Bundle::build(&mut || numbers.next().unwrap_or(0.0))
-        };
-        Ok(numbers.chunks(length).map(report).collect())
+        Ok(numbers.chunks(length).map(|numbers| unpacked::<R>(numbers, self.layout.losses)).collect())
     }
 
     fn state(&self) -> &[DeviceTensor<E>] {
         &self.state
     }
 
-    fn write_state(&mut self, _setting: Setting<'_, R>, slot: &str, values: &DeviceTensor<E>) -> Result<(), Error> {
-        let known = <R::State<E> as Bundle<E>>::names();
+    fn write_state(&mut self, setting: Setting<'_, R>, slot: &str, values: &DeviceTensor<E>) -> Result<(), Error> {
+        let known = setting.configuration.rule.with(StateNames);
         let Some(index) = known.iter().position(|name| name == slot) else {
             return Err(Error::UnknownState { slot: slot.to_owned(), known });
         };
@@ -541,4 +552,38 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         let memory = checkpoint.load(setting, &mut self.state)?;
         Ok(self.write_memory(setting.groups, &memory)?)
     }
+}
+
+/// A report from its numbers, one for each of so many losses where there is one for each. A rule of which parts are chosen may have room for more.
+fn unpacked<R: Rule>(numbers: &[f64], losses: usize) -> Report<f64, R::PerLoss<f64>> {
+    let mut numbers = numbers.iter().copied();
+    let mut next = || numbers.next().unwrap_or(0.0);
+    let per_loss = |next: &mut dyn FnMut() -> f64| {
+        let of_losses: Vec<f64> = (0..losses).map(|_| next()).collect();
+        let mut loss = 0..;
+        Bundle::build(&mut || {
+            loss.next().and_then(|loss| of_losses.get(loss).or(of_losses.last())).copied().unwrap_or(0.0)
+        })
+    };
+    Report {
+        squared_length: per_loss(&mut next),
+        averaged: per_loss(&mut next),
+        slope: per_loss(&mut next),
+        damping: per_loss(&mut next),
+        determinant_ratio: next(),
+        coupling: next(),
+        coupling_scale: next(),
+        effective_learning_rate: per_loss(&mut next),
+        gradient_norm: next(),
+    }
+}
+
+/// The numbers of a report, of so many losses.
+fn packed<L: Bundle<f64>>(report: &Report<f64, L>, losses: usize) -> Vec<f64> {
+    let per_loss = |numbers: L| numbers.scalars().take(losses).collect::<Vec<f64>>();
+    let Report { squared_length, averaged, slope, damping, effective_learning_rate, .. } = *report;
+    let lengths = [squared_length, averaged, slope, damping].into_iter().flat_map(per_loss);
+    let shared = [report.determinant_ratio, report.coupling, report.coupling_scale];
+    let rates = per_loss(effective_learning_rate).into_iter();
+    lengths.chain(shared).chain(rates).chain([report.gradient_norm]).collect()
 }

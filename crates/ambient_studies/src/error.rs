@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use ambient_metric::any::TextError;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -68,11 +69,14 @@ pub enum Error {
         /// What is wrong there.
         problem: String,
     },
+    /// A rule that cannot be read; the text says where and why.
+    #[error("{}", rule(.0))]
+    Rule(#[from] TextError),
     /// A hyperparameter that is missing, or one that the rule does not have.
     #[error("{rule} {problem}")]
     Hyperparameter {
         /// The rule.
-        rule: &'static str,
+        rule: String,
         /// What is wrong.
         problem: String,
     },
@@ -142,6 +146,16 @@ pub struct Holder {
 }
 
 ambient_metric::known_keys! { Holder { process, command, since } }
+
+/// What is wrong with a rule, and where, on one line.
+fn rule(error: &TextError) -> String {
+    let there = error.text.get(error.at.clone()).unwrap_or_default();
+    if there == error.text {
+        return format!("the rule `{}`: {}", error.text, error.problem);
+    }
+    let before = error.text.get(..error.at.start).unwrap_or_default();
+    format!("the rule `{}`, at character {}: {}", error.text, before.chars().count() + 1, error.problem)
+}
 
 fn name(holder: Option<&Holder>) -> String {
     holder.map_or_else(

@@ -3,15 +3,13 @@
 use std::fmt::Write as _;
 
 use ambient_metric::Rule;
-use ambient_metric::rule::Advance;
+use ambient_metric::rule::{Advance, OnRule};
 use ambient_metric_trace::shader::kernels;
 use ambient_metric_trace::{Notation, Recording, Slot};
 
 use crate::error::Error;
 use crate::machines::machine::Precision;
-use crate::rules::hyperparameters::Constants;
-use crate::rules::optimisers::Named;
-use crate::rules::with_rule::WithRule;
+use crate::rules::named::Named;
 
 /// How a rule is written out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,12 +37,10 @@ impl Form {
 }
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// The rule.
     pub named: Named,
-    /// Its constants.
-    pub constants: Constants,
     /// How it is written out.
     pub form: Form,
     /// The numbers that bytes are counted in.
@@ -55,33 +51,13 @@ pub struct Request {
 ///
 /// # Errors
 ///
-/// [`Error::Hyperparameter`] for a constant that the rule does not have, [`Error::Option`] for one outside its range.
+/// [`Error::Library`] for constants out of range, and for a rule over whole tensors, which has no acts to be written out.
 pub fn explain(request: &Request) -> Result<String, Error> {
-    let hyperparameters = request.named.with(&request.constants);
-    let title = format!("{} with {}", request.named, hyperparameters.listed());
-    let explaining = Explaining { title, form: request.form, precision: request.precision };
-    request.named.rule(&hyperparameters, explaining).map_err(|error| match error {
-        Error::Library(ambient_metric::Error::Hyperparameter { value, requirement, .. }) => {
-            match hyperparameters.blamed(value).and_then(option) {
-                Some(option) => Error::Option { option, problem: format!("is {value:?}: {requirement}") },
-                None => error,
-            }
-        }
-        other => other,
-    })
-}
-
-/// The option that gives a constant.
-fn option(constant: &str) -> Option<&'static str> {
-    Some(match constant {
-        "momentum" | "b1" => "--momentum",
-        "beta" => "--beta",
-        "beta_rms" | "b2" => "--beta-rms",
-        "xi" => "--xi",
-        "eps" => "--eps",
-        "kappa" => "--kappa",
-        _ => return None,
-    })
+    let fused = request.named.rule.fused()?;
+    fused.validate()?;
+    let explaining =
+        Explaining { title: request.named.rule.to_string(), form: request.form, precision: request.precision };
+    Ok(fused.with(explaining))
 }
 
 /// A form that waits for its rule.
@@ -91,15 +67,14 @@ struct Explaining {
     precision: Precision,
 }
 
-impl WithRule for Explaining {
+impl OnRule for Explaining {
     type Output = String;
 
-    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<String, Error> {
-        rule.validate()?;
+    fn on<R: Rule>(self, rule: &R) -> String {
         let acts = [
-            ("measure", Recording::measure(&rule)),
-            ("damp", Recording::damp(&rule)),
-            ("advance", Recording::update(&Advance(&rule))),
+            ("measure", Recording::measure(rule)),
+            ("damp", Recording::damp(rule)),
+            ("advance", Recording::update(&Advance(rule))),
         ];
         let comment = self.form.comment();
         let mut text = format!("{comment}{}: {}\n", self.title, rule.name());
@@ -112,16 +87,16 @@ impl WithRule for Explaining {
             Form::Text => Notation::Text,
             Form::Latex => Notation::Latex,
             Form::Wgsl => {
-                for (kernel, listing) in kernels(&rule, self.precision == Precision::F64) {
+                for (kernel, listing) in kernels(rule, self.precision == Precision::F64) {
                     let _ = write!(text, "\n{comment}{kernel}\n{listing}");
                 }
-                return Ok(text);
+                return text;
             }
         };
         for (act, recording) in &acts {
             let _ = write!(text, "\n{comment}{act}\n{}", recording.print(notation));
         }
-        Ok(text)
+        text
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ambient_metric::number::Element;
-use ambient_metric::{Configuration, Covector, Field, Rule, Tensor};
+use ambient_metric::{AnyRule, Configuration, Covector, Field, Tensor};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -13,14 +13,12 @@ use crate::machines::choice::Choice;
 use crate::machines::machine::{Machine, OnMachine};
 use crate::present::table::{align, new_table};
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::optimisers::Named;
-use crate::rules::surface::Surface;
-use crate::rules::with_rule::WithRule;
+use crate::rules::named::Named;
 
 /// One recorded trajectory.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// `induced`, `sgd`, `adamw` or `nadam`.
+    /// `induced` over a metric and an embedding, `sgd`, `adamw`, `nadam`, or a text of the grammar.
     pub rule: String,
     /// The base metric of an induced rule.
     pub metric: Option<String>,
@@ -104,36 +102,33 @@ pub fn parse(text: &str, place: &str) -> Result<Vec<Case>, Error> {
 }
 
 impl Case {
-    /// Which rule it was recorded from.
-    fn named(&self) -> Result<Named, Error> {
-        let unknown = |what, name: &str, known: &[&'static str]| {
-            Err(Error::UnknownName { what, name: name.to_owned(), known: known.to_vec() })
-        };
+    /// The rule that it was recorded from, with its constants: a name of the paper's records, which asks for all of them, or a text of the grammar.
+    fn recorded(&self) -> Result<AnyRule, Error> {
         let pair = (self.metric.as_deref(), self.embedding.as_deref());
-        let plain = match self.rule.as_str() {
-            "induced" => None,
-            "sgd" => Some(Named::Sgd),
-            "adamw" => Some(Named::Adam),
-            "nadam" => Some(Named::Nadam),
-            other => return unknown("rule", other, &["induced", "sgd", "adamw", "nadam"]),
-        };
-        match (plain, pair) {
-            (Some(named), (None, None)) => Ok(named),
-            (Some(_), _) => {
-                let problem = format!("the rule `{}` has no metric or embedding", self.rule);
-                Err(Error::Record { place: "rule".to_owned(), problem })
+        let wrong = |problem: String| Err(Error::Record { place: "rule".to_owned(), problem });
+        let named: Named = match (self.rule.as_str(), pair) {
+            ("induced", (Some(metric), Some(embedding))) => format!("induced({metric}, {embedding}) + ema").parse()?,
+            ("induced", _) => return wrong("an induced rule needs a metric and an embedding".to_owned()),
+            (rule, pair) => {
+                let named = rule.parse()?;
+                if pair != (None, None) {
+                    return wrong(format!("the rule `{rule}` has no metric or embedding"));
+                }
+                named
             }
-            (None, (Some(metric), Some(embedding))) => Ok(Named::Induced(Surface::damped(metric, embedding)?)),
-            (None, _) => {
-                let problem = "an induced rule needs a metric and an embedding".to_owned();
-                Err(Error::Record { place: "rule".to_owned(), problem })
+        };
+        if ["induced", "sgd", "adamw", "nadam"].contains(&self.rule.as_str()) {
+            let known = Hyperparameters::names(&named.rule);
+            if let Some(name) = known.into_iter().find(|name| self.hyperparameters.value(name).is_none()) {
+                return wrong(format!("the rule `{}` needs the hyperparameter `{name}`", self.rule));
             }
         }
+        named.with(&self.hyperparameters)
     }
 
     /// Accepts a case in which every list has the length that steps and shapes ask for.
     fn check(&self, place: &str) -> Result<(), Error> {
-        self.named().map_err(|error| error.at(place))?;
+        self.recorded().map_err(|error| error.at(place))?;
         let fail = |problem: String| Err(Error::Record { place: place.to_owned(), problem });
         let steps = self.losses.len();
         if steps == 0 {
@@ -206,8 +201,7 @@ fn retake<M: Machine>(cases: &[Case], machine: &M) -> Result<Replay, Error> {
     let mut replayed = Vec::new();
     for (index, case) in cases.iter().enumerate() {
         let place = format!("case {}", index + 1);
-        let task = Retaking { case, machine, place: &place };
-        let max_error = case.named()?.rule(&case.hyperparameters, task).map_err(|error| match error {
+        let max_error = retake_one(case, machine, &place).map_err(|error| match error {
             Error::Record { .. } => error,
             other => other.at(&place),
         })?;
@@ -229,40 +223,28 @@ fn retake<M: Machine>(cases: &[Case], machine: &M) -> Result<Replay, Error> {
     })
 }
 
-/// A case that waits for its rule.
-struct Retaking<'a, M> {
-    case: &'a Case,
-    machine: &'a M,
-    place: &'a str,
-}
+/// Takes one case again, and says how far it went astray.
+fn retake_one<M: Machine>(case: &Case, machine: &M, place: &str) -> Result<f64, Error> {
+    let mut theta = machine.zeros(&case.shapes)?;
+    let mut gradient = Covector(theta.duplicate()?);
+    fill(&mut theta, &case.theta0)?;
+    let decay = case.hyperparameters.weight_decay.unwrap_or(0.0);
+    let configuration = Configuration::new(case.recorded()?, case.hyperparameters.learning_rate).weight_decay(decay);
+    let mut optimiser = machine.optimiser(configuration, &theta)?;
 
-impl<M: Machine> WithRule for Retaking<'_, M> {
-    type Output = f64;
-
-    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<f64, Error> {
-        let Self { case, machine, place } = self;
-        let mut theta = machine.zeros(&case.shapes)?;
-        let mut gradient = Covector(theta.duplicate()?);
-        fill(&mut theta, &case.theta0)?;
-        let decay = case.hyperparameters.weight_decay.unwrap_or(0.0);
-        let configuration = Configuration::new(rule, case.hyperparameters.learning_rate).weight_decay(decay);
-        let mut optimiser = machine.optimiser(configuration, &theta)?;
-
-        let mut largest = 0.0_f64;
-        for (step, ((loss, slopes), reference)) in case.losses.iter().zip(&case.gradients).zip(&case.thetas).enumerate()
-        {
-            let here = || format!("{place}, step {}", step + 1);
-            fill(&mut gradient.0, slopes)?;
-            let stepped = machine.step(&mut optimiser, &mut theta, core::slice::from_ref(&gradient), *loss);
-            stepped.and_then(|()| machine.check(&optimiser)).map_err(|error| error.at(here()))?;
-            let error = error(&theta, reference)?;
-            if !error.is_finite() {
-                return Err(Error::Record { place: here(), problem: "a parameter is NaN or infinite".to_owned() });
-            }
-            largest = largest.max(error);
+    let mut largest = 0.0_f64;
+    for (step, ((loss, slopes), reference)) in case.losses.iter().zip(&case.gradients).zip(&case.thetas).enumerate() {
+        let here = || format!("{place}, step {}", step + 1);
+        fill(&mut gradient.0, slopes)?;
+        let stepped = machine.step(&mut optimiser, &mut theta, core::slice::from_ref(&gradient), *loss);
+        stepped.and_then(|()| machine.check(&optimiser)).map_err(|error| error.at(here()))?;
+        let error = error(&theta, reference)?;
+        if !error.is_finite() {
+            return Err(Error::Record { place: here(), problem: "a parameter is NaN or infinite".to_owned() });
         }
-        Ok(largest)
+        largest = largest.max(error);
     }
+    Ok(largest)
 }
 
 /// Writes recorded values into a tensor, part by part.

@@ -1,7 +1,6 @@
 //! Where a sweep looks: the ranges of the paper's searches, and points in them.
 
 use ambient_studies::error::Error;
-use ambient_studies::rules::optimisers::Named;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -49,7 +48,7 @@ impl Axis {
 
 /// The ranges in which the paper searches.
 #[must_use]
-pub fn axes(task: Task, optimiser: Trained) -> Vec<Axis> {
+pub fn axes(task: Task, optimiser: &Trained) -> Vec<Axis> {
     let logarithmic = |name, low, high| Axis { name, low, high, logarithmic: true };
     let linear = |name, low, high| Axis { name, low, high, logarithmic: false };
     let (eta, xi) = match task {
@@ -59,9 +58,9 @@ pub fn axes(task: Task, optimiser: Trained) -> Vec<Axis> {
         Task::Shakespeare if matches!(optimiser, Trained::Muon | Trained::MuonRouted) => ((1e-5, 1.0), (1e-8, 1e-4)),
         Task::Shakespeare => ((1e-6, 1.0), (1e-8, 1e-4)),
     };
-    let momentum = match optimiser {
-        Trained::Rule(Named::Sgd | Named::SgdEma) => (0.1, 0.99),
-        Trained::Muon | Trained::MuonRouted => (0.9, 0.99),
+    let momentum = match optimiser.name() {
+        "sgd" | "sgd_ema" => (0.1, 0.99),
+        "muon" | "muon_routed" => (0.9, 0.99),
         _ => (0.8, 0.99),
     };
     let axis = |name| match name {
@@ -72,7 +71,8 @@ pub fn axes(task: Task, optimiser: Trained) -> Vec<Axis> {
         "xi" => logarithmic(name, xi.0, xi.1),
         _ => logarithmic(name, 1e-6, 1e-2),
     };
-    core::iter::once(logarithmic("learning_rate", eta.0, eta.1)).chain(optimiser.hyperparameters().map(axis)).collect()
+    let rest = optimiser.hyperparameters().into_iter().map(axis);
+    core::iter::once(logarithmic("learning_rate", eta.0, eta.1)).chain(rest).collect()
 }
 
 /// How many points are drawn anywhere before those that did well are looked at.
@@ -97,7 +97,7 @@ impl Sampler {
     /// # Errors
     ///
     /// [`Error::Record`] for ranges that are none.
-    pub fn new(task: Task, optimiser: Trained, search: Search, seed: u64) -> Result<Self, Error> {
+    pub fn new(task: Task, optimiser: &Trained, search: Search, seed: u64) -> Result<Self, Error> {
         let axes = axes(task, optimiser);
         let estimator = |axis: &Axis| {
             let (low, high) = axis.range();

@@ -89,8 +89,8 @@ impl SweptRun {
 
 /// The file of an optimiser's runs.
 #[must_use]
-pub fn file(folder: &Path, task: Task, optimiser: Trained) -> PathBuf {
-    folder.join(format!("{task}-{}.jsonl", optimiser.to_string().replace(':', "-")))
+pub fn file(folder: &Path, task: Task, optimiser: &Trained) -> PathBuf {
+    folder.join(format!("{task}-{}.jsonl", optimiser.file_name()))
 }
 
 /// The runs in a file, in their order; a line that was cut off is dropped.
@@ -136,8 +136,8 @@ pub fn perform(request: &Request) -> Result<Vec<(Trained, Vec<SweptRun>)>, Error
     listen()?;
     let device = request.place.open()?.autodiff();
     let mut all = Vec::new();
-    for &optimiser in &request.optimisers {
-        all.push((optimiser, Sweep { request, optimiser, device: &device }.perform()?));
+    for optimiser in &request.optimisers {
+        all.push((optimiser.clone(), Sweep { request, optimiser, device: &device }.perform()?));
     }
     Ok(all)
 }
@@ -145,7 +145,7 @@ pub fn perform(request: &Request) -> Result<Vec<(Trained, Vec<SweptRun>)>, Error
 /// A sweep of one optimiser.
 struct Sweep<'a> {
     request: &'a Request,
-    optimiser: Trained,
+    optimiser: &'a Trained,
     device: &'a Device,
 }
 
@@ -225,7 +225,7 @@ impl Sweep<'_> {
         let Request { task, epochs, batch, validation, seed, .. } = *self.request;
         Ok(Settings {
             task,
-            optimiser: self.optimiser,
+            optimiser: self.optimiser.clone(),
             hyperparameters: self.optimiser.configure(task, settings)?,
             epochs,
             // Every run has initial values and an order of its own, the same for every optimiser.

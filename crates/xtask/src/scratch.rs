@@ -22,7 +22,7 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     };
     let binaries = folder.path().join("src/bin");
     std::fs::create_dir_all(&binaries).map_err(Failure::file(&binaries))?;
-    write("Cargo.toml", &manifest(steps))?;
+    write("Cargo.toml", &manifest(steps, &[]))?;
     steps.lock(folder.path())?;
     for (index, program) in programs.iter().enumerate() {
         write(&format!("src/bin/program_{}.rs", index + 1), program)?;
@@ -36,16 +36,16 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The manifest of a crate outside the workspace that depends on ours alone: the arrays come with the CPU backend.
-pub fn manifest(steps: &Steps) -> String {
+/// The manifest of a crate outside the workspace that depends on ours alone: the arrays come with the CPU backend, which has these features.
+pub fn manifest(steps: &Steps, features: &[&str]) -> String {
     let mut manifest =
         "[workspace]\n\n[package]\nname = \"scratch\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n"
             .to_owned();
-    for package in ["ambient_metric", "ambient_metric_ndarray"] {
+    for (package, features) in [("ambient_metric", &[][..]), ("ambient_metric_ndarray", features)] {
         // A JSON string is a TOML string.
         let path = Value::from(steps.root().join("crates").join(package).to_string_lossy());
         // Writing to a string does not fail.
-        let _ = writeln!(manifest, "{package} = {{ path = {path} }}");
+        let _ = writeln!(manifest, "{package} = {{ path = {path}, features = {features:?} }}");
     }
     manifest
 }

@@ -12,7 +12,9 @@ use crate::failure::Failure;
 pub const FEATURES: &str = "\
     ambient_metric/serde,\
     ambient_metric_conformance/lapack,\
+    ambient_metric_cpu/serde,\
     ambient_metric_ndarray/lapack,\
+    ambient_metric_ndarray/serde,\
     ambient/wgpu,\
     ambient/train,\
     ambient_metric_tests/lapack";

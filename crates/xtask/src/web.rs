@@ -82,7 +82,7 @@ pub fn run(steps: &Steps) -> Result<(), Failure> {
     };
     let source = folder.path().join("src");
     std::fs::create_dir_all(&source).map_err(Failure::file(&source))?;
-    write("Cargo.toml", &(scratch::manifest(steps) + "\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n"))?;
+    write("Cargo.toml", &(scratch::manifest(steps, &["matrices"]) + "\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n"))?;
     write("src/lib.rs", include_str!("../web/steps.rs"))?;
     write("src/main.rs", "fn main() {\n    print!(\"{}\", scratch::lines());\n}\n")?;
     write("steps.mjs", include_str!("../web/steps.mjs"))?;

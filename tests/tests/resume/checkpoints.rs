@@ -3,7 +3,7 @@
 
 use ambient_metric::ambient::Power;
 use ambient_metric::number::Element;
-use ambient_metric::space::{HeavyBall, StateStorage};
+use ambient_metric::space::{HeavyBall, Numbers, StateStorage};
 use ambient_metric::{
     Adagrad, Checkpoint, Configuration, Covector, Descent, Ema, Error, Field, Group, Induced, Log, Nesterov, RmsProp,
     Rule, rules,
@@ -167,11 +167,14 @@ fn a_state_that_is_missing_too_much_of_another_length_or_not_finite_is_refused_a
     let slot = "parameters[w].state.metric";
     let state = |checkpoint: &mut Checkpoint<_>, change: fn(&mut Vec<f64>)| {
         let saved: &mut ambient_metric::space::SavedParameter = checkpoint.parameters.get_mut("w").unwrap();
-        change(saved.state.get_mut("metric").unwrap());
+        let Some(Numbers::F64(values)) = saved.state.get_mut("metric") else { panic!("the state is not of f64") };
+        change(values);
     };
     let missing = entry(|checkpoint| drop(checkpoint.parameters.get_mut("w").unwrap().state.remove("metric")));
     assert_eq!(missing, (slot.to_owned(), "is missing".to_owned()));
-    let extra = entry(|checkpoint| drop(checkpoint.parameters.get_mut("w").unwrap().state.insert("x".into(), vec![])));
+    let extra = entry(|checkpoint| {
+        drop(checkpoint.parameters.get_mut("w").unwrap().state.insert("x".into(), Numbers::F64(vec![])));
+    });
     assert_eq!(extra.0, "parameters[w].state.x");
     let short = entry(|checkpoint| state(checkpoint, |values| values.truncate(3)));
     assert_eq!(short, (slot.to_owned(), "has 3 values where 4 are needed".to_owned()));
@@ -200,7 +203,7 @@ fn a_memory_that_is_missing_too_short_or_not_finite_is_refused_and_named() {
 #[test]
 fn a_value_that_the_stored_type_cannot_hold_is_refused() {
     let mut checkpoint = saved();
-    checkpoint.parameters.get_mut("w").unwrap().state.get_mut("metric").unwrap()[0] = 1e300;
+    checkpoint.parameters.get_mut("w").unwrap().state.insert("metric".into(), Numbers::F64(vec![1e300; 4]));
     let narrow = |name| theta().view(name).unwrap().mapv(f32::constant);
     let theta = Parameters::new([("b", narrow("b")), ("w", narrow("w"))]).unwrap();
     let error = checkpoint.restore(&theta).map(|_| "accepted").unwrap_err();

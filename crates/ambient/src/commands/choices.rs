@@ -29,18 +29,33 @@ pub(super) fn choice<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// The names given, each once; all where none is given.
-pub(super) fn names<T: Copy + PartialEq>(
-    given: &[String],
-    all: &[T],
+/// What is given, with commas between: each once, or all of these where nothing is given. Commas in brackets belong to a name.
+pub(super) fn names<T: PartialEq>(
+    given: Option<&str>,
+    all: &[&str],
     read: impl Fn(&str) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
+    let names = given.map_or_else(|| all.to_vec(), apart);
     let mut chosen = Vec::new();
-    for name in given {
+    for name in names {
         let parsed = read(name.trim())?;
         if !chosen.contains(&parsed) {
             chosen.push(parsed);
         }
     }
-    Ok(if given.is_empty() { all.to_vec() } else { chosen })
+    Ok(chosen)
+}
+
+/// What stands between commas that are in no brackets.
+fn apart(text: &str) -> Vec<&str> {
+    let mut depth = 0_u32;
+    let is_between = |letter: char| {
+        match letter {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    };
+    text.split(is_between).collect()
 }

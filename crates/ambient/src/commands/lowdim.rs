@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use ambient_studies::error::Error;
 use ambient_studies::functions::Function;
 use ambient_studies::lowdim::extended;
+use ambient_studies::lowdim::extended::study::{chosen, lines};
 use ambient_studies::lowdim::grid::Selection;
 use ambient_studies::lowdim::output::{PAGE, perform};
 use ambient_studies::lowdim::reference::Paper;
 use ambient_studies::lowdim::study::Request;
 use ambient_studies::lowdim::table;
 use ambient_studies::present::print::Format;
-use ambient_studies::rules::optimisers::Named;
+use ambient_studies::rules::named::Studied;
 use clap::Args;
 
 use super::choices::{FORMATS, choice, names};
@@ -42,18 +43,18 @@ Examples:
   ambient lowdim
   ambient lowdim --functions beale,himmelblau --optimisers adam,euclidean_log --starts 1000
   ambient lowdim --extended --starts 200
+  ambient lowdim --extended --optimisers 'rmsprop, induced(rmsprop, log1p, warped(0.5)) + nesterov'
   ambient lowdim --format json | jq '.cells[] | select(.paper.reproducibility != \"chaotic\" and (.matches | not))'")]
 pub(super) struct Lowdim {
     /// Functions, separated by commas [default: all]: beale, rosenbrock, himmelblau, ackley, rastrigin
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    functions: Vec<String>,
+    #[arg(long, value_name = "NAMES")]
+    functions: Option<String>,
     #[arg(
         long,
         value_name = "NAMES",
-        value_delimiter = ',',
-        help = "Optimisers, separated by commas [default: all]: sgd, adam, nadam (the paper's MUON), euclidean, euclidean_log, rmsprop"
+        help = "Optimisers, separated by commas [default: all]: sgd, adam, nadam (the paper's MUON), euclidean, euclidean_log, rmsprop; with --extended any rules, as `ambient rules` lists them"
     )]
-    optimisers: Vec<String>,
+    optimisers: Option<String>,
     /// The folder for pictures and page; it is made if it is not there.
     #[arg(long, value_name = "FOLDER", default_value = "lowdim-out")]
     out: PathBuf,
@@ -64,7 +65,7 @@ pub(super) struct Lowdim {
     #[arg(long, default_value_t = 0, allow_hyphen_values = true, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Every variant of the library on a grid of its own in place of the paper's study: embeddings, metrics, couplings, clipping, several losses.
-    #[arg(long, conflicts_with = "optimisers")]
+    #[arg(long)]
     extended: bool,
     /// How the results are printed.
     #[arg(long, value_parser = choice(&FORMATS), default_value = "table")]
@@ -75,15 +76,23 @@ impl Lowdim {
     /// Runs it, and says what is printed.
     pub(super) fn run(self) -> Result<String, Error> {
         let paper = Paper::compiled_in()?;
-        let functions = names(&self.functions, &Function::ALL, str::parse)?;
+        let functions: Vec<Function> =
+            names(self.functions.as_deref(), &Function::ALL.map(Function::name), str::parse)?;
         if self.extended {
-            let request =
-                extended::study::Request { functions, out: self.out, starts: self.starts as usize, seed: self.seed };
+            let variants = match self.optimisers.as_deref() {
+                Some(rules) => chosen(&names(Some(rules), &[], str::parse)?),
+                None => lines().collect(),
+            };
+            let (out, starts, seed) = (self.out, self.starts as usize, self.seed);
+            let request = extended::study::Request { functions, variants, out, starts, seed };
             let found = extended::output::perform(&paper, &request)?;
             let _ = writeln!(io::stderr(), "Picture and page: {}", request.out.join(extended::output::PAGE).display());
-            return self.format.of(&found, |found| extended::table::table(found, &request.functions));
+            return self
+                .format
+                .of(&found, |found| extended::table::table(found, &request.variants, &request.functions));
         }
-        let selection = Selection { functions, optimisers: names(&self.optimisers, &Named::STUDIED, Named::studied)? };
+        let optimisers = names(self.optimisers.as_deref(), &Studied::ALL.map(Studied::name), str::parse)?;
+        let selection = Selection { functions, optimisers };
         let request = Request { selection, out: self.out, starts: self.starts as usize, seed: self.seed };
         let study = perform(&paper, &request)?;
         let _ = writeln!(io::stderr(), "Pictures and page: {}", request.out.join(PAGE).display());

@@ -5,10 +5,12 @@ mod choices;
 mod devices;
 mod explain;
 mod lowdim;
+mod manual;
 pub(crate) mod numbers;
 mod replay;
 #[cfg(feature = "train")]
 mod report;
+mod rules;
 mod surface;
 #[cfg(feature = "train")]
 mod sweep;
@@ -16,7 +18,7 @@ mod sweep;
 mod train;
 
 use ambient_studies::error::Error;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// The studies of arXiv 2509.03594, "The Optimiser Hidden in Plain Sight", run again, and its optimisers looked into.
 ///
@@ -24,7 +26,7 @@ use clap::{Parser, Subcommand};
 /// advance (parameters and state). The CPU runs a rule as it stands; a device runs kernels that are printed from it.
 ///
 /// Results go to stdout, progress and notes to stderr. Wrong input ends with exit code 2 and one line that says what to
-/// change.
+/// change; a result that is not good enough is printed, and ends with exit code 1 and one line that says why.
 #[derive(Parser)]
 #[command(
     version,
@@ -33,6 +35,7 @@ Examples:
   ambient lowdim --functions beale,rosenbrock
   ambient surface rosenbrock
   ambient replay golden_steps.json
+  ambient rules
   ambient explain rmsprop --as latex
   ambient bench step --backend wgpu
   ambient train regression --optimiser rmsprop
@@ -51,6 +54,7 @@ enum Command {
     Surface(surface::Surface),
     Replay(replay::Replay),
     Explain(explain::Explain),
+    Rules(rules::Rules),
     Bench(bench::Bench),
     #[cfg(feature = "train")]
     Train(train::Train),
@@ -68,6 +72,8 @@ enum Command {
     #[cfg(not(feature = "train"))]
     Report(Absent),
     Devices(devices::Devices),
+    Completions(manual::Completions),
+    Manual(manual::Manual),
 }
 
 /// A command that is not there, whatever its arguments.
@@ -79,15 +85,24 @@ struct Absent {
     arguments: Vec<String>,
 }
 
+/// What a command has to say.
+pub(crate) struct Said {
+    /// The result.
+    pub(crate) text: String,
+    /// What is not good enough about it, on one line.
+    pub(crate) complaint: Option<String>,
+}
+
 impl Ambient {
     /// Runs the command: what is printed, or why not, on one line.
-    pub(crate) fn run(self) -> Result<String, String> {
+    pub(crate) fn run(self) -> Result<Said, String> {
         let text = match self.command {
             Command::Lowdim(lowdim) => lowdim.run(),
             Command::Surface(surface) => surface.run(),
             Command::Replay(replay) => replay.run(),
             Command::Explain(explain) => explain.run(),
-            Command::Bench(bench) => bench.run(),
+            Command::Rules(rules) => rules.run(),
+            Command::Bench(bench) => return bench.run().map_err(|error| one_line(&error.to_string())),
             #[cfg(feature = "train")]
             Command::Train(train) => train.run(),
             #[cfg(feature = "train")]
@@ -97,8 +112,11 @@ impl Ambient {
             #[cfg(not(feature = "train"))]
             Command::Train(_) | Command::Sweep(_) | Command::Report(_) => return Err(absent()),
             Command::Devices(devices) => devices.run(),
+            Command::Completions(completions) => Ok(completions.run(Self::command())),
+            Command::Manual(manual) => manual.run(Self::command()),
         };
-        text.map_err(|error: Error| one_line(&error.to_string()))
+        let said = text.map(|text| Said { text, complaint: None });
+        said.map_err(|error: Error| one_line(&error.to_string()))
     }
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use ambient_studies::error::Error;
 use ambient_studies::lowdim::reference::Paper;
 use ambient_studies::present::print::Format;
-use ambient_studies::rules::space::{Kind, Space};
 use ambient_studies::surface::geometry::Shown;
 use ambient_studies::surface::output::{PAGE, perform};
 use ambient_studies::surface::request::{OPTIMISERS, Request};
@@ -15,15 +14,6 @@ use clap::Args;
 
 use super::choices::{FORMATS, choice, names};
 use super::numbers::{numbers, whole};
-
-/// The space that the surface stands in.
-const SPACES: [(&str, &str, Kind); 5] = [
-    ("product", "γ ⊕ dh², the paper's", Kind::Product),
-    ("weighted", "γ ⊕ φ dh²", Kind::Weighted),
-    ("warped", "φ² γ ⊕ dh²", Kind::Warped),
-    ("conformal", "φ (γ ⊕ dh²)", Kind::Conformal),
-    ("hyperbolic", "(γ ⊕ dh²) / h², which has the heights above zero alone", Kind::Hyperbolic),
-];
 
 /// What the colour of a surface tells.
 const COLOURS: [(&str, &str, Shown); 4] = [
@@ -52,15 +42,15 @@ Columns:
   way on the surface       its length in the space that the surface stands in
 
 Where the space ends the picture is left blank. In a space that is not the product the
-optimisers have names of their own, or are induced:METRIC:EMBEDDING.
+optimisers descend one loss and have no space of their own.
 
 Examples:
   ambient surface rosenbrock
   ambient surface rosenbrock --ambient hyperbolic
-  ambient surface himmelblau --ambient warped --rate 0.1 --colour curvature
+  ambient surface himmelblau --ambient 'warped(0.1)' --colour curvature
   ambient surface ackley --colour damping --xi 1
-  ambient surface himmelblau --colour curvature --optimisers sgd,induced:rmsprop:log
-  ambient surface rosenbrock --optimisers euclidean,coupled:euclidean:identity:gradient,joint:euclidean:log:2,whole:muon:identity
+  ambient surface himmelblau --colour curvature --optimisers 'sgd, induced(rmsprop, log) + ema'
+  ambient surface rosenbrock --optimisers 'euclidean, induced(euclidean, identity, along_gradient(0.1)) + ema, shampoo'
   ambient surface beale --start 1,1 --frame=-2,4,-2,2 --learning-rate 0.01 --view 140,50")]
 pub(super) struct Surface {
     /// The function; a longer --help lists them.
@@ -68,25 +58,21 @@ pub(super) struct Surface {
     /// What the colour tells.
     #[arg(long, value_parser = choice(&COLOURS), value_name = "WHAT", default_value = "volume")]
     colour: Shown,
-    /// f of the surface: identity, log, sqrt or log1p. Optimisers have their own.
+    /// f of the surface: identity, log, sqrt, log1p or power(p). Optimisers have their own.
     #[arg(long, value_name = "NAME", default_value = "identity")]
     embedding: String,
-    /// The space that the surface stands in, and those of the optimisers: colours, steps and ways are of that space.
-    #[arg(long, value_parser = choice(&SPACES), value_name = "NAME", default_value = "product")]
-    ambient: Kind,
-    /// κ of the profile φ = 1/(1 + κh) of a weighted, warped or conformal space, which ends where φ does [default: 1]
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
-    rate: Option<f64>,
+    /// The ambient metric that the surface stands in, and those of the optimisers: product, hyperbolic, warped(κ), weighted(κ), conformal(κ), with φ = 1/(1 + κh).
+    #[arg(long, value_name = "METRIC", default_value = "product")]
+    ambient: String,
     /// ξ of the surface and of every optimiser that has one [default: 0.1 for the surface, for each optimiser what does best]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     xi: Option<f64>,
     #[arg(
         long,
-        value_name = "NAMES",
-        value_delimiter = ',',
-        help = "Optimisers, separated by commas, as `ambient explain --help` lists them; eight at most [default: sgd, adam, euclidean, euclidean_log]"
+        value_name = "RULES",
+        help = "Optimisers, separated by commas, as `ambient rules` lists them; eight at most [default: sgd, adam, euclidean, euclidean_log]"
     )]
-    optimisers: Vec<String>,
+    optimisers: Option<String>,
     /// η of every optimiser [default: for each what does best]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     learning_rate: Option<f64>,
@@ -117,9 +103,9 @@ impl Surface {
             function: self.function.parse()?,
             shown: self.colour,
             embedding: self.embedding.parse()?,
-            space: Space::new(self.ambient, self.rate)?,
+            ambient: self.ambient.parse()?,
             xi: self.xi,
-            optimisers: names(&self.optimisers, &OPTIMISERS, str::parse)?,
+            optimisers: names(self.optimisers.as_deref(), &OPTIMISERS, str::parse)?,
             learning_rate: self.learning_rate,
             steps: self.steps,
             start: self.start.as_deref().map(|text| numbers("--start", text)).transpose()?,

@@ -12,7 +12,7 @@ use ambient_training::sweep::{Request, perform};
 use ambient_training::task::Task;
 use clap::Args;
 
-use super::choices::choice;
+use super::choices::{choice, names};
 use super::numbers::whole;
 use super::train::{PLACES, TASKS, absolute};
 
@@ -47,11 +47,10 @@ pub(super) struct Sweep {
     #[arg(
         long,
         alias = "optimizers",
-        value_name = "NAMES",
-        value_delimiter = ',',
+        value_name = "RULES",
         help = "Optimisers, separated by commas, as `ambient train --help` lists them [default: those of the paper]"
     )]
-    optimisers: Vec<String>,
+    optimisers: Option<String>,
     /// How many runs of each.
     #[arg(long, value_name = "COUNT", default_value_t = 100, allow_hyphen_values = true, value_parser = whole::<u32>(1..=100_000))]
     runs: u32,
@@ -90,12 +89,7 @@ pub(super) struct Sweep {
 impl Sweep {
     /// Sweeps, and says what the best runs came to.
     pub(super) fn run(self) -> Result<String, Error> {
-        let named = |name: &String| name.trim().parse();
-        let optimisers: Vec<Trained> = if self.optimisers.is_empty() {
-            Trained::STUDIED.to_vec()
-        } else {
-            self.optimisers.iter().map(named).collect::<Result<_, Error>>()?
-        };
+        let optimisers: Vec<Trained> = names(self.optimisers.as_deref(), &Trained::STUDIED, str::parse)?;
         let cores = || std::thread::available_parallelism().map_or(1, core::num::NonZero::get);
         let count = |given: Option<u32>, default: usize| given.map_or(default, |given| given as usize);
         let request = Request {

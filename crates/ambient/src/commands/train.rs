@@ -51,7 +51,8 @@ Optimisers and their hyperparameters (besides learning_rate, and eps where there
   euclidean, euclidean_log  momentum, xi, beta, weight_decay
   rmsprop                   momentum, xi, beta, beta_rms, weight_decay
   muon, muon_routed         momentum, weight_decay
-  induced:METRIC:EMBEDDING[:exact], as `ambient explain --help` has them
+  any other pointwise rule, as `ambient rules` lists them; the constants of a composition such as
+  induced(rmsprop, log1p, xi=0.01) + ema(0.9) are those that it has written
 
 Published, so that nothing needs to be set:
   regression   adam, adamw, euclidean, euclidean_log, rmsprop
@@ -61,6 +62,7 @@ Published, so that nothing needs to be set:
 
 Examples:
   ambient train regression --optimiser rmsprop
+  ambient train mnist --optimiser 'induced(rmsprop, log1p) + ema' --set learning_rate=0.01 --data data
   ambient train mnist --optimiser euclidean_log --data data --seed 3
   ambient train mnist --optimiser sgd --set learning_rate=0.1 --set momentum=0.9 --data data --epochs 20
   ambient train shakespeare --optimiser adamw --data data --batch 8 --epochs 20
@@ -123,7 +125,7 @@ impl Train {
     fn outcome(self) -> Result<Outcome, Error> {
         let settings = self.optimiser.as_deref().map(|name| self.settings(name)).transpose()?;
         let named = |settings: &Settings| {
-            let optimiser = settings.optimiser.to_string().replace(':', "-");
+            let optimiser = settings.optimiser.file_name();
             PathBuf::from(format!("train-out/{}-{optimiser}-{}", settings.task, settings.seed))
         };
         let out = self.out.or_else(|| settings.as_ref().map(named));
@@ -144,8 +146,8 @@ impl Train {
         let count = |given: Option<u32>, default: usize| given.map_or(default, |given| given as usize);
         Ok(Settings {
             task: self.task,
-            optimiser,
             hyperparameters: optimiser.configure(self.task, &settings)?,
+            optimiser,
             epochs: count(self.epochs, self.task.epochs()),
             seed: self.seed,
             batch: count(self.batch, self.task.batch()),

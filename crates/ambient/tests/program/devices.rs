@@ -112,15 +112,18 @@ fn bench_prints_the_promised_names() {
         return;
     }
     let arguments = ["bench", "step", "--backend", "wgpu", "--parameters", "1000", "--rounds", "2", "--format", "json"];
-    let result = stdout_json(&[&arguments[..], &["--rules", "euclidean_log,induced:rmsprop:log1p:exact"]].concat());
+    let result =
+        stdout_json(&[&arguments[..], &["--rules", "euclidean_log, induced(rmsprop, log1p, exact) + ema"]].concat());
     assert_eq!((&result["backend"], &result["precision"]), (&"wgpu".into(), &"f32".into()));
     assert!(result["adapter"].is_string() && result["threads"].is_null());
     assert_eq!((&result["parameters"], &result["copy_bytes_per_parameter"]), (&1000.into(), &8.into()));
     assert!(["copy_seconds", "product_seconds"].iter().all(|name| result[*name].as_f64().unwrap() > 0.0));
     assert_eq!(result["product_bytes_per_parameter"], 8);
+    assert_eq!((&result["limit_kind"], &result["gate"]), (&"copy".into(), &"on_device".into()));
+    assert!(result["limit_seconds_per_byte"].as_f64().unwrap() > 0.0);
     let rules = result["rules"].as_array().unwrap();
     let names: Vec<&str> = rules.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["adamw", "euclidean_log", "induced:rmsprop:log1p:exact"]);
+    assert_eq!(names, ["adamw", "euclidean_log", "induced(rmsprop, log1p, exact) + ema"]);
     // adamw is one kernel; a step measures, adds, damps and advances.
     for (rule, (bytes, dispatches)) in rules.iter().zip([([0, 28], 1), ([4, 20], 4), ([12, 28], 4)]) {
         let [measure, advance] = bytes;

@@ -227,11 +227,11 @@ fn what_cannot_be_run_is_refused_in_one_line() {
     let (data, folder) = (regression(), tempdir().unwrap());
     let out = folder.path().join("run");
     let with = |extra: &[&'static str]| refused(&[&short("rmsprop", data.path(), &out)[..], extra].concat());
-    assert!(refused(&short("lion", data.path(), &out)).contains("unknown optimiser `lion`"));
+    assert!(refused(&short("lion", data.path(), &out)).contains("`lion` is no rule"));
     assert!(refused(&short("sgd", data.path(), &out)).contains("learning_rate"));
     assert!(refused(&short("sgd", data.path(), &out)).contains("--set momentum="));
-    assert!(refused(&short("induced:foo:log", data.path(), &out)).contains("metric"));
-    for untrainable in ["joint:euclidean:log:2", "coupled:euclidean:log:given", "whole:muon:log"] {
+    assert!(refused(&short("induced(foo, log)", data.path(), &out)).contains("metric"));
+    for untrainable in ["induced(euclidean, log, log) + ema", "induced(euclidean, log, given) + ema", "shampoo"] {
         assert!(refused(&short(untrainable, data.path(), &out)).contains("is not for training"), "{untrainable}");
     }
     assert!(with(&["--set", "xi"]).contains("--set"));

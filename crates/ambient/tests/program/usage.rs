@@ -95,20 +95,20 @@ fn lowdim_extended_compares_every_variant_and_draws_it() {
     for name in [
         "adam",
         "euclidean_log",
-        "induced:learned_diagonal:log",
-        "coupled:euclidean:identity:given",
-        "coupled:euclidean:identity:bilinear",
-        "clipped:euclidean:hard",
-        "joint:euclidean:identity:2",
-        "whole:hessian:identity",
-        "whole:muon:identity",
+        "induced(learned_diagonal, log) + ema",
+        "induced(euclidean, identity, given) + ema",
+        "bilinear(euclidean, identity, along_gradient, along_momentum) + ema",
+        "clipped(euclidean, hard) + ema",
+        "induced(euclidean, identity, identity) + ema",
+        "induced(hessian, identity) + ema",
+        "induced(muon(polar, ema), identity) + ema(0)",
     ] {
         let row = of(name);
         assert_eq!(row["function"], "rosenbrock");
         assert!(row["iterations"].as_u64().unwrap() > 0 && row["point"]["learning_rate"].is_number(), "{row}");
     }
     // One term is zero at the start, where the logarithm has no slope: the step is refused, and that is no convergence.
-    let refused = of("joint:euclidean:log:4");
+    let refused = of("induced(euclidean, log, log, log, log) + ema");
     assert_eq!((&refused["converged"], &refused["iterations"]), (&false.into(), &0.into()));
     let grid: u64 = rows
         .iter()
@@ -119,19 +119,39 @@ fn lowdim_extended_compares_every_variant_and_draws_it() {
         .sum();
     assert_eq!(result["runs"].as_u64().unwrap(), grid + 2 * rows.len() as u64);
     let svg = fs::read_to_string(folder.path().join("extended.svg")).unwrap();
-    assert!(svg.starts_with("<svg ") && svg.contains("whole:muon:identity") && svg.contains("\n1000\n"));
     assert!(
-        fs::read_to_string(folder.path().join("extended.html")).unwrap().contains("coupled:euclidean:identity:given")
+        svg.starts_with("<svg ")
+            && svg.contains("induced(muon(polar, ema), identity) + ema(0)")
+            && svg.contains("\n1000\n")
     );
+    let page = fs::read_to_string(folder.path().join("extended.html")).unwrap();
+    assert!(page.contains("induced(euclidean, identity, given) + ema"));
     let table = String::from_utf8(ambient(&[&arguments[..5], &["1", "--out", out]].concat()).stdout).unwrap();
-    assert!(table.contains("joint:euclidean:log:3") && table.contains("random starts"), "{table}");
+    assert!(table.contains("induced(euclidean, log, log, log) + ema") && table.contains("random starts"), "{table}");
+}
+
+#[test]
+fn lowdim_extended_takes_any_rule_of_the_grammar() {
+    let folder = tempdir().unwrap();
+    let rules = "nadam, induced(rmsprop, log1p, warped(0.5)) + nesterov";
+    let arguments = ["lowdim", "--extended", "--functions", "beale", "--starts", "2", "--optimisers", rules];
+    let output = ambient(&[&arguments[..], &["--format", "json", "--out", path(folder.path())]].concat());
+    let result = stdout_json(&output);
+    let rows = result["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["variant"].as_str().unwrap()).collect();
+    assert_eq!(names.join(", "), rules);
+    assert_eq!(result["runs"], 26 + 4 * 26 + 2 * 2);
+    let said = refused(&["lowdim", "--optimisers", "adagrad", "--out", path(folder.path())]);
+    assert!(said.contains("known are sgd, adam"), "{said}");
 }
 
 #[test]
 fn surface_runs_the_variants_by_the_names_of_every_command() {
     let folder = tempdir().unwrap();
-    let names = "induced:learned_scalar:log,coupled:euclidean:identity:gradient,coupled:euclidean:identity:given,clipped:euclidean:soft,\
-                 joint:euclidean:log:2,joint:rmsprop:identity:4,whole:kronecker:log,whole:muon:identity";
+    let names = "induced(learned_scalar, log) + ema,induced(euclidean, identity, along_gradient(0.1)) + ema,\
+                 induced(euclidean, identity, given) + ema,clipped(euclidean, soft) + ema,induced(euclidean, log, log) + ema,\
+                 induced(rmsprop, identity, identity, identity, identity) + ema,induced(kronecker, log) + ema,\
+                 induced(muon(polar, ema), identity)";
     let arguments = ["surface", "himmelblau", "--xi", "0.1", "--steps", "300", "--optimisers", names];
     let output = ambient(&[&arguments[..], &["--format", "json", "--out", path(folder.path())]].concat());
     let result = stdout_json(&output);
@@ -143,7 +163,7 @@ fn surface_runs_the_variants_by_the_names_of_every_command() {
     }
     // Every run has a colour of its own, and its name.
     let svg = fs::read_to_string(folder.path().join("himmelblau-values.svg")).unwrap();
-    assert!(told.iter().all(|name| svg.contains(name.trim_start_matches("induced:"))));
+    assert!(told.iter().all(|name| svg.contains(name)));
     let stroke = |line: &str| Some(line.split("stroke=\"").nth(1)?.split('"').next()?.to_owned());
     let strokes: std::collections::BTreeSet<String> = svg.lines().filter_map(stroke).collect();
     assert!(strokes.len() > told.len(), "{strokes:?}");
@@ -252,25 +272,19 @@ fn a_folder_that_another_command_writes_is_refused_before_the_study() {
 
 #[test]
 fn a_negative_number_is_refused_by_what_it_means() {
-    for (rule, option, range) in [
-        ("rmsprop", "--xi", "not negative"),
-        ("rmsprop", "--momentum", "[0, 1)"),
-        ("rmsprop", "--beta", "[0, 1)"),
-        ("rmsprop", "--beta-rms", "[0, 1)"),
-        ("rmsprop", "--eps", "above zero"),
-        ("adam", "--momentum", "[0, 1)"),
-        ("adam", "--beta-rms", "[0, 1)"),
-        ("adam", "--eps", "above zero"),
-        ("induced:learned_scalar:log", "--kappa", "not negative"),
+    for (rule, constant, range) in [
+        ("rmsprop", "xi", "[0, ∞)"),
+        ("rmsprop", "momentum", "[0, 1)"),
+        ("rmsprop", "beta_rms", "[0, 1)"),
+        ("rmsprop", "epsilon", "(0, ∞)"),
+        ("adam", "beta1", "[0, 1)"),
     ] {
-        for number in ["-1", "-.5", "-1e-3", "-inf"] {
-            let said = refused(&["explain", rule, option, number]);
-            let named = format!("the option {option} is {:?}: it ", number.parse::<f64>().unwrap());
-            assert!(said.contains(&named) && said.contains(range), "{rule} {option} {number}: {said}");
+        for number in ["-1", "-.5", "-1e-3"] {
+            let said = refused(&["explain", &format!("{rule}({constant}={number})")]);
+            let named = format!("{constant} = {} is out of range", number.parse::<f64>().unwrap());
+            assert!(said.contains(&named) && said.contains(range), "{rule} {constant} {number}: {said}");
         }
     }
-    // Of two with one value, it is that of the library.
-    assert!(refused(&["explain", "rmsprop", "--beta", "-1", "--beta-rms", "-1"]).contains("[0, 1)"));
     let whole = |option: &str, range: &str, arguments: &[&str]| {
         for number in ["-1", "-0.5", "-inf"] {
             let said = refused(&[arguments, &[option, number]].concat());
@@ -327,8 +341,16 @@ fn a_reader_that_goes_away_is_no_panic() {
 fn surface_prints_the_promised_names_and_draws_every_picture() {
     let folder = tempdir().unwrap();
     let out = folder.path().join("new/folder");
-    let arguments =
-        ["surface", "himmelblau", "--optimisers", "adam,induced:rmsprop:log", "--xi", "0.5", "--format", "json"];
+    let arguments = [
+        "surface",
+        "himmelblau",
+        "--optimisers",
+        "adam, induced(rmsprop, log) + ema",
+        "--xi",
+        "0.5",
+        "--format",
+        "json",
+    ];
     let output = ambient(&[&arguments[..], &["--start=-0.5,1", "--steps", "400", "--out", path(&out)]].concat());
     let result = stdout_json(&output);
     assert_eq!((&result["function"], &result["embedding"]), (&"himmelblau".into(), &"identity".into()));
@@ -349,7 +371,7 @@ fn surface_prints_the_promised_names_and_draws_every_picture() {
     near("curvature", 0.5 * ((3.0 + 4.0 - 42.0) * (12.0 - 2.0 - 26.0) - 4.0) / (1.0 + 0.5 * squared).powi(2));
     let runs = result["runs"].as_array().unwrap();
     let names: Vec<&str> = runs.iter().map(|run| run["optimiser"].as_str().unwrap()).collect();
-    assert_eq!(names, ["adam", "induced:rmsprop:log"]);
+    assert_eq!(names, ["adam", "induced(rmsprop, log) + ema"]);
     for run in runs {
         assert_eq!(run["end"], "converged");
         assert!(run["updates"].as_u64().unwrap() <= 400 && run["final_value"].as_f64().unwrap() <= 1e-6);
@@ -440,26 +462,27 @@ fn surface_stands_in_other_spaces() {
     let profile = 1.0 / (1.0 + 0.5 * height);
     let mut ways = Vec::new();
     // a and B of the space.
-    for (name, rate, scale, block) in [
-        ("product", None, 1.0, 1.0),
-        ("weighted", Some("0.5"), 1.0, profile),
-        ("warped", Some("0.5"), profile.powi(2), profile.powi(-2)),
-        ("conformal", Some("0.5"), profile, 1.0),
-        ("hyperbolic", None, height.powi(-2), 1.0),
+    for (name, constant, scale, block) in [
+        ("product", "", 1.0, 1.0),
+        ("weighted", "(kappa=0.5)", 1.0, profile),
+        ("warped", "(kappa=0.5)", profile.powi(2), profile.powi(-2)),
+        ("conformal", "(kappa=0.5)", profile, 1.0),
+        ("hyperbolic", "", height.powi(-2), 1.0),
     ] {
+        let ambient_metric = format!("{name}{constant}");
         let out = folder.path().join(name);
-        let mut arguments = vec!["surface", "himmelblau", "--ambient", name, "--xi", "0.01", "--start=-0.5,1"];
+        let mut arguments =
+            vec!["surface", "himmelblau", "--ambient", &ambient_metric, "--xi", "0.01", "--start=-0.5,1"];
         arguments.extend([
             "--optimisers",
-            "sgd,induced:rmsprop:identity:exact",
+            "sgd, induced(rmsprop, identity, exact) + ema",
             "--format",
             "json",
             "--out",
             path(&out),
         ]);
-        arguments.extend(rate.iter().flat_map(|rate| ["--rate", rate]));
         let result = stdout_json(&ambient(&arguments));
-        assert_eq!((&result["ambient"], &result["blank"]), (&name.into(), &0.0.into()));
+        assert_eq!((&result["ambient"], &result["blank"]), (&ambient_metric.as_str().into(), &0.0.into()));
         let near = |found: &Value, expected: f64| {
             let found = found.as_f64().unwrap();
             assert!((found - expected).abs() <= 1e-12 * expected, "{name}: {found} {expected}");
@@ -498,10 +521,7 @@ fn surface_is_blank_where_the_space_ends() {
             && drawn("index.html").contains("the space ends")
     );
     let table = String::from_utf8(ambient(&arguments).stdout).unwrap();
-    assert!(
-        table.contains("hyperbolic space") && table.contains("left the space") && table.contains("blank"),
-        "{table}"
-    );
+    assert!(table.contains("in hyperbolic") && table.contains("left the space") && table.contains("blank"), "{table}");
 }
 
 #[test]
@@ -511,14 +531,12 @@ fn surface_refuses_spaces_that_cannot_be() {
     let beale = |arguments: &[&str]| refused(&[&["surface", "beale"], arguments, &["--out", path(&out)]].concat());
     assert!(beale(&["--ambient", "spherical"]).contains("hyperbolic"));
     assert!(beale(&["--ambient", "hyperbolic", "--xi", "0"]).contains("outside of the ambient space"));
-    assert!(beale(&["--rate", "2"]).contains("warped"));
-    assert!(beale(&["--ambient", "hyperbolic", "--rate", "2"]).contains("warped"));
-    assert!(beale(&["--ambient", "warped", "--rate", "inf"]).contains("finite"));
-    assert!(beale(&["--ambient", "weighted", "--rate", "-1e9"]).contains("outside of the ambient space"));
-    for variant in ["coupled:euclidean:log:given", "clipped:euclidean:hard", "joint:euclidean:log:2", "whole:muon:log"]
-    {
+    assert!(beale(&["--ambient", "hyperbolic(2)"]).contains("has no constants"));
+    assert!(beale(&["--ambient", "warped(1e999)"]).contains("finite"));
+    assert!(beale(&["--ambient", "weighted(-1e9)"]).contains("outside of the ambient space"));
+    for variant in ["induced(euclidean, log, given) + ema", "induced(euclidean, log, log) + ema"] {
         let said = beale(&["--ambient", "hyperbolic", "--optimisers", variant]);
-        assert!(said.contains(variant) && said.contains("--ambient hyperbolic"), "{said}");
+        assert!(said.contains(variant) && said.contains("cannot stand in hyperbolic"), "{said}");
     }
     assert!(!out.exists(), "nothing is written where something is refused");
 }
@@ -537,29 +555,31 @@ fn explain_writes_a_rule_out_and_its_help_lists_the_rules() {
     for (form, update) in
         [("text", "parameter ← "), ("latex", r"\theta &\leftarrow "), ("wgsl", "elements_of_parameter[")]
     {
-        let output =
-            ambient(&["explain", "induced:RMSPROP:SQRT:exact", "--as", form, "--xi", "0.5", "--precision", "f64"]);
+        let rule = "induced(RMSPROP, SQRT, exact, xi=0.5) + ema";
+        let output = ambient(&["explain", rule, "--as", form, "--precision", "f64"]);
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && text.contains(update) && text.contains("xi 0.5"), "{text}");
+        assert!(output.status.success() && text.contains(update) && text.contains("xi=0.5"), "{text}");
     }
     let help = String::from_utf8(ambient(&["explain", "--help"]).stdout).unwrap();
-    for known in ["sgd_ema", "nadam", "euclidean_log", "log1p", "adagrad", "Example"] {
+    for known in ["ambient rules", "adamw", "log1p", "Example"] {
         assert!(help.contains(known), "{help}");
     }
 }
 
 #[test]
 fn unknown_rules_are_refused_with_those_that_are_known() {
-    let said = refused(&["explain", "muon"]);
-    assert!(said.contains("`muon`") && said.contains("sgd_ema") && said.contains("induced:METRIC:EMBEDDING"), "{said}");
-    let said = refused(&["explain", "induced:fisher:log"]);
+    let said = refused(&["explain", "munon"]);
+    assert!(
+        said.contains("`munon`") && said.contains("nearest known one is `muon`") && said.contains("sgd_ema"),
+        "{said}"
+    );
+    let said = refused(&["explain", "induced(fisher, log)"]);
     assert!(said.contains("`fisher`") && said.contains("adagrad"), "{said}");
-    let said = refused(&["explain", "induced:rmsprop"]);
+    let said = refused(&["explain", "induced(rmsprop)"]);
     assert!(said.contains("embedding") && said.contains("log1p"), "{said}");
-    assert!(refused(&["explain", "induced:rmsprop:log:full"]).contains("exact"));
-    assert!(refused(&["explain", "induced:rmsprop:log:exact:exact"]).contains("after the placement"));
-    assert!(refused(&["explain", "sgd", "--xi", "0.1"]).contains("`xi`"));
-    assert!(refused(&["explain", "sgd", "--momentum", "1.5"]).contains("momentum"));
+    assert!(refused(&["explain", "induced(rmsprop, log, full)"]).contains("`full`"));
+    assert!(refused(&["explain", "sgd(xi=0.1)"]).contains("`xi`"));
+    assert!(refused(&["explain", "sgd(1.5)"]).contains("momentum"));
     assert!(refused(&["explain", "sgd", "--as", "prose"]).contains("latex"));
     assert!(refused(&["bench", "step", "--rules", "lion"]).contains("euclidean_log"));
 }
@@ -568,17 +588,26 @@ fn unknown_rules_are_refused_with_those_that_are_known() {
 fn bench_on_the_cpu_prints_the_promised_names() {
     let arguments = ["bench", "step", "--parameters", "1000", "--rounds", "2", "--format", "json"];
     for (precision, size) in [("f32", 4), ("f64", 8)] {
-        let more = ["--rules", "adam,induced:euclidean:log:exact", "--precision", precision];
+        let more = ["--rules", "adam, induced(euclidean, log, exact) + ema", "--precision", precision];
         let result = stdout_json(&ambient(&[&arguments[..], &more].concat()));
         assert_eq!((&result["backend"], &result["precision"]), (&"ndarray".into(), &precision.into()));
         assert_eq!((&result["parameters"], &result["threads"]), (&1000.into(), &1.into()));
-        assert!(result["adapter"].is_null() && result["axpy_seconds"].as_f64().unwrap() > 0.0);
-        assert_eq!(result["axpy_bytes_per_parameter"], 3 * size);
+        assert!(result["adapter"].is_null());
+        for limit in ["limit", "read_limit"] {
+            assert!(result[format!("{limit}_seconds_per_byte")].as_f64().unwrap() > 0.0);
+            let kind = result[format!("{limit}_kind")].as_str().unwrap();
+            assert!(
+                kind.contains("stream") && kind.contains("pages") && kind.starts_with("sum") == (limit == "read_limit")
+            );
+        }
+        // A thousand parameters lie in caches.
+        assert_eq!(result["gate"], "in_caches");
+        assert!(result["product_bandwidth_ratio"].as_f64().unwrap() > 0.0);
         assert!(result["product_seconds"].as_f64().unwrap() > 0.0);
         assert_eq!(result["product_bytes_per_parameter"], 2 * size);
         let rules = result["rules"].as_array().unwrap();
         let names: Vec<&str> = rules.iter().map(|rule| rule["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["adamw", "adam", "induced:euclidean:log:exact"]);
+        assert_eq!(names, ["adamw", "adam", "induced(euclidean, log, exact) + ema"]);
         // adamw moves θ, m, ρ twice and l once; adam looks at l once more before; the exact rule at l and m.
         for (rule, [measure, advance]) in rules.iter().zip([[0, 7], [1, 7], [2, 5]]) {
             assert_eq!(
@@ -597,7 +626,8 @@ fn bench_on_the_cpu_prints_the_promised_names() {
 
 #[test]
 fn bench_times_variants_with_a_gradient_for_every_loss() {
-    let names = "coupled:rmsprop:log:momentum,clipped:euclidean:hard,joint:euclidean:log:2,joint:euclidean:log:4";
+    let names = "induced(rmsprop, log, along_momentum) + ema,clipped(euclidean, hard) + ema,induced(euclidean, log, log) + ema,\
+                 induced(euclidean, log, log, log, log) + ema";
     let arguments = ["bench", "step", "--parameters", "64", "--rounds", "1", "--format", "json", "--rules", names];
     let result = stdout_json(&ambient(&arguments));
     let rules = result["rules"].as_array().unwrap();
@@ -605,10 +635,10 @@ fn bench_times_variants_with_a_gradient_for_every_loss() {
     assert_eq!(told.join(","), names);
     // θ and so many gradients and momenta are read to measure, and in `f32`.
     assert_eq!((&rules[3]["measure_bytes"], &rules[4]["measure_bytes"]), (&8.into(), &16.into()));
-    assert!(refused(&["bench", "step", "--rules", "whole:muon:log"]).contains("whole tensors"));
-    assert!(refused(&["bench", "step", "--rules", "joint:euclidean:log:5"]).contains("number of losses"));
-    assert!(refused(&["explain", "coupled:adagrad:log:given"]).contains("rmsprop"));
-    assert!(refused(&["explain", "clipped:euclidean:hard:twice"]).contains("twice"));
+    assert!(refused(&["bench", "step", "--rules", "muon"]).contains("whole tensors"));
+    let five = "induced(euclidean, log, log, log, log, log)";
+    assert!(refused(&["bench", "step", "--rules", five]).contains("4 losses at most"));
+    assert!(refused(&["explain", "clipped(euclidean, hard, twice)"]).contains("twice"));
 }
 
 #[test]
@@ -632,7 +662,8 @@ fn bench_prints_a_table_by_default() {
     let output = ambient(&["bench", "step", "--parameters", "64", "--rounds", "1", "--rules", "sgd"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && output.stderr.is_empty());
-    for said in ["64 parameters in f32 on one thread of the CPU", "axpy", "adamw", "over adamw", "GB/s"] {
+    let promised = ["64 parameters in f32 on one thread of the CPU", "product", "adamw", "of the limit", "over adamw"];
+    for said in promised.into_iter().chain(["The limit of passes that write", "only read", "no rule is held", "GB/s"]) {
         assert!(text.contains(said), "{text}");
     }
     assert!(refused(&["bench", "step", "--parameters", "0"]).contains("--parameters"));
@@ -672,4 +703,32 @@ fn without_training_its_commands_say_how_to_build_it_in() {
     }
     let help = String::from_utf8(ambient(&["train", "--help"]).stdout).unwrap();
     assert!(help.contains("this program was built without it"), "{help}");
+}
+
+#[test]
+fn rules_lists_what_can_be_chosen() {
+    let told = stdout_json(&ambient(&["rules", "--format", "json"]));
+    let lines = told.as_array().unwrap();
+    let rmsprop = lines.iter().find(|line| line["name"] == "rmsprop" && line["kind"] == "base metric").unwrap();
+    let constants = rmsprop["constants"].as_array().unwrap();
+    assert_eq!((&constants[0]["name"], &constants[0]["default"]), (&"beta".into(), &0.999.into()));
+    assert_eq!(constants[0]["range"], "[0, 1)");
+    assert!(["summary", "source"].iter().all(|key| rmsprop[*key].is_string()));
+    let table = String::from_utf8(ambient(&["rules"]).stdout).unwrap();
+    for name in ["induced", "adamw", "log1p", "hyperbolic", "nesterov", "hard"] {
+        assert!(table.contains(name), "{table}");
+    }
+}
+
+#[test]
+fn shells_and_man_read_what_the_commands_are() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = String::from_utf8(ambient(&["completions", shell]).stdout).unwrap();
+        assert!(script.contains("lowdim") && script.contains("ambient"), "{shell}");
+    }
+    let page = String::from_utf8(ambient(&["manual"]).stdout).unwrap();
+    assert!(page.starts_with(".ie") && page.contains("lowdim"), "{page}");
+    let page = String::from_utf8(ambient(&["manual", "surface"]).stdout).unwrap();
+    assert!(page.contains("colour"), "{page}");
+    assert!(refused(&["manual", "lowdm"]).contains("lowdim"));
 }

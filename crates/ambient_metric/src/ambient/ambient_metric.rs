@@ -7,7 +7,7 @@ use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
-use crate::number::scalar::{Field, Real};
+use crate::number::scalar::{Field, Real, finite, holds};
 use crate::space::acts::Local;
 
 /// The metric of the ambient space, whose coordinates are the parameters θ and a height for each of K losses.
@@ -123,14 +123,23 @@ pub trait AmbientMetric<const K: usize = 1>: Sync {
         None
     }
 
-    /// Accepts positions where there is a metric. By default it asks for a > 0, with the memory before the first step.
+    /// Where there is a metric. By default it asks for a > 0, with the memory before the first step; recordings know of no other
+    /// [`check`](Self::check).
+    fn accepts<S: Real>(&self, at: Position<S, K>) -> S::Mask {
+        accepts_scale(self, at)
+    }
+
+    /// Accepts positions where there is a metric, where [`accepts`](Self::accepts) holds.
     ///
     /// # Errors
     ///
     /// [`Error::OutsideSpace`].
     #[inline]
     fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
-        check_scale(self, at)
+        if self.accepts(at) {
+            return Ok(());
+        }
+        Err(Error::OutsideSpace { ambient: self.name(), heights: at.heights.to_vec() })
     }
 
     /// Accepts the constants.
@@ -148,18 +157,12 @@ pub trait AmbientMetric<const K: usize = 1>: Sync {
     }
 }
 
-/// Accepts a position where the scale is finite and above zero.
-#[inline]
-pub(crate) fn check_scale<A: AmbientMetric<K> + ?Sized, const K: usize>(
+/// Where a is finite and above zero, with the memory before the first step.
+pub(crate) fn accepts_scale<A: AmbientMetric<K> + ?Sized, S: Real, const K: usize>(
     ambient: &A,
-    at: Position<f64, K>,
-) -> Result<(), Error> {
-    match ambient.scale(ambient.begin::<f64>(), at) {
-        Some(scale) if !(scale.is_finite() && scale > 0.0) => {
-            Err(Error::OutsideSpace { ambient: ambient.name(), heights: at.heights.to_vec() })
-        }
-        _ => Ok(()),
-    }
+    at: Position<S, K>,
+) -> S::Mask {
+    ambient.scale(ambient.begin::<S>(), at).map_or_else(holds::<S>, |scale| finite(scale) & S::zero().less(scale))
 }
 
 /// Where a step is taken from: what the scale a and the block B of an ambient metric may depend on.

@@ -3,7 +3,7 @@
 use crate::error::{Error, require_positive};
 use crate::named::short_name;
 use crate::number::dual::Dual;
-use crate::number::scalar::Real;
+use crate::number::scalar::{Real, finite};
 
 /// The function f in the height h = √ξ f(L) of the loss surface.
 ///
@@ -55,18 +55,18 @@ pub trait Embedding: Sync {
         self.slope(Dual::variable(loss)).derivative
     }
 
-    /// Accepts a loss inside the domain: f finite, f′ finite and above zero.
+    /// Where a loss is inside the domain: it, f and f′ finite, and f′ above zero. [`check`](Self::check) asks it, and recordings do.
+    fn accepts<S: Real>(&self, loss: S) -> S::Mask {
+        increases(self, loss)
+    }
+
+    /// Accepts a loss inside the domain, where [`accepts`](Self::accepts) holds.
     ///
     /// # Errors
     ///
     /// [`Error::LossOutsideDomain`].
     fn check(&self, loss: f64) -> Result<(), Error> {
-        let Dual { value, derivative } = self.height(Dual::variable(loss));
-        if loss.is_finite() && value.is_finite() && derivative.is_finite() && derivative > 0.0 {
-            Ok(())
-        } else {
-            Err(Error::LossOutsideDomain { embedding: self.name(), loss })
-        }
+        if self.accepts(loss) { Ok(()) } else { Err(Error::LossOutsideDomain { embedding: self.name(), loss }) }
     }
 
     /// Accepts the embedding's own constants.
@@ -97,6 +97,10 @@ impl<E: Embedding> Embedding for &E {
         (**self).second_slope(loss)
     }
 
+    fn accepts<S: Real>(&self, loss: S) -> S::Mask {
+        (**self).accepts(loss)
+    }
+
     fn check(&self, loss: f64) -> Result<(), Error> {
         (**self).check(loss)
     }
@@ -108,6 +112,12 @@ impl<E: Embedding> Embedding for &E {
     fn name(&self) -> String {
         (**self).name()
     }
+}
+
+/// Where a loss, f and f′ are finite, and f′ is above zero.
+fn increases<E: Embedding + ?Sized, S: Real>(embedding: &E, loss: S) -> S::Mask {
+    let Dual { value, derivative } = embedding.height(Dual::variable(loss));
+    finite(loss) & finite(value) & finite(derivative) & S::zero().less(derivative)
 }
 
 /// f(L) = L: the damping is a smooth form of gradient clipping.
@@ -253,14 +263,9 @@ impl Embedding for Power {
         loss.power(self.0)
     }
 
-    fn check(&self, loss: f64) -> Result<(), Error> {
-        let Dual { value, derivative } = self.height(Dual::variable(loss));
+    fn accepts<S: Real>(&self, loss: S) -> S::Mask {
         // An integer power has a value below zero too, where it need not increase.
-        if loss > 0.0 && loss.is_finite() && value.is_finite() && derivative.is_finite() && derivative > 0.0 {
-            Ok(())
-        } else {
-            Err(Error::LossOutsideDomain { embedding: self.name(), loss })
-        }
+        S::zero().less(loss) & increases(self, loss)
     }
 
     fn validate(&self) -> Result<(), Error> {

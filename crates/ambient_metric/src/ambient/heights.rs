@@ -2,7 +2,7 @@
 
 use crate::ambient::embedding::Embedding;
 use crate::error::{Error, require_non_negative};
-use crate::number::scalar::Real;
+use crate::number::scalar::{Real, holds};
 
 /// One dimension of the surface: an embedding f_A and its ξ_A.
 ///
@@ -62,6 +62,9 @@ pub trait Heights<const K: usize>: Sync {
     /// ξ_A of every loss.
     fn xi(&self) -> [f64; K];
 
+    /// Where losses are inside the domains of their embeddings.
+    fn accepts<S: Real>(&self, losses: [S; K]) -> S::Mask;
+
     /// Accepts losses inside the domains of their embeddings.
     ///
     /// # Errors
@@ -97,6 +100,10 @@ impl<E: Embedding> Heights<1> for Height<E> {
         [self.xi]
     }
 
+    fn accepts<S: Real>(&self, [loss]: [S; 1]) -> S::Mask {
+        self.embedding.accepts(loss)
+    }
+
     #[inline]
     fn check(&self, [loss]: [f64; 1]) -> Result<(), Error> {
         self.embedding.check(loss)
@@ -126,6 +133,10 @@ impl<E: Embedding, const K: usize> Heights<K> for [Height<E>; K] {
 
     fn xi(&self) -> [f64; K] {
         core::array::from_fn(|loss| self[loss].xi)
+    }
+
+    fn accepts<S: Real>(&self, losses: [S; K]) -> S::Mask {
+        self.iter().zip(losses).fold(holds::<S>(), |all, (height, loss)| all & height.embedding.accepts(loss))
     }
 
     fn check(&self, losses: [f64; K]) -> Result<(), Error> {
@@ -158,6 +169,10 @@ macro_rules! heights {
 
             fn xi(&self) -> [f64; $count] {
                 [$(self.$place.xi),+]
+            }
+
+            fn accepts<S: Real>(&self, losses: [S; $count]) -> S::Mask {
+                holds::<S>() $(& self.$place.embedding.accepts(losses[$place]))+
             }
 
             fn check(&self, losses: [f64; $count]) -> Result<(), Error> {

@@ -1,12 +1,11 @@
 //! Hyperbolic space, as Poincaré's half-space.
 
 use crate::ambient::ambient_metric::{AmbientMetric, Position};
-use crate::error::Error;
-use crate::number::scalar::Real;
+use crate::number::scalar::{Real, finite};
 
 /// Poincaré's half-space h > 0 with (γ ⊕ dh²) / h²: for a flat γ hyperbolic space, of curvature −1.
 ///
-/// A height that is not above zero, and so ξ = 0, is outside of it: [`Error::OutsideSpace`].
+/// A height that is not above zero, and so ξ = 0, is outside of it: [`Error::OutsideSpace`](crate::Error::OutsideSpace).
 ///
 /// ```
 /// use ambient_metric::{AmbientMetric, Hyperbolic};
@@ -27,11 +26,8 @@ impl AmbientMetric for Hyperbolic {
         Some(at.heights[0].sign() * at.heights[0].integer_power(-2))
     }
 
-    fn check(&self, at: Position<f64>) -> Result<(), Error> {
-        if at.heights[0] > 0.0 && at.heights[0].powi(-2).is_finite() {
-            return Ok(());
-        }
-        Err(Error::OutsideSpace { ambient: AmbientMetric::name(self), heights: at.heights.to_vec() })
+    fn accepts<S: Real>(&self, at: Position<S>) -> S::Mask {
+        S::zero().less(at.heights[0]) & finite(at.heights[0].integer_power(-2))
     }
 }
 

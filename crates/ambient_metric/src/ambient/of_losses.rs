@@ -60,6 +60,10 @@ impl<A: AmbientMetric<K>, const K: usize> AmbientMetric<K> for OfLosses<A> {
         Some([S::one(); K])
     }
 
+    fn accepts<S: Real>(&self, at: Position<S, K>) -> S::Mask {
+        self.0.accepts(at)
+    }
+
     fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
         self.0.check(at)
     }

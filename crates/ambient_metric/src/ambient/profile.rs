@@ -3,7 +3,7 @@
 use crate::ambient::ambient_metric::Position;
 use crate::error::{Error, require};
 use crate::named::short_name;
-use crate::number::scalar::Real;
+use crate::number::scalar::{Real, finite, holds};
 
 /// A positive function φ of a height: what [`Weighted`](crate::Weighted), [`Warped`](crate::Warped) and [`Conformal`](crate::Conformal) spaces
 /// are made by.
@@ -92,19 +92,10 @@ impl Profile for Exponential {
     }
 }
 
-/// Accepts a position where the profile is finite and above zero at every height.
-pub(crate) fn check_profile<F: Profile, const K: usize>(
-    profile: &F,
-    at: Position<f64, K>,
-    ambient: impl Fn() -> String,
-) -> Result<(), Error> {
-    let is_there = |height: &f64| {
-        let value = profile.value(*height);
-        value.is_finite() && value > 0.0
-    };
-    if at.heights.iter().all(is_there) {
-        Ok(())
-    } else {
-        Err(Error::OutsideSpace { ambient: ambient(), heights: at.heights.to_vec() })
-    }
+/// Where the profile is finite and above zero at every height.
+pub(crate) fn accepts_profile<F: Profile, S: Real, const K: usize>(profile: &F, at: Position<S, K>) -> S::Mask {
+    at.heights.into_iter().fold(holds::<S>(), |all, height| {
+        let value = profile.value(height);
+        all & finite(value) & S::zero().less(value)
+    })
 }

@@ -1,8 +1,8 @@
 //! Warped products: the ambient metric φ(h)²γ ⊕ dh².
 
-use crate::ambient::ambient_metric::{AmbientMetric, Position, check_scale};
+use crate::ambient::ambient_metric::{AmbientMetric, Position, accepts_scale};
 use crate::ambient::gram::Gram;
-use crate::ambient::profile::{Profile, check_profile};
+use crate::ambient::profile::{Profile, accepts_profile};
 use crate::error::Error;
 use crate::number::scalar::Real;
 
@@ -44,11 +44,9 @@ impl<F: Profile> AmbientMetric for Warped<F> {
         Some(Gram::diagonal([self.0.value(at.heights[0]).integer_power(-2)]))
     }
 
-    #[inline]
-    fn check(&self, at: Position<f64>) -> Result<(), Error> {
+    fn accepts<S: Real>(&self, at: Position<S>) -> S::Mask {
         // The scale φ² does not show the sign of φ.
-        check_profile(&self.0, at, || self.name())?;
-        check_scale(self, at)
+        accepts_profile(&self.0, at) & accepts_scale(self, at)
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use crate::ambient::ambient_metric::{AmbientMetric, Position};
 use crate::ambient::gram::Gram;
-use crate::ambient::profile::{Profile, check_profile};
+use crate::ambient::profile::{Profile, accepts_profile};
 use crate::error::Error;
 use crate::number::scalar::Real;
 
@@ -32,9 +32,8 @@ impl<B: Profile, const K: usize> AmbientMetric<K> for Weighted<B> {
         Some(Gram::diagonal(at.heights.map(|height| self.0.value(height))))
     }
 
-    #[inline]
-    fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
-        check_profile(&self.0, at, || AmbientMetric::<K>::name(self))
+    fn accepts<S: Real>(&self, at: Position<S, K>) -> S::Mask {
+        accepts_profile(&self.0, at)
     }
 
     fn validate(&self) -> Result<(), Error> {

@@ -1,14 +1,15 @@
 //! Parts and rules as values: chosen, saved, sent and run at run time.
 
-pub(crate) mod instance;
+pub(crate) mod fused;
 pub(crate) mod metric;
 pub(crate) mod optimiser;
 pub(crate) mod parts;
 pub(crate) mod rule;
 pub(crate) mod table;
 pub(crate) mod text;
+pub(crate) mod whole;
 
-pub use self::instance::Visit;
+pub use self::fused::AnyFused;
 pub use self::metric::{AnyBaseMetric, AnyBaseState, AnyOrthogonaliser};
 pub use self::optimiser::AnyOptimiser;
 pub use self::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyProfile};

@@ -1,21 +1,15 @@
 //! Any optimiser: one trait without types of rules in it, for programs that choose at run time.
 
-use crate::any::instance::Visit;
-use crate::any::metric::AnyBaseMetric;
 use crate::any::rule::AnyRule;
+use crate::any::whole::AnyWhole;
 use crate::error::Error;
-use crate::number::bundle::Bundle;
 use crate::number::scalar::Element;
 use crate::optimiser::checkpoint::Checkpoint;
 use crate::optimiser::configuration::{Configuration, Rates};
 use crate::optimiser::engine::Engine;
 use crate::optimiser::optimiser::Optimiser;
 use crate::optimiser::report::Report;
-use crate::rule::descent::Descent;
-use crate::rule::preconditioner::Preconditioner;
-use crate::rule::rule::Rule;
 use crate::space::matrix::{MatrixTensor, SpectralMatrix};
-use crate::space::momentum::Momentum;
 use crate::space::selection::{Absent, Separable};
 use crate::space::tensor::{Covector, Tensor};
 
@@ -49,6 +43,9 @@ use crate::space::tensor::{Covector, Tensor};
 ///
 /// Those of [`Optimiser`]; a failed step leaves parameters and optimiser as they were.
 pub trait AnyOptimiser<T: Tensor<Element: Element<Wide = f64>>>: Send {
+    /// How it was built. The rule is not in it.
+    fn configuration(&self) -> Configuration<()>;
+
     /// How many losses it descends.
     fn losses(&self) -> usize;
 
@@ -90,15 +87,12 @@ pub trait AnyOptimiser<T: Tensor<Element: Element<Wide = f64>>>: Send {
     /// As [`Optimiser::steps`].
     fn steps(&self) -> Result<u64, Error>;
 
-    /// What the last step tells about the first group and its first loss.
+    /// What the last step tells about the first group that has parameters, and its first loss.
     ///
     /// # Errors
     ///
     /// As [`Optimiser::reports`].
-    fn report(&self) -> Result<Report<f64>, Error> {
-        let first = self.reports()?.into_iter().next().and_then(|(_, reports)| reports.into_iter().next());
-        Ok(first.unwrap_or_else(Bundle::<f64>::zero))
-    }
+    fn report(&self) -> Result<Report<f64>, Error>;
 
     /// What the last step tells about every group, by name, a report for each loss.
     ///
@@ -170,8 +164,12 @@ where
     T: Tensor<Element: Element<Wide = f64>>,
     E: Engine<R, T> + Send,
 {
+    fn configuration(&self) -> Configuration<()> {
+        Optimiser::configuration(self).clone().with_rule(())
+    }
+
     fn losses(&self) -> usize {
-        <E::PerLoss<f64> as Bundle<f64>>::LEN
+        E::losses(Optimiser::configuration(self))
     }
 
     fn step_losses(&mut self, parameters: &mut T, gradients: &[&Covector<T>], losses: &[f64]) -> Result<(), Error> {
@@ -205,9 +203,13 @@ where
         Optimiser::steps(self)
     }
 
+    fn report(&self) -> Result<Report<f64>, Error> {
+        self.first_report()
+    }
+
     fn reports(&self) -> Result<Vec<(String, Vec<Report<f64>>)>, Error> {
+        let losses = E::losses(Optimiser::configuration(self));
         let each = |(name, report): (String, Report<f64, E::PerLoss<f64>>)| {
-            let losses = <E::PerLoss<f64> as Bundle<f64>>::LEN;
             (name, (0..losses).map(|loss| report.of_loss(loss)).collect())
         };
         Ok(Optimiser::reports(self)?.into_iter().map(each).collect())
@@ -246,9 +248,88 @@ where
     }
 
     fn resume(&mut self, checkpoint: Checkpoint<()>, parameters: &T) -> Result<(), Error> {
-        let rule = self.configuration().rule.clone();
+        let rule = Optimiser::configuration(self).rule.clone();
         *self = Self::restore(&checkpoint.with_rule(rule), parameters)?;
         Ok(())
+    }
+}
+
+impl<T, O> AnyOptimiser<T> for Box<O>
+where
+    T: Tensor<Element: Element<Wide = f64>>,
+    O: AnyOptimiser<T> + ?Sized,
+{
+    fn configuration(&self) -> Configuration<()> {
+        (**self).configuration()
+    }
+
+    fn losses(&self) -> usize {
+        (**self).losses()
+    }
+
+    fn step_losses(&mut self, parameters: &mut T, gradients: &[&Covector<T>], losses: &[f64]) -> Result<(), Error> {
+        (**self).step_losses(parameters, gradients, losses)
+    }
+
+    fn step_losses_without(
+        &mut self,
+        parameters: &mut T,
+        gradients: &[&Covector<T>],
+        losses: &[f64],
+        absent: Absent,
+    ) -> Result<(), Error>
+    where
+        T: Separable,
+    {
+        (**self).step_losses_without(parameters, gradients, losses, absent)
+    }
+
+    fn steps(&self) -> Result<u64, Error> {
+        (**self).steps()
+    }
+
+    fn report(&self) -> Result<Report<f64>, Error> {
+        (**self).report()
+    }
+
+    fn reports(&self) -> Result<Vec<(String, Vec<Report<f64>>)>, Error> {
+        (**self).reports()
+    }
+
+    fn rates(&self) -> Vec<Rates> {
+        (**self).rates()
+    }
+
+    fn set_learning_rate(&mut self, group: &str, learning_rate: f64) -> Result<(), Error> {
+        (**self).set_learning_rate(group, learning_rate)
+    }
+
+    fn set_learning_rate_factor(&mut self, factor: f64) -> Result<(), Error> {
+        (**self).set_learning_rate_factor(factor)
+    }
+
+    fn set_weight_decay(&mut self, group: &str, weight_decay: f64) -> Result<(), Error> {
+        (**self).set_weight_decay(group, weight_decay)
+    }
+
+    fn xi(&self) -> &[f64] {
+        (**self).xi()
+    }
+
+    fn set_xi_of(&mut self, loss: usize, xi: f64) -> Result<(), Error> {
+        (**self).set_xi_of(loss, xi)
+    }
+
+    fn write_state(&mut self, slot: &str, values: &T) -> Result<(), Error> {
+        (**self).write_state(slot, values)
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint<()>, Error> {
+        (**self).checkpoint()
+    }
+
+    fn resume(&mut self, checkpoint: Checkpoint<()>, parameters: &T) -> Result<(), Error> {
+        (**self).resume(checkpoint, parameters)
     }
 }
 
@@ -258,37 +339,10 @@ impl<T: Tensor<Element: Element<Wide = f64>>> core::fmt::Debug for dyn AnyOptimi
     }
 }
 
-/// Builds an optimiser of a chosen rule, and forgets its type.
-struct Building<'a, T> {
-    configuration: Configuration<()>,
-    parameters: &'a T,
-}
-
-type Built<T> = Result<Box<dyn AnyOptimiser<T>>, Error>;
-
-impl<T> Visit for Building<'_, T>
-where
-    T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix + Send + Sync> + Send + Sync + 'static,
-{
-    type Output = Built<T>;
-
-    fn fused<R: Rule + Clone + Send + 'static>(self, rule: R) -> Built<T> {
-        Ok(Box::new(self.configuration.with_rule(rule).build(self.parameters)?))
-    }
-
-    fn whole<P, Q>(self, rule: Descent<AnyBaseMetric, P, Q>) -> Built<T>
-    where
-        P: Preconditioner + Clone + Send + 'static,
-        Q: Momentum + Clone + Send + 'static,
-    {
-        Ok(Box::new(self.configuration.with_rule(rule).build_whole(self.parameters)?))
-    }
-}
-
 impl Configuration<AnyRule> {
     /// The optimiser of a rule that was chosen at run time.
     ///
-    /// This compiles some dozens of optimisers for the tensor: call it in one place, from a function that is not generic.
+    /// This compiles the passes of every kind of rule for the tensor: call it in one place, from a function that is not generic.
     ///
     /// # Errors
     ///
@@ -297,8 +351,16 @@ impl Configuration<AnyRule> {
     where
         T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix + Send + Sync> + Send + Sync + 'static,
     {
-        let rule = self.rule.clone();
-        rule.visit(Building { configuration: self.with_rule(()), parameters })?
+        if self.rule.is_fused() {
+            let rule = self.rule.fused()?;
+            return Ok(Box::new(self.with_rule(rule).build(parameters)?));
+        }
+        Ok(match self.rule.whole()? {
+            AnyWhole::FlatNow(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),
+            AnyWhole::Flat(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),
+            AnyWhole::ByLengthNow(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),
+            AnyWhole::ByLength(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),
+        })
     }
 }
 

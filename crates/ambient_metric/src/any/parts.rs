@@ -197,6 +197,10 @@ impl Embedding for AnyEmbedding {
         embedding!(self, part => part.second_slope(loss))
     }
 
+    fn accepts<S: Real>(&self, loss: S) -> S::Mask {
+        embedding!(self, part => part.accepts(loss))
+    }
+
     fn check(&self, loss: f64) -> Result<(), Error> {
         embedding!(self, part => part.check(loss))
     }
@@ -639,6 +643,10 @@ impl<const K: usize> AmbientMetric<K> for AnyAmbient {
             part => AmbientMetric::<K>::block(part, (), at),
             one part => part.block((), at).map(|block| Gram::from_entries(|_, _| block.entry(0, 0)))
         )
+    }
+
+    fn accepts<S: Real>(&self, at: Position<S, K>) -> S::Mask {
+        ambient!(self, at, part => AmbientMetric::<K>::accepts(part, at), one part => part.accepts(at))
     }
 
     fn check(&self, at: Position<f64, K>) -> Result<(), Error> {

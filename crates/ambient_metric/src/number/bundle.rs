@@ -89,6 +89,12 @@ pub fn convert<A: Field, B: Field, From: Bundle<A>, To: Bundle<B>>(from: From, f
     })
 }
 
+/// The same numbers in as much room as there is, with zeros behind them.
+#[inline(always)]
+pub(crate) fn fit<S: Field, From: Bundle<S>, To: Bundle<S>>(numbers: From) -> To {
+    convert(numbers, &mut |number: S| number)
+}
+
 /// The bundle of the converted numbers of a slice, with zeros for what is missing.
 pub(crate) fn from_slice<A, S: Field, B: Bundle<S>>(numbers: &[A], convert: impl Fn(&A) -> S) -> B {
     let mut numbers = numbers.iter();
@@ -152,7 +158,7 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
     const LEN: usize = N * B::LEN;
     #[inline(always)]
     fn build(next: &mut impl FnMut() -> S) -> Self {
-        if N == 0 {
+        if const { N == 0 } {
             return core::array::from_fn(|_| B::build(next));
         }
         // `from_fn` is not always inlined, and lanes that pass through a call are copied one by one.

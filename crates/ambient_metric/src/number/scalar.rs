@@ -282,6 +282,17 @@ pub trait Real: Field {
     fn minimum(self, other: Self) -> Self;
 }
 
+/// Where a number is finite.
+#[allow(clippy::eq_op, reason = "the difference is zero for a finite number alone")]
+pub(crate) fn finite<S: Real>(x: S) -> S::Mask {
+    (x - x).equal(S::zero())
+}
+
+/// A mask that holds.
+pub(crate) fn holds<S: Real>() -> S::Mask {
+    S::zero().equal(S::zero())
+}
+
 /// A number that a tensor stores, with the wider one in which its sums and scalar state are kept.
 ///
 /// `f32` widens to `f64`; `f64` and exact types are their own wide type.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Error;
 use crate::number::bundle::Bundle;
-use crate::number::scalar::Element;
 use crate::optimiser::configuration::{Configuration, Groups, Setting};
-use crate::rule::rule::Rule;
+use crate::rule::rule::{Names, Rule};
 use crate::space::layout::{Layout, Part};
+use crate::space::numbers::Numbers;
 use crate::space::record::{SavedParameter, entry_error, require_len};
 use crate::space::tensor::Tensor;
 
@@ -16,9 +16,9 @@ const VERSION: u32 = 2;
 
 /// Everything that an [`Optimiser`](crate::Optimiser) needs to go on, on any engine: configuration, scalar memory and state.
 ///
-/// With the feature `serde` it serialises into any format that keeps every `f64`. Values of `f32` parameters are stored
-/// widened, without loss. It has no checksum of its own: a file that may be damaged needs one from whoever writes it, as records of
-/// `ambient_metric_burn` have.
+/// State is kept in its own width. With the feature `serde` it serialises into any format that keeps every `f64`, and all numbers as these, without
+/// loss. It has no checksum of its own: a file that may be damaged needs one from whoever writes it, as those of `ambient_metric_checkpoint` and the
+/// records of `ambient_metric_burn` have.
 ///
 /// # Example
 ///
@@ -163,13 +163,9 @@ impl<R> Checkpoint<R> {
     /// Accepts a checkpoint of this version that was taken of the rule `expected` from parameters of this layout.
     pub(crate) fn check(&self, expected: String, layout: &Layout) -> Result<(), Error> {
         self.check_rule(expected)?;
-        // In the order of `layout` where the names agree, so that order never counts.
-        let known = layout.parts().iter().map(|part| &part.name);
-        let saved = known.filter_map(|name| self.parameters.get_key_value(name));
-        let others = self.parameters.iter().filter(|(name, _)| !layout.parts().iter().any(|part| part.name == **name));
-        let parts = saved.chain(others).map(|(name, saved)| Part { name: name.clone(), shape: saved.shape.clone() });
-        layout.check(&Layout::new(parts.collect())?)?;
-        Ok(())
+        let parts = self.parameters.iter();
+        let parts = parts.map(|(name, saved)| Part { name: name.clone(), shape: saved.shape.clone() });
+        layout.check_unordered(parts.collect())
     }
 
     /// Sets the rates of a new optimiser to those that were saved.
@@ -211,19 +207,18 @@ impl<R: Rule> Checkpoint<R> {
     where
         R: Clone,
     {
-        let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
+        let Names { state: slots, memory: names, .. } = Names::of(&configuration.rule);
         let mut parameters = BTreeMap::new();
         for (index, part) in layout.parts().iter().enumerate() {
             let mut saved = BTreeMap::new();
             for (slot, tensor) in slots.iter().zip(state) {
-                saved.insert(slot.clone(), tensor.read(index)?.into_iter().map(Element::to_f64).collect());
+                saved.insert(slot.clone(), Numbers::of(tensor.read(index)?));
             }
             let memory =
                 groups.group_of_part.get(index).and_then(|&group| groups.rates.get(group)).map(|rates| rates.memory);
             let memory = memory.filter(|&memory| memory >= groups.pools);
             parameters.insert(part.name.clone(), SavedParameter { shape: part.shape.clone(), state: saved, memory });
         }
-        let names = <R::Memory<f64> as Bundle<f64>>::names();
         let memory = memory.iter().map(|pool| names.iter().cloned().zip(pool.iter().copied()).collect()).collect();
         Ok(Self { memory, parameters, ..Self::empty(configuration, configuration.rule.name(), groups, steps) })
     }
@@ -300,7 +295,7 @@ impl<R: Rule> Checkpoint<R> {
         Setting { groups, layout, .. }: Setting<'_, R>,
         state: &mut [T],
     ) -> Result<Vec<Vec<f64>>, Error> {
-        let slots = <R::State<T::Element> as Bundle<T::Element>>::names();
+        let slots = Names::of(&self.configuration.rule).state;
         for (index, part) in layout.parts().iter().enumerate() {
             let Some(saved) = self.parameters.get(&part.name) else { continue };
             saved.check_slots(&part.name, &slots)?;
@@ -316,7 +311,7 @@ impl<R: Rule> Checkpoint<R> {
     fn memory(&self, memory: usize, groups: &Groups, layout: &Layout) -> Result<Vec<f64>, Error> {
         let rule = &self.configuration.rule;
         let read = |number: usize| {
-            let names = <R::Memory<f64> as Bundle<f64>>::names();
+            let names = Names::of(rule).memory;
             let saved = self.memory.get(number).ok_or_else(|| entry_error(format!("memory[{number}]"), None))?;
             read_memory(number, saved, &names)
         };

@@ -460,7 +460,7 @@ impl<R: Rule> Configuration<R> {
     /// [`Error::Hyperparameter`], [`Error::Empty`], [`Error::DuplicateGroup`], and [`Error::GroupMatchesNothing`].
     pub fn resolve(&self, layout: &Layout) -> Result<Groups, Error> {
         self.rule.validate()?;
-        let xi = self.rule.xi().map_or_else(Vec::new, |xi| xi.scalars().collect());
+        let xi = self.rule.xi().map_or_else(Vec::new, |xi| xi.scalars().take(self.rule.losses()).collect());
         let groups = self.assigned(layout, xi)?;
         Ok(if self.rule.learns_per_tensor() { groups.per_part() } else { groups })
     }

@@ -37,6 +37,13 @@ pub trait Engine<R, T: Tensor>: Sized {
     /// What it shows of its state.
     type State: ?Sized;
 
+    /// How many losses the rule descends.
+    #[inline(always)]
+    fn losses(configuration: &Configuration<R>) -> usize {
+        let _ = configuration;
+        <Self::PerLoss<f64> as Bundle<f64>>::LEN
+    }
+
     /// The configuration checked, and its groups as they apply to parameters of this layout.
     ///
     /// # Errors

@@ -9,13 +9,13 @@ use crate::optimiser::engine::Engine;
 use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
-use crate::rule::rule::{Advance, Coordinate, Measure, Measured, Pass, Rule};
+use crate::rule::rule::{Advance, Measure, Measured, Names, Pass, PassOf, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
-use crate::space::kernel::{Kernel, Uniforms};
+use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
 use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed, placed_all, select_all};
-use crate::space::tensor::{Covector, Operands, Tensor, Wide, find_non_finite};
+use crate::space::tensor::{Covector, Operands, Tensor, Wide, find_non_finite, first_non_finite};
 
 /// The engine of a [`Rule`]: act 1 and act 3 are a pass over memory each, and what stands between them is arithmetic.
 ///
@@ -44,7 +44,7 @@ struct Acts<R: Rule, S: Real> {
     /// Per memory: of every pool, and of parameters that came later.
     memory: Vec<R::Memory<S>>,
     /// Per group.
-    passes: Vec<Pass<R::Corrections<S>, R::Multipliers<S>>>,
+    passes: Vec<PassOf<R, S>>,
     /// Per group.
     reports: Vec<ReportOf<R, S>>,
 }
@@ -183,6 +183,11 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
     type First = Report<Wide<T>>;
     type State = [T];
 
+    #[inline(always)]
+    fn losses(configuration: &Configuration<R>) -> usize {
+        configuration.rule.losses()
+    }
+
     fn resolve(configuration: &Configuration<R>, layout: &Layout) -> Result<Groups, Error> {
         configuration.resolve(layout)
     }
@@ -190,8 +195,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
     fn begin(setting: Setting<'_, R>, parameters: &T, steps: u64) -> Result<Self, Error> {
         let Setting { configuration: Configuration { rule, state_storage, .. }, groups, .. } = setting;
         state_storage.check_range::<R, T::Element>(rule)?;
-        let slots = <R::State<T::Element> as Bundle<T::Element>>::LEN;
-        let state = (0..slots).map(|slot| parameters.state_like(*state_storage, slot, steps));
+        let state = (0..Names::of(rule).state.len()).map(|slot| parameters.state_like(*state_storage, slot, steps));
         let memory: Vec<f64> = rule.begin::<f64>().scalars().collect();
         Ok(Self::of(setting, state.collect::<Result<_, Error>>()?, &vec![memory; groups.memories], steps))
     }
@@ -268,7 +272,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
     }
 
     fn write_state(&mut self, setting: Setting<'_, R>, slot: &str, values: &T) -> Result<(), Error> {
-        let known = <R::State<T::Element> as Bundle<T::Element>>::names();
+        let known = Names::of(&setting.configuration.rule).state;
         let Some(index) = known.iter().position(|name| name == slot) else {
             return Err(Error::UnknownState { slot: slot.to_owned(), known });
         };
@@ -369,7 +373,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
         }
         let operands = Operands { target: &*parameters, companions: &*state, reads: gradients };
         let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
-        T::sum(&Measure(rule), uniforms, operands, &mut self.measured)?;
+        rule.measure_all(uniforms, operands, &mut self.measured)?;
 
         let is_sound = self.damp::<T::Element>(rule, groups, memory, losses);
         let is_extreme = !is_sound && self.examine(rule, gradients)?;
@@ -378,7 +382,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
         if is_extreme || is_fragile {
             rehearse(rule, uniforms, operands)?;
         }
-        T::update(&Advance(rule), uniforms, parameters, state, gradients)?;
+        rule.advance_all(uniforms, parameters, state, gradients)?;
         core::mem::swap(memory, &mut self.memory);
         Ok(())
     }
@@ -391,15 +395,20 @@ impl<R: Rule, S: Element> Acts<R, S> {
             gradients.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
         }
         self.reports.iter().try_for_each(|report| report.check(|| rule.name()))?;
-        named_finite::<S, _>(&self.passes, "multiplier", |value| T::Element::narrow(value).is_finite())?;
-        named_finite::<S, _>(&self.memory, "memory", Element::is_finite)?;
+        named_finite::<S, _>(
+            &self.passes,
+            "multiplier",
+            || Names::of(rule).pass,
+            |value| T::Element::narrow(value).is_finite(),
+        )?;
+        named_finite::<S, _>(&self.memory, "memory", || Names::of(rule).memory, Element::is_finite)?;
         Ok(is_extreme)
     }
 }
 
 /// What act 2 of a group comes to.
 struct Act<R: Rule, S: Real> {
-    pass: Pass<R::Corrections<S>, R::Multipliers<S>>,
+    pass: PassOf<R, S>,
     memory: R::Memory<S>,
     report: ReportOf<R, S>,
     /// Whether all of it is finite, also in the type that act 3 computes with, and of a positive definite metric, as far as the step can tell.
@@ -450,23 +459,6 @@ fn is_finite<S: Element, B: Bundle<S>>(bundle: &B) -> bool {
     bundle.scalars().all(Element::is_finite)
 }
 
-/// The uniforms of act 3 of a rule.
-type Passed<R, S> = Pass<<R as Rule>::Corrections<S>, <R as Rule>::Multipliers<S>>;
-
-/// 0 times all that act 3 would write, added up: zero where every slot is finite, and not finite where one is not.
-struct Rehearsal<'r, R>(&'r R);
-
-impl<R: Rule> Kernel for Rehearsal<'_, R> {
-    type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
-    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> S {
-        Advance(self.0).evaluate(uniform, at).scalars().fold(S::zero(), |sum, slot| sum + S::zero() * slot)
-    }
-}
-
 /// Whether the first step of a rule writes finite numbers where parameter and gradient are zero; a metric whose γ⁻¹ is infinite there
 /// does not let it. The optimiser rehearses every step of such a rule; a backend that cannot should refuse it.
 ///
@@ -483,17 +475,20 @@ pub fn stands_zero<R: Rule, E: Element>(rule: &R) -> bool {
     is_finite::<E, _>(&rule.advance(corrections, multipliers, Bundle::<E>::zero()))
 }
 
-/// Accepts a step that writes finite numbers only. Needed where Σ l² overflows although every gradient is finite, since such squares
-/// are what a state may keep, and for a rule that does not [stand zero](stands_zero).
+/// Accepts a step that writes finite numbers only, by taking it with copies. Needed where Σ l² overflows although every gradient is finite, since such
+/// squares are what a state may keep, and for a rule that does not [stand zero](stands_zero).
 fn rehearse<R: Rule, T: Tensor>(
     rule: &R,
-    uniforms: Uniforms<'_, Passed<R, Wide<T>>>,
+    uniforms: Uniforms<'_, PassOf<R, Wide<T>>>,
     operands: Operands<'_, T>,
 ) -> Result<(), Error> {
-    let mut totals = vec![<Wide<T> as Field>::zero(); uniforms.groups.len()];
-    T::sum(&Rehearsal(rule), uniforms, operands, &mut totals)?;
-    if totals.iter().all(|total| total.is_finite()) {
-        return Ok(());
+    let mut parameters = operands.target.duplicate()?;
+    let mut state = operands.companions.iter().map(T::duplicate).collect::<Result<Vec<T>, Error>>()?;
+    rule.advance_all(uniforms, &mut parameters, &mut state, operands.reads)?;
+    for written in core::iter::once(&parameters).chain(&state) {
+        if first_non_finite(written)?.is_some() {
+            return Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() });
+        }
     }
-    Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() })
+    Ok(())
 }

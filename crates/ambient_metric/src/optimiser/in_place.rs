@@ -33,10 +33,13 @@ impl<'a, E: Element> Few<'a, E> {
         few.len = of_parameters.len();
         let mut state = state.iter_mut();
         for slot in 0..slots {
-            *of_state.get_mut(slot)? = state.next()?.few_mut()?.get_mut(..few.len)?;
+            // A rule of which parts are chosen may have fewer slots than its type has room for.
+            let Some(tensor) = state.next() else { break };
+            *of_state.get_mut(slot)? = tensor.few_mut()?.get_mut(..few.len)?;
         }
         for loss in 0..losses {
-            *few.read.get_mut(loss)? = gradients.get(loss)?.0.few()?.get(..few.len)?;
+            let Some(gradient) = gradients.get(loss) else { break };
+            *few.read.get_mut(loss)? = gradient.0.few()?.get(..few.len)?;
         }
         Some(few)
     }

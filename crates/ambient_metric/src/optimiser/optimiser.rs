@@ -161,7 +161,7 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
     /// Accepts what a step can be taken from, as far as numbers and layouts go.
     #[inline(always)]
     fn check(&self, parameters: &T, gradients: &[&Covector<T>], losses: usize) -> Result<(), Error> {
-        let expected = <E::PerLoss<f64> as Bundle<f64>>::LEN;
+        let expected = E::losses(&self.configuration);
         for found in [gradients.len(), losses] {
             if found != expected {
                 return Err(Error::Losses { expected, found });
@@ -266,6 +266,13 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
         let mut reports: Reports<E, R, T> = names.zip(self.engine.reports(&self.groups)?).collect();
         reports.dedup_by(|later, first| later.0 == first.0);
         Ok(reports)
+    }
+
+    /// What the last step tells about the first group that has parameters, and its first loss.
+    pub(crate) fn first_report(&self) -> Result<Report<Wide<T>>, Error> {
+        let reports = self.engine.reports(&self.groups)?;
+        let first = reports.get(self.groups.first()).map(|report| report.first());
+        Ok(first.unwrap_or_else(Bundle::<Wide<T>>::zero))
     }
 
     /// The configuration it was built from.

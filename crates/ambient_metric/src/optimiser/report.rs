@@ -1,5 +1,7 @@
 //! What a step tells about itself, and the verdict over it.
 
+use core::fmt;
+
 use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
@@ -9,6 +11,8 @@ use crate::rule::rule::Rule;
 
 bundle! {
     /// What a step tells about itself. `L` is one number, or one per loss.
+    ///
+    /// [`Display`](fmt::Display) writes one line, every number in the format that is asked for. With the feature `serde` it serialises.
     ///
     /// # Mathematics
     ///
@@ -28,12 +32,15 @@ bundle! {
     ///
     /// assert_eq!((report.squared_length, report.slope, report.gradient_norm), (1.0, 1.0, 5.0));
     /// assert_eq!((report.damping, report.effective_learning_rate), (0.5, 0.25));
+    /// let line = "s = 1.00, v̂ = 1.00, f′ = 1.00, r = 0.50, det = 2.00, η r = 0.25, ‖l‖ = 5.00";
+    /// assert_eq!(format!("{report:.2}"), line);
     /// # Ok::<(), ambient_metric::Error>(())
     /// ```
     ///
     /// # References
     ///
     /// arXiv 2509.03594, eq. 10, 13 and 14 (r without averages), Algorithms 1 and 2 (with them).
+    #[cfg_attr(feature = "serde", derive(serde::Serialize))]
     pub nested struct Report<S, L = S> {
         /// s = ξ⟨l, l⟩, the squared length of the gradient in γ⁻¹ times ξ; zero for a rule without a pull-back.
         squared_length: L,
@@ -59,9 +66,54 @@ bundle! {
     }
 }
 
+known_keys! { Report<S, L> {
+    squared_length, averaged, slope, damping, determinant_ratio, coupling, coupling_scale, effective_learning_rate, gradient_norm
+} }
+
+impl<S: Element + fmt::Display, L: Bundle<S>> fmt::Display for Report<S, L> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lengths =
+            [("s", &self.squared_length), (", v̂", &self.averaged), (", f′", &self.slope), (", r", &self.damping)];
+        for (name, numbers) in lengths {
+            write_named(formatter, name, numbers)?;
+        }
+        write_named(formatter, ", det", &self.determinant_ratio)?;
+        if self.coupling != S::zero() {
+            write_named(formatter, ", ⟨c, c⟩", &self.coupling)?;
+        }
+        if self.coupling_scale != S::one() {
+            write_named(formatter, ", scale of c", &self.coupling_scale)?;
+        }
+        write_named(formatter, ", η r", &self.effective_learning_rate)?;
+        write_named(formatter, ", ‖l‖", &self.gradient_norm)
+    }
+}
+
+/// Writes `name = number`, or `name = [number, number]` where there are several.
+fn write_named<S: Element + fmt::Display, B: Bundle<S>>(
+    formatter: &mut fmt::Formatter<'_>,
+    name: &str,
+    numbers: &B,
+) -> fmt::Result {
+    let (open, close) = if B::LEN == 1 { ("", "") } else { ("[", "]") };
+    write!(formatter, "{name} = {open}")?;
+    for (index, number) in numbers.scalars().enumerate() {
+        formatter.write_str(if index == 0 { "" } else { ", " })?;
+        fmt::Display::fmt(&number, formatter)?;
+    }
+    formatter.write_str(close)
+}
+
 impl<S: Element, L: Bundle<S>> Report<S, L> {
-    /// From what a preconditioner reports, η of the group, and Σ l² over all gradients.
-    pub(crate) fn of(damping: Damping<S, L>, learning_rate: S, squared_gradient: S) -> Self {
+    /// From what a preconditioner reports, η of the group, and Σ l² over all gradients; for backends with steps of their own.
+    ///
+    /// ```
+    /// use ambient_metric::{Report, rule::Damping};
+    /// let report = Report::of(Damping::uncoupled(1.0, 1.0, 1.0, 0.5, 2.0), 0.1, 25.0);
+    /// assert_eq!((report.effective_learning_rate, report.gradient_norm), (0.05, 5.0));
+    /// ```
+    #[must_use]
+    pub fn of(damping: Damping<S, L>, learning_rate: S, squared_gradient: S) -> Self {
         Self {
             squared_length: damping.squared_length,
             averaged: damping.averaged,
@@ -89,12 +141,19 @@ impl<S: Element, L: Bundle<S>> Report<S, L> {
         is_definite & (lengths + *determinant_ratio + *coupling + others).is_finite()
     }
 
-    /// Why the step is none of a positive definite metric; nothing where it is one, or where only the sum of what was reported overflowed.
+    /// Why the step is none of a positive definite metric; nothing where it is one, or where only the sum of what was reported overflowed. `rule` names
+    /// the rule.
+    ///
+    /// ```
+    /// use ambient_metric::{Error, Report, rule::Damping};
+    /// let report = Report::of(Damping::uncoupled(-1.0, 0.0, 1.0, 1.0, 1.0), 0.1, 25.0);
+    /// assert!(matches!(report.check(|| "mine".to_owned()), Err(Error::NotPositiveDefinite { .. })));
+    /// ```
     ///
     /// # Errors
     ///
     /// [`Error::NotPositiveDefinite`], [`Error::Overflow`], [`Error::Coupling`], [`Error::Determinant`].
-    pub(crate) fn check(&self, rule: impl Fn() -> String) -> Result<(), Error> {
+    pub fn check(&self, rule: impl Fn() -> String) -> Result<(), Error> {
         let Self { squared_length, averaged, damping, determinant_ratio, coupling, .. } = *self;
         if squared_length.scalars().any(Element::is_negative) {
             return Err(Error::NotPositiveDefinite { metric: rule() });
@@ -168,12 +227,14 @@ pub(crate) fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: i
 pub(crate) fn named_finite<S: Element, B: Bundle<S>>(
     bundles: &[B],
     what: &str,
+    names: impl FnOnce() -> Vec<String>,
     is_finite: impl Fn(S) -> bool,
 ) -> Result<(), Error> {
     for bundle in bundles {
         if let Some(slot) = bundle.scalars().position(|value| !is_finite(value)) {
-            let name = B::names().into_iter().nth(slot).unwrap_or_default();
-            return Err(Error::Overflow { quantity: format!("the {what} `{name}`") });
+            let name = names().into_iter().nth(slot).filter(|name| !name.is_empty());
+            let name = name.map_or_else(String::new, |name| format!(" `{name}`"));
+            return Err(Error::Overflow { quantity: format!("the {what}{name}") });
         }
     }
     Ok(())

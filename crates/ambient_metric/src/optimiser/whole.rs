@@ -157,8 +157,12 @@ where
         }
         let report = Report::of(report, inputs.learning_rate, squared_gradient);
         report.check(|| rule.named(&rule.metric.metric_name()))?;
-        named_finite(&[factors], "multiplier", |value: Wide<T>| T::Element::narrow(value).is_finite())?;
-        named_finite(&[memory], "memory", |value: Wide<T>| value.is_finite())?;
+        named_finite(&[factors], "multiplier", <P::Factors<Wide<T>> as Bundle<Wide<T>>>::names, |value: Wide<T>| {
+            T::Element::narrow(value).is_finite()
+        })?;
+        named_finite(&[memory], "memory", <P::Memory<Wide<T>> as Bundle<Wide<T>>>::names, |value: Wide<T>| {
+            value.is_finite()
+        })?;
 
         let direction = if K == 1 {
             // As in the passes, where the weights multiply what is raised.

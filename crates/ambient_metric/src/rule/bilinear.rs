@@ -108,6 +108,10 @@ impl<E: Embedding, A: Coupling, B: Coupling> Preconditioner for Bilinear<E, A, B
         Some([self.height.xi])
     }
 
+    fn accepts<S: Real>(&self, [loss]: [S; 1], _xi: [S; 1]) -> S::Mask {
+        self.height.embedding.accepts(loss)
+    }
+
     #[inline]
     fn check(&self, [loss]: [f64; 1], _xi: [f64; 1]) -> Result<(), Error> {
         self.height.embedding.check(loss)

@@ -266,6 +266,10 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         self.preconditioner.xi()
     }
 
+    fn accepts<S: Real>(&self, losses: [S; K], xi: [S; K]) -> S::Mask {
+        self.preconditioner.accepts(losses, xi)
+    }
+
     #[inline]
     fn check_loss(&self, losses: [f64; K], xi: [f64; K]) -> Result<(), Error> {
         self.preconditioner.check(losses, xi)

@@ -247,6 +247,15 @@ impl<H: Heights<K>, A: AmbientMetric<K>, P: Placement, const K: usize> Precondit
         Some(self.heights.xi())
     }
 
+    fn accepts<S: Real>(&self, losses: [S; K], xi: [S; K]) -> S::Mask {
+        let inside = self.heights.accepts(losses);
+        if !A::DEPENDS_ON_POSITION {
+            return inside;
+        }
+        let root_xi = xi.map(S::sqrt);
+        inside & self.ambient.accepts(Position::of::<A, H>(&self.heights, losses, root_xi))
+    }
+
     #[inline]
     fn check(&self, losses: [f64; K], xi: [f64; K]) -> Result<(), Error> {
         self.heights.check(losses)?;

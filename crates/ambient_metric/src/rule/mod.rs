@@ -17,4 +17,4 @@ pub use self::induced::{
     Average, Damped, DampedFactors, Exact, ExactFactors, ExactSums, Induced, Placement, SurfaceMemory, SurfaceSums,
 };
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
-pub use self::rule::{Advance, Advanced, Coordinate, Measure, Measured, Pass, Rule};
+pub use self::rule::{Advance, Advanced, Coordinate, Measure, Measured, OnRule, Pass, PassOf, Rule};

@@ -5,7 +5,7 @@ use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
-use crate::number::scalar::Real;
+use crate::number::scalar::{Real, holds};
 use crate::space::acts::{Inputs, Local, Outcome};
 
 bundle! {
@@ -184,6 +184,12 @@ pub trait Preconditioner<const K: usize = 1>: Sync {
     /// The ξ that drives a metric that learns: Σ ξ_A.
     fn drive<S: Real>(&self, xi: [S; K]) -> S {
         total(xi)
+    }
+
+    /// Where losses, and ξ, are such that `damp` can use them: where [`check`](Self::check) accepts them, for recordings.
+    fn accepts<S: Real>(&self, losses: [S; K], xi: [S; K]) -> S::Mask {
+        let _ = (losses, xi);
+        holds::<S>()
     }
 
     /// Accepts losses, and ξ, that `damp` can use.

@@ -3,10 +3,11 @@
 use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
-use crate::number::scalar::Real;
+use crate::number::scalar::{Real, holds};
 use crate::rule::preconditioner::Damping;
 use crate::space::acts::{Inputs, Outcome, Totals};
-use crate::space::kernel::Kernel;
+use crate::space::kernel::{Kernel, Uniforms};
+use crate::space::tensor::{Operands, Tensor, Wide};
 
 bundle! {
     /// What a rule sees at one coordinate, and in this order on a backend: parameter, state, gradient.
@@ -153,6 +154,13 @@ pub trait Rule: Sync {
     /// The metric coefficient ξ of every loss; none where there is no pull-back.
     fn xi(&self) -> Option<Self::PerLoss<f64>>;
 
+    /// Where losses, with these present ξ, are such that [`check_loss`](Self::check_loss) accepts them, as a function that can be recorded. By default
+    /// everywhere.
+    fn accepts<S: Real>(&self, loss: Self::PerLoss<S>, xi: Self::PerLoss<S>) -> S::Mask {
+        let _ = (loss, xi);
+        holds::<S>()
+    }
+
     /// Accepts losses that `damp` can use with these present ξ (zero for a rule without any).
     ///
     /// # Errors
@@ -169,6 +177,123 @@ pub trait Rule: Sync {
 
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String;
+
+    /// Does something with the rule as one of a type in which nothing is left to choose. A rule whose parts are chosen at run time hands over what was
+    /// chosen, so that what is [done](OnRule) sees the state and the sums of that and no others.
+    fn with<V: OnRule>(&self, does: V) -> V::Output
+    where
+        Self: Sized,
+    {
+        does.on(self)
+    }
+
+    /// How many losses it descends.
+    #[inline(always)]
+    fn losses(&self) -> usize {
+        <Self::PerLoss<f64> as Bundle<f64>>::LEN
+    }
+
+    /// Act 1 over whole tensors, as [`Tensor::sum`] of [`Measure`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensor::sum`].
+    #[inline(always)]
+    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
+    fn measure_all<T: Tensor>(
+        &self,
+        corrections: Uniforms<'_, Self::Corrections<Wide<T>>>,
+        operands: Operands<'_, T>,
+        totals: &mut [Measured<Wide<T>, Self::Sums<Wide<T>>>],
+    ) -> Result<(), Error>
+    where
+        Self: Sized,
+    {
+        T::sum(&Measure(self), corrections, operands, totals)
+    }
+
+    /// Act 3 over whole tensors, as [`Tensor::update`] of [`Advance`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensor::update`].
+    #[inline(always)]
+    fn advance_all<T: Tensor>(
+        &self,
+        passes: Uniforms<'_, PassOf<Self, Wide<T>>>,
+        parameters: &mut T,
+        state: &mut [T],
+        gradients: &[&T],
+    ) -> Result<(), Error>
+    where
+        Self: Sized,
+    {
+        T::update(&Advance(self), passes, parameters, state, gradients)
+    }
+}
+
+/// Something that is done with a rule, whatever its type.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{AnyRule, Bundle, Rule};
+/// use ambient_metric::rule::OnRule;
+///
+/// /// The names of what it keeps per element.
+/// struct State;
+///
+/// impl OnRule for State {
+///     type Output = Vec<String>;
+///
+///     fn on<R: Rule>(self, _rule: &R) -> Vec<String> {
+///         <R::State<f64> as Bundle<f64>>::names()
+///     }
+/// }
+///
+/// let chosen = "adamw".parse::<AnyRule>()?.fused()?;
+/// assert_eq!(chosen.with(State), ["momentum", "metric"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait OnRule: Sized {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn on<R: Rule>(self, rule: &R) -> Self::Output;
+}
+
+/// The uniforms of act 3 of a rule.
+pub type PassOf<R, S> = Pass<<R as Rule>::Corrections<S>, <R as Rule>::Multipliers<S>>;
+
+/// The names of what a rule keeps and multiplies by.
+pub(crate) struct Names {
+    /// Per element.
+    pub(crate) state: Vec<String>,
+    /// Once.
+    pub(crate) memory: Vec<String>,
+    /// The uniforms of act 3.
+    pub(crate) pass: Vec<String>,
+}
+
+impl Names {
+    pub(crate) fn of<R: Rule>(rule: &R) -> Self {
+        rule.with(Naming)
+    }
+}
+
+struct Naming;
+
+impl OnRule for Naming {
+    type Output = Names;
+
+    fn on<R: Rule>(self, _rule: &R) -> Names {
+        Names {
+            state: <R::State<f64> as Bundle<f64>>::names(),
+            memory: <R::Memory<f64> as Bundle<f64>>::names(),
+            pass: <PassOf<R, f64> as Bundle<f64>>::names(),
+        }
+    }
 }
 
 bundle! {

@@ -1,5 +1,6 @@
 //! The layout of a parameter space: which named parts it has, and the shape of each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -123,6 +124,17 @@ impl Layout {
     #[inline]
     pub fn check(&self, other: &Self) -> Result<(), Error> {
         if Arc::ptr_eq(&self.parts, &other.parts) { Ok(()) } else { self.compare(other) }
+    }
+
+    /// As [`check`](Self::check) of parts that may come in any order.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and [`Error::DuplicateParameter`].
+    pub fn check_unordered(&self, mut parts: Vec<Part>) -> Result<(), Error> {
+        let places: BTreeMap<&str, usize> = self.parts.iter().map(|part| part.name.as_str()).zip(0..).collect();
+        parts.sort_by_key(|part| places.get(part.name.as_str()).copied().unwrap_or(usize::MAX));
+        self.compare(&Self::new(parts)?)
     }
 
     /// The check of layouts that were made apart.

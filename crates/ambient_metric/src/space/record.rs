@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Element;
 use crate::space::matrix::MatrixPart;
+use crate::space::numbers::Numbers;
 use crate::space::tensor::Tensor;
 
 /// The entries of a checkpoint, open for writing or for reading: either way a state names what it consists of.
@@ -18,14 +19,14 @@ pub struct Entries<'a> {
     prefix: String,
 }
 
-type Numbers = BTreeMap<String, f64>;
+type Scalars = BTreeMap<String, f64>;
 type Parameters = BTreeMap<String, SavedParameter>;
 
 #[derive(Debug)]
 enum Store<'a> {
-    Write(&'a mut Numbers, &'a mut Parameters),
+    Write(&'a mut Scalars, &'a mut Parameters),
     /// The last are the names of what was read.
-    Read(&'a Numbers, &'a Parameters, &'a mut BTreeSet<String>),
+    Read(&'a Scalars, &'a Parameters, &'a mut BTreeSet<String>),
 }
 
 /// The name of a slot of a parameter in messages.
@@ -35,13 +36,13 @@ fn path(parameter: &str, slot: &str) -> String {
 
 impl<'a> Entries<'a> {
     /// Entries that are written: numbers, and slots of parameters that are there.
-    pub(crate) fn write(numbers: &'a mut Numbers, parameters: &'a mut Parameters) -> Self {
+    pub(crate) fn write(numbers: &'a mut Scalars, parameters: &'a mut Parameters) -> Self {
         Self { store: Store::Write(numbers, parameters), prefix: String::new() }
     }
 
     /// Reads entries by a function, and accepts them if it has read all there are.
     pub(crate) fn read_all(
-        numbers: &Numbers,
+        numbers: &Scalars,
         parameters: &Parameters,
         read: impl FnOnce(&mut Entries<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
@@ -132,7 +133,7 @@ impl<'a> Entries<'a> {
         match &mut self.store {
             Store::Write(_, parameters) => {
                 if let Some(saved) = parameters.get_mut(parameter) {
-                    saved.state.insert(slot, read()?.into_iter().map(Element::to_f64).collect());
+                    saved.state.insert(slot, Numbers::of(read()?));
                 }
                 Ok(None)
             }
@@ -231,7 +232,7 @@ impl<'a> Entries<'a> {
 /// let checkpoint = Configuration::new(rules::sgd(0.9), 0.1).build(&theta)?.checkpoint()?;
 /// let saved = &checkpoint.parameters["w"];
 /// assert_eq!(saved.shape, [2]);
-/// assert!(saved.state.values().all(|slot| *slot == [0.0, 0.0]));
+/// assert!(saved.state.values().all(|slot| *slot == vec![0.0, 0.0].into()));
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -241,7 +242,7 @@ pub struct SavedParameter {
     pub shape: Vec<usize>,
     /// The values of every state slot by name, in row-major order: of a [`Rule`](crate::Rule) as many as the parameter has, of a metric over whole
     /// tensors as many as it keeps for it.
-    pub state: BTreeMap<String, Vec<f64>>,
+    pub state: BTreeMap<String, Numbers>,
     /// Which scalar memory it has, where that is not the one of its sum, since it came later than others.
     pub memory: Option<usize>,
 }
@@ -254,9 +255,9 @@ impl SavedParameter {
         let entry = format!("parameters[{parameter}].state.{slot}");
         let values = self.state.get(slot).ok_or_else(|| entry_error(entry.clone(), None))?;
         require_len(&entry, values.len(), elements)?;
-        let narrowed: Vec<E> = values.iter().map(|&value| E::constant(value)).collect();
+        let narrowed: Vec<E> = values.iter().map(E::constant).collect();
         match values.iter().zip(&narrowed).find(|(_, narrowed)| !narrowed.is_finite()) {
-            Some((value, _)) => Err(entry_error(entry, Some(*value))),
+            Some((value, _)) => Err(entry_error(entry, Some(value))),
             None => Ok(narrowed),
         }
     }

@@ -214,7 +214,11 @@ impl<T: Tensor> Operands<'_, T> {
     /// [`Error::Operands`] for a wrong number, and what [`Layout::check`] finds.
     #[inline]
     pub fn check<K: Kernel>(&self) -> Result<(), Error> {
-        let expected = <K::Input<T::Element> as Bundle<T::Element>>::LEN;
+        self.agree(<K::Input<T::Element> as Bundle<T::Element>>::LEN)
+    }
+
+    /// Accepts so many operands, all of one layout.
+    fn agree(&self, expected: usize) -> Result<(), Error> {
         let found = 1 + self.companions.len() + self.reads.len();
         if expected != found {
             return Err(Error::Operands { expected, found });

@@ -1,27 +1,28 @@
-//! The command `ambient bench step`: what a step of every rule costs, beside a plain pass over memory and a fused AdamW.
+//! The command `ambient bench step`: what a step of every rule costs, beside the limit of memory and a fused AdamW.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use ambient_metric::rule::{Advance, DescentSums, Pass};
+use ambient_metric::rule::{Advance, DescentSums, OnRule, Pass};
 use ambient_metric::space::{Inputs, Outcome, StateStorage, Totals, Uniforms, Wide, contract};
-use ambient_metric::{Bundle, Configuration, Covector, Descent, Ema, Field, Flat, RmsProp, Rule, Tensor, rules};
+use ambient_metric::{Configuration, Covector, Descent, Ema, Field, Flat, RmsProp, Rule, Tensor, rules};
 use ambient_metric_trace::Recording;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use super::gate::{self, Gate, is_above};
 use super::inputs::{DECAY, LEARNING_RATE, LOSS, numbers};
+use super::limit::{Limit, Rate, Yardstick};
+use super::median::median;
 #[cfg(feature = "compare")]
 use super::other_libraries;
 use crate::error::Error;
 use crate::machines::choice::Choice;
 use crate::machines::machine::{Baseline, Machine, OnMachine};
 use crate::present::progress;
-use crate::rules::hyperparameters::Constants;
-use crate::rules::optimisers::Named;
-use crate::rules::with_rule::WithRule;
+use crate::rules::named::Named;
 
 /// How long every contender runs in a round at least, in seconds.
 const ROUND: f64 = 0.05;
@@ -58,20 +59,47 @@ pub struct Measured {
     pub precision: &'static str,
     /// What momentum and moments are stored in.
     pub state: &'static str,
-    /// The name of the plain pass.
-    pub baseline: &'static str,
-    /// How long that takes.
-    pub baseline_seconds: f64,
-    /// What that moves.
-    pub baseline_bytes_per_parameter: usize,
+    /// What the memory can do at best: the limits of all rounds, the middle one of passes that write and that of passes that only read.
+    pub limit: Limit,
+    /// The copy that is the limit on a device.
+    pub copy: Option<Plain>,
+    /// What the gate says of all rules.
+    pub gate: Gate,
+    /// So many parameters are enough for the gate, where that can be told.
+    pub enough_parameters: Option<usize>,
     /// How long it takes to sum the product of two tensors, which reads and writes nothing: act 1 of a rule with a second moment reads as much.
     pub product_seconds: f64,
     /// What that reads.
     pub product_bytes_per_parameter: usize,
+    /// Its bytes per second over those of the limit.
+    pub product_bandwidth_ratio: f64,
     /// AdamW, then the rules asked for.
     pub rules: Vec<Cost>,
     /// Optimisers of other libraries, where the program was built with them.
     pub beside: Vec<Other>,
+}
+
+impl Measured {
+    /// What the gate says against this run, in one line.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        let above = self.rules.iter().filter(|rule| is_above(rule.bandwidth_ratio));
+        let above: Vec<String> =
+            above.map(|rule| format!("{} ({:.2})", rule.name, rule.bandwidth_ratio.recip())).collect();
+        let told = format!("more than {} of the time that memory needs at least for as many bytes", gate::MOST);
+        (self.gate == Gate::Above).then(|| format!("{told}: {}", above.join(", ")))
+    }
+}
+
+/// The plain pass of a device.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain {
+    /// Its name.
+    pub name: &'static str,
+    /// How long it takes, in seconds.
+    pub seconds: f64,
+    /// What it moves.
+    pub bytes_per_parameter: usize,
 }
 
 /// What a step of another library's optimiser costs.
@@ -100,14 +128,14 @@ pub struct Cost {
     pub advance_bytes: usize,
     /// How many kernels it launches, where it launches any.
     pub dispatches: Option<u64>,
-    /// Its bytes per second over those of the plain pass.
+    /// Its bytes per second over those of the limit, each round's over that of the same time: 1 is the limit, and half of it takes twice as long.
     pub bandwidth_ratio: f64,
     /// Its time over that of AdamW.
     pub over_adamw: f64,
 }
 
 impl Serialize for Measured {
-    /// The plain pass is known by its name: `copy_seconds` on a device.
+    /// The plain pass of a device is known by its name: `copy_seconds`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("backend", self.backend)?;
@@ -116,10 +144,18 @@ impl Serialize for Measured {
         map.serialize_entry("threads", &self.threads)?;
         map.serialize_entry("precision", self.precision)?;
         map.serialize_entry("state", self.state)?;
-        map.serialize_entry(&format!("{}_seconds", self.baseline), &self.baseline_seconds)?;
-        map.serialize_entry(&format!("{}_bytes_per_parameter", self.baseline), &self.baseline_bytes_per_parameter)?;
+        map.serialize_entry("limit_seconds_per_byte", &self.limit.write.seconds_per_byte)?;
+        map.serialize_entry("limit_kind", &self.limit.write.kind)?;
+        map.serialize_entry("read_limit_seconds_per_byte", &self.limit.read.seconds_per_byte)?;
+        map.serialize_entry("read_limit_kind", &self.limit.read.kind)?;
+        map.serialize_entry("gate", &self.gate)?;
+        if let Some(Plain { name, seconds, bytes_per_parameter }) = self.copy {
+            map.serialize_entry(&format!("{name}_seconds"), &seconds)?;
+            map.serialize_entry(&format!("{name}_bytes_per_parameter"), &bytes_per_parameter)?;
+        }
         map.serialize_entry("product_seconds", &self.product_seconds)?;
         map.serialize_entry("product_bytes_per_parameter", &self.product_bytes_per_parameter)?;
+        map.serialize_entry("product_bandwidth_ratio", &self.product_bandwidth_ratio)?;
         map.serialize_entry("rules", &self.rules)?;
         map.serialize_entry("beside", &self.beside)?;
         map.end()
@@ -222,53 +258,73 @@ impl OnMachine for &Request {
     fn on<M: Machine>(self, machine: &M) -> Result<Measured, Error> {
         let parameters = self.parameters.unwrap_or_else(|| machine.many());
         let space = Request::space(machine, parameters)?;
-        let baseline = machine.baseline(parameters)?;
-        let (name, bytes) = (baseline.name, baseline.bytes_per_parameter);
-
-        let plain = Entry::plain(baseline);
-        let mut entries = vec![plain, Summed::entry(machine, &space), Fused::entry(machine, &space, self.state)?];
+        let size = machine.precision().size();
+        let bytes_kept = 2 * (size + self.state.bytes(size));
+        let mut ruler = match machine.baseline(parameters)? {
+            Some(copy) => Ruler::Copy { copy: Timed::warm(machine, Entry::plain(copy))?, parameters },
+            None => Ruler::Loops(Yardstick::new(parameters.saturating_mul(bytes_kept))?),
+        };
+        let mut entries = vec![Summed::entry(machine, &space), Fused::entry(machine, &space, self.state)?];
         for named in &self.rules {
-            let entering = Entering { machine, space: &space, name: named.to_string(), state: self.state };
-            entries.push(named.rule(&named.with(&Constants::default()), entering)?);
+            entries.push(Stepping::entry(machine, &space, named, self.state)?);
         }
         let ours = entries.len();
         let others = others(machine, parameters)?;
         let names: Vec<&'static str> = others.iter().map(|other| other.name).collect();
         entries.extend(others.into_iter().map(Entry::plain));
-        let bar = progress::bar(entries.len() * (self.rounds + 1), "measurements");
+
+        let bar = progress::bar(ruler.ticks() + (entries.len() + 1) * (self.rounds + 1), "measurements");
+        ruler.survey(|| bar.inc(1));
         let mut field = Vec::new();
         for entry in entries {
             field.push(Timed::warm(machine, entry)?);
             bar.inc(1);
         }
+        // The limit is measured before every round and after the last, so that a round has one of its own time.
+        ruler.measure(machine)?;
+        bar.inc(1);
         for _ in 0..self.rounds {
             for timed in &mut field {
                 timed.measure(machine)?;
                 bar.inc(1);
             }
+            ruler.measure(machine)?;
+            bar.inc(1);
         }
         bar.finish_and_clear();
+        let limits: Vec<Limit> = ruler
+            .limits()
+            .windows(2)
+            .filter_map(|around| if let [before, after] = around { Some(before.between(after)) } else { None })
+            .collect();
 
-        let mut seconds = Vec::new();
+        let mut results = Vec::new();
         for timed in &mut field {
             timed.entry.contender.check()?;
-            seconds.push(median(&mut timed.seconds));
+            let ratio = timed.ratio(&limits, parameters);
+            results.push((median(&mut timed.seconds), ratio));
         }
-        let at = |index: usize| seconds.get(index).copied().unwrap_or(f64::NAN);
-        let (baseline_seconds, product_seconds, adamw) = (at(0), at(1), at(2));
-        let cost = |(timed, &seconds): (Timed<'_>, &f64)| {
+        let at = |index: usize| results.get(index).copied().unwrap_or((f64::NAN, f64::NAN));
+        let ((product_seconds, product_bandwidth_ratio), (adamw, _)) = (at(0), at(1));
+        let cost = |(timed, &(seconds, bandwidth_ratio)): (Timed<'_>, &(f64, f64))| {
             let Entry { name, measure_bytes, advance_bytes, .. } = timed.entry;
-            let bytes_per_parameter = measure_bytes + advance_bytes;
             Cost {
                 name,
                 seconds,
-                bytes_per_parameter,
+                bytes_per_parameter: measure_bytes + advance_bytes,
                 measure_bytes,
                 advance_bytes,
                 dispatches: timed.dispatches,
-                bandwidth_ratio: (bytes_per_parameter as f64 / seconds) / (bytes as f64 / baseline_seconds),
+                bandwidth_ratio,
                 over_adamw: seconds / adamw,
             }
+        };
+        let rules: Vec<Cost> = field.into_iter().zip(&results).take(ours).skip(1).map(cost).collect();
+        let enough_parameters = matches!(ruler, Ruler::Loops(_)).then(|| Yardstick::enough().div_ceil(bytes_kept));
+        let gate = match enough_parameters {
+            None => Gate::OnDevice,
+            Some(enough) if parameters < enough => Gate::InCaches,
+            Some(_) => Gate::of(rules.iter().map(|rule| rule.bandwidth_ratio)),
         };
         Ok(Measured {
             backend: machine.backend(),
@@ -277,18 +333,77 @@ impl OnMachine for &Request {
             threads: machine.threads(),
             precision: machine.precision().name(),
             state: self.state.name(),
-            baseline: name,
-            baseline_seconds,
-            baseline_bytes_per_parameter: bytes,
+            limit: Limit { read: middle(&limits, |limit| &limit.read), write: middle(&limits, |limit| &limit.write) },
+            copy: ruler.copy(),
+            gate,
+            enough_parameters,
             product_seconds,
-            product_bytes_per_parameter: Summed::<M>::TENSORS * machine.precision().size(),
+            product_bytes_per_parameter: Summed::<M>::TENSORS * size,
+            product_bandwidth_ratio,
             beside: names
                 .into_iter()
-                .zip(seconds.iter().skip(ours))
-                .map(|(name, &seconds)| Other { name, seconds, over_adamw: seconds / adamw })
+                .zip(results.iter().skip(ours))
+                .map(|(name, &(seconds, _))| Other { name, seconds, over_adamw: seconds / adamw })
                 .collect(),
-            rules: field.into_iter().zip(&seconds).take(ours).skip(2).map(cost).collect(),
+            rules,
         })
+    }
+}
+
+/// The middle one of the rates at all times, by what a byte took.
+fn middle(limits: &[Limit], rate: impl Fn(&Limit) -> &Rate) -> Rate {
+    let mut rates: Vec<&Rate> = limits.iter().map(rate).collect();
+    rates.sort_by(|one, two| one.seconds_per_byte.total_cmp(&two.seconds_per_byte));
+    let unknown = || Rate { seconds_per_byte: f64::NAN, kind: String::new() };
+    rates.get(rates.len() / 2).map_or_else(unknown, |&rate| rate.clone())
+}
+
+/// What tells the limit.
+enum Ruler {
+    /// Loops over memory.
+    Loops(Yardstick),
+    /// The copy of a device.
+    Copy { copy: Timed<'static>, parameters: usize },
+}
+
+impl Ruler {
+    fn ticks(&self) -> usize {
+        match self {
+            Self::Loops(yardstick) => yardstick.ticks(),
+            Self::Copy { .. } => 0,
+        }
+    }
+
+    fn survey(&mut self, progress: impl FnMut()) {
+        if let Self::Loops(yardstick) = self {
+            yardstick.survey(progress);
+        }
+    }
+
+    fn measure<M: Machine>(&mut self, machine: &M) -> Result<(), Error> {
+        match self {
+            Self::Loops(yardstick) => yardstick.measure(),
+            Self::Copy { copy, .. } => copy.measure(machine)?,
+        }
+        Ok(())
+    }
+
+    /// The limit each time that it was measured, in order.
+    fn limits(&self) -> Vec<Limit> {
+        match self {
+            Self::Loops(yardstick) => yardstick.limits(),
+            Self::Copy { copy, parameters } => {
+                let bytes = copy.entry.advance_bytes as f64 * *parameters as f64;
+                let rate = |seconds: &f64| Rate { seconds_per_byte: seconds / bytes, kind: copy.entry.name.clone() };
+                copy.seconds.iter().map(|seconds| Limit { read: rate(seconds), write: rate(seconds) }).collect()
+            }
+        }
+    }
+
+    fn copy(&mut self) -> Option<Plain> {
+        let Self::Copy { copy, .. } = self else { return None };
+        let bytes_per_parameter = copy.entry.advance_bytes;
+        Some(Plain { name: "copy", seconds: median(&mut copy.seconds), bytes_per_parameter })
     }
 }
 
@@ -323,58 +438,63 @@ impl<'a> Timed<'a> {
         Ok(begin.elapsed().as_secs_f64())
     }
 
+    /// The same, of one repetition, kept.
     fn measure<M: Machine>(&mut self, machine: &M) -> Result<(), Error> {
         let seconds = self.time(machine)? / f64::from(self.repetitions);
         self.seconds.push(seconds);
         Ok(())
     }
+
+    /// The part of the limit's bandwidth that it has: the median over the rounds, each with the limit of its time.
+    fn ratio(&self, limits: &[Limit], parameters: usize) -> f64 {
+        let Entry { measure_bytes, advance_bytes, .. } = self.entry;
+        let (only_read, moved) = (measure_bytes.saturating_mul(parameters), advance_bytes.saturating_mul(parameters));
+        let rounds = self.seconds.iter().zip(limits);
+        median(&mut rounds.map(|(seconds, limit)| limit.seconds(only_read, moved) / seconds).collect::<Vec<f64>>())
+    }
 }
 
-/// The middle one, or the mean of the two in the middle.
-pub fn median(seconds: &mut [f64]) -> f64 {
-    seconds.sort_unstable_by(f64::total_cmp);
-    let middle = seconds.len() / 2;
-    let at = |index: usize| seconds.get(index).copied().unwrap_or(f64::NAN);
-    if seconds.len().is_multiple_of(2) { f64::midpoint(at(middle.wrapping_sub(1)), at(middle)) } else { at(middle) }
+/// The bytes that act 1 and act 3 of a rule move per parameter, with numbers and state of these sizes.
+struct Traffic {
+    size: usize,
+    state: usize,
 }
 
-/// A place in the field that waits for its rule.
-struct Entering<'a, M: Machine> {
-    machine: &'a M,
-    space: &'a Space<M>,
-    name: String,
-    state: StateStorage,
-}
+impl OnRule for Traffic {
+    type Output = [usize; 2];
 
-impl<'a, M: Machine> WithRule for Entering<'a, M> {
-    type Output = Entry<'a>;
-
-    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Entry<'a>, Error> {
-        let size = self.machine.precision().size();
-        let measure_bytes = Recording::measure(&rule).bytes_stored(size, self.state.bytes(size));
-        let advance_bytes = Recording::update(&Advance(&rule)).bytes_stored(size, self.state.bytes(size));
-        let configuration = Configuration::new(rule, LEARNING_RATE).weight_decay(DECAY).state_storage(self.state);
-        let theta = Rc::clone(&self.space.theta);
-        let optimiser = self.machine.optimiser(configuration, &theta.borrow())?;
-        let mut gradients = vec![Rc::clone(&self.space.gradient)];
-        for _ in 1..<R::PerLoss<f64> as Bundle<f64>>::LEN {
-            gradients.push(Rc::new(Covector(self.space.gradient.0.duplicate()?)));
-        }
-        let contender = Stepping::<M, R> { machine: self.machine, optimiser, theta, gradients };
-        Ok(Entry { name: self.name, measure_bytes, advance_bytes, contender: Box::new(contender) })
+    fn on<R: Rule>(self, rule: &R) -> [usize; 2] {
+        [Recording::measure(rule), Recording::update(&Advance(rule))].map(|act| act.bytes_stored(self.size, self.state))
     }
 }
 
 /// A rule that steps.
-struct Stepping<'a, M: Machine, R: Rule + 'static> {
+struct Stepping<'a, M: Machine> {
     machine: &'a M,
-    optimiser: M::Optimiser<R>,
+    optimiser: M::Optimiser,
     theta: Rc<RefCell<M::Tensor>>,
     /// Of every loss, each in memory of its own.
     gradients: Vec<Rc<Covector<M::Tensor>>>,
 }
 
-impl<M: Machine, R: Rule + 'static> Contender for Stepping<'_, M, R> {
+impl<'a, M: Machine> Stepping<'a, M> {
+    fn entry(machine: &'a M, space: &Space<M>, named: &Named, storage: StateStorage) -> Result<Entry<'a>, Error> {
+        let size = machine.precision().size();
+        let [measure_bytes, advance_bytes] = named.rule.fused()?.with(Traffic { size, state: storage.bytes(size) });
+        let configuration = Configuration::new(named.rule.clone(), LEARNING_RATE);
+        let configuration = configuration.weight_decay(DECAY).state_storage(storage);
+        let theta = Rc::clone(&space.theta);
+        let optimiser = machine.optimiser(configuration, &theta.borrow())?;
+        let mut gradients = vec![Rc::clone(&space.gradient)];
+        for _ in 1..named.rule.losses() {
+            gradients.push(Rc::new(Covector(space.gradient.0.duplicate()?)));
+        }
+        let contender = Self { machine, optimiser, theta, gradients };
+        Ok(Entry { name: named.to_string(), measure_bytes, advance_bytes, contender: Box::new(contender) })
+    }
+}
+
+impl<M: Machine> Contender for Stepping<'_, M> {
     fn run(&mut self) -> Result<(), Error> {
         self.machine.step(&mut self.optimiser, &mut self.theta.borrow_mut(), &self.gradients, LOSS)
     }

@@ -1,5 +1,7 @@
 //! What steps cost, as a table.
 
+use super::gate::{Gate, MOST};
+use super::limit::{Limit, Rate};
 use super::step::Measured;
 use crate::present::table::{align, new_table};
 
@@ -7,15 +9,13 @@ use crate::present::table::{align, new_table};
 #[must_use]
 pub fn table(measured: &Measured) -> String {
     let mut table =
-        new_table(&["", "bytes", "of them measure", "kernels", "time", "bandwidth", "of the baseline", "over adamw"]);
-    let speed_of = |bytes: usize, seconds: f64| bytes as f64 * measured.parameters as f64 / seconds / 1e9;
-    let speed = |bytes: usize, seconds: f64| format!("{:.2} GB/s", speed_of(bytes, seconds));
-    let (baseline, none) = (speed_of(measured.baseline_bytes_per_parameter, measured.baseline_seconds), String::new);
-    let plain = [
-        (measured.baseline, measured.baseline_bytes_per_parameter, measured.baseline_seconds),
-        ("product", measured.product_bytes_per_parameter, measured.product_seconds),
-    ];
-    for (name, bytes, seconds) in plain {
+        new_table(&["", "bytes", "of them measure", "kernels", "time", "bandwidth", "of the limit", "over adamw"]);
+    let speed = |bytes: usize, seconds: f64| gigabytes(bytes as f64 * measured.parameters as f64 / seconds);
+    let none = String::new;
+    let copy = measured.copy.map(|copy| (copy.name, copy.bytes_per_parameter, copy.seconds, 1.0));
+    let Measured { product_bytes_per_parameter, product_seconds, product_bandwidth_ratio, .. } = *measured;
+    let product = ("product", product_bytes_per_parameter, product_seconds, product_bandwidth_ratio);
+    for (name, bytes, seconds, ratio) in copy.into_iter().chain([product]) {
         table.add_row([
             name.to_owned(),
             bytes.to_string(),
@@ -23,7 +23,7 @@ pub fn table(measured: &Measured) -> String {
             none(),
             duration(seconds),
             speed(bytes, seconds),
-            format!("{:.2}", speed_of(bytes, seconds) / baseline),
+            format!("{ratio:.2}"),
             none(),
         ]);
     }
@@ -52,7 +52,39 @@ pub fn table(measured: &Measured) -> String {
     };
     let Measured { parameters, precision, state, .. } = measured;
     let state = if *state == "full" { String::new() } else { format!(", the state in {state},") };
-    format!("One step of {parameters} parameters in {precision}{state} {place}\n{table}\n")
+    let said = [limit(measured), gate(measured)].concat();
+    format!("One step of {parameters} parameters in {precision}{state} {place}\n{table}\n{said}")
+}
+
+/// What memory can do at best.
+fn limit(measured: &Measured) -> String {
+    let Limit { read, write } = &measured.limit;
+    let told = |rate: &Rate| format!("{} ({})", gigabytes(rate.seconds_per_byte.recip()), rate.kind);
+    if measured.copy.is_some() {
+        return format!("The limit: {}.\n", told(write));
+    }
+    format!("The limit of passes that write: {}.\nThe limit of passes that only read: {}.\n", told(write), told(read))
+}
+
+/// What the gate says.
+fn gate(measured: &Measured) -> String {
+    match (measured.gate, measured.complaint(), measured.enough_parameters) {
+        (Gate::Above, Some(complaint), _) => format!("Above the limit: {complaint}.\n"),
+        (Gate::InCaches, _, Some(enough)) => format!(
+            "Caches have a part in these times, so no rule is held against the limit: that needs --parameters {enough} or more.\n"
+        ),
+        (Gate::Above | Gate::Within, ..) => {
+            format!(
+                "Within the limit: no rule takes more than {MOST} of the time that memory needs at least for as many bytes.\n"
+            )
+        }
+        (Gate::InCaches | Gate::OnDevice, ..) => String::new(),
+    }
+}
+
+/// Bytes in a second.
+fn gigabytes(speed: f64) -> String {
+    format!("{:.2} GB/s", speed / 1e9)
 }
 
 /// A time to three digits.

@@ -9,7 +9,7 @@ use super::run::Run;
 use crate::error::Error;
 use crate::functions::Function;
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::optimisers::Named;
+use crate::rules::named::Studied;
 
 /// One function and optimiser: our best beside the paper's.
 #[derive(Clone, Debug, Serialize)]
@@ -17,7 +17,7 @@ pub struct Cell {
     /// The function.
     pub function: Function,
     /// The optimiser.
-    pub optimiser: Named,
+    pub optimiser: Studied,
     /// The best point of our own grid.
     pub config: Hyperparameters,
     /// What that came to.
@@ -65,19 +65,19 @@ pub struct Selection {
     /// The functions, in order.
     pub functions: Vec<Function>,
     /// The optimisers, in order.
-    pub optimisers: Vec<Named>,
+    pub optimisers: Vec<Studied>,
 }
 
 impl Default for Selection {
     /// The whole of it.
     fn default() -> Self {
-        Self { functions: Function::ALL.to_vec(), optimisers: Named::STUDIED.to_vec() }
+        Self { functions: Function::ALL.to_vec(), optimisers: Studied::ALL.to_vec() }
     }
 }
 
 impl Selection {
     /// Every pair of a function and an optimiser.
-    pub fn pairs(&self) -> impl Iterator<Item = (Function, Named)> {
+    pub fn pairs(&self) -> impl Iterator<Item = (Function, Studied)> {
         self.functions.iter().flat_map(|&function| self.optimisers.iter().map(move |&optimiser| (function, optimiser)))
     }
 
@@ -94,14 +94,14 @@ impl Selection {
 /// # Errors
 ///
 /// [`Error::Record`] where the paper says nothing of the function.
-pub fn run(paper: &Paper, function: Function, optimiser: Named, config: Hyperparameters) -> Result<Run, Error> {
+pub fn run(paper: &Paper, function: Function, optimiser: Studied, config: Hyperparameters) -> Result<Run, Error> {
     let facts = paper.facts(function)?;
     Ok(Run {
         function,
         start: facts.start,
         tolerance: facts.tolerance,
         max_iterations: paper.max_iterations,
-        optimiser,
+        rule: optimiser.named()?.with(&config)?,
         config,
     })
 }
@@ -117,12 +117,12 @@ pub fn cells(paper: &Paper, selection: &Selection, done: impl Fn() + Sync) -> Re
     let mut runs = Vec::new();
     for (function, optimiser) in selection.pairs() {
         for config in paper.configurations(optimiser) {
-            runs.push(run(paper, function, optimiser, config)?);
+            runs.push((optimiser, run(paper, function, optimiser, config)?));
         }
     }
     let outcomes: Vec<Outcome> = runs
         .par_iter()
-        .map(|run| {
+        .map(|(_, run)| {
             let outcome = run.outcome();
             done();
             outcome
@@ -131,11 +131,11 @@ pub fn cells(paper: &Paper, selection: &Selection, done: impl Fn() + Sync) -> Re
 
     let mut cells = Vec::new();
     for (function, optimiser) in selection.pairs() {
-        let here = runs.iter().zip(&outcomes).filter(|(run, _)| run.function == function && run.optimiser == optimiser);
+        let here = runs.iter().zip(&outcomes).filter(|((of, run), _)| run.function == function && *of == optimiser);
         // The first stays where two are equal.
         let best = here.reduce(|best, next| if next.1.beats(best.1) { next } else { best });
         let published = paper.published(function, optimiser)?;
-        if let Some((run, &outcome)) = best {
+        if let Some(((_, run), &outcome)) = best {
             cells.push(compare(paper, published, run.config, outcome)?);
         }
     }

@@ -9,6 +9,8 @@ pub mod pictures;
 pub mod reference;
 pub mod run;
 pub mod starts;
-pub mod stepping;
+pub(crate) mod stepping;
 pub mod study;
 pub mod table;
+
+pub use stepping::is_given;

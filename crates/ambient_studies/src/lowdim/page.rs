@@ -9,7 +9,7 @@ use crate::functions::Function;
 use crate::present::page::{escape, head, inline};
 use crate::present::palette;
 use crate::present::table::value;
-use crate::rules::optimisers::Named;
+use crate::rules::named::Studied;
 
 /// The pictures of a function, as SVG.
 #[derive(Clone, Debug)]
@@ -153,8 +153,8 @@ fn starts(html: &mut String, paper: &Paper, study: &Study) {
 }
 
 /// The name of an optimiser with the colour that it has in the pictures.
-fn label(optimiser: Named) -> String {
-    let colour = palette::colour(optimiser);
+fn label(optimiser: Studied) -> String {
+    let colour = palette::colour(optimiser.name());
     let (red, green, blue) = (colour.0, colour.1, colour.2);
     format!("<i style=\"background:rgb({red} {green} {blue})\"></i>{}", optimiser.name())
 }

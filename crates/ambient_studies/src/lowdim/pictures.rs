@@ -10,13 +10,13 @@ use crate::functions::Function;
 use crate::present::contours::Field;
 use crate::present::palette::colour;
 use crate::present::picture::{Area, PLOT, Problem, clip, draw};
-use crate::rules::optimisers::Named;
+use crate::rules::named::Studied;
 
 /// One optimiser in a picture.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// The optimiser.
-    pub optimiser: Named,
+    pub optimiser: Studied,
     /// What its best run came to.
     pub outcome: Outcome,
     /// Where that run went.
@@ -77,7 +77,7 @@ fn draw_values(function: Function, facts: &Facts, lines: &[Line], area: &Area<'_
     let tolerance = [(1.0, facts.tolerance), (f64::from(longest) * 1.05, facts.tolerance)];
     chart.draw_series(DashedLineSeries::new(tolerance, 8, 6, RGBColor(128, 128, 128).stroke_width(2)))?;
     for line in lines {
-        let colour = colour(line.optimiser);
+        let colour = colour(line.optimiser.name());
         let points = line.track.iter().enumerate().skip(1);
         let points: Vec<_> = points.map(|(update, (_, value))| (update as f64, value.clamp(lowest, highest))).collect();
         let end = points.last().copied();
@@ -132,7 +132,7 @@ fn draw_trajectories(function: Function, facts: &Facts, lines: &[Line], area: &A
     let mut width = 2 + widening * u32::try_from(lines.len().saturating_sub(1))?;
     for line in lines {
         for piece in pieces(&line.track, frame) {
-            chart.draw_series(LineSeries::new(piece, colour(line.optimiser).stroke_width(width)))?;
+            chart.draw_series(LineSeries::new(piece, colour(line.optimiser.name()).stroke_width(width)))?;
         }
         width = width.saturating_sub(widening);
     }
@@ -143,7 +143,7 @@ fn draw_trajectories(function: Function, facts: &Facts, lines: &[Line], area: &A
         if let Some(([x, y], _)) = line.track.last()
             && clip([*x, *y], [*x, *y], frame).is_some()
         {
-            let style = end_style(line, colour(line.optimiser));
+            let style = end_style(line, colour(line.optimiser.name()));
             chart.draw_series([Circle::new((*x, *y), 6, style)])?;
         }
     }
@@ -232,7 +232,7 @@ impl<'a, 'b> Legend<'a, 'b> {
 
     fn optimisers(&mut self, lines: &[Line]) -> Result<(), Problem> {
         for line in lines {
-            let colour = colour(line.optimiser);
+            let colour = colour(line.optimiser.name());
             self.area.draw(&PathElement::new([(8, self.y), (46, self.y)], colour.stroke_width(5)))?;
             self.text(58, line.optimiser.name(), 24)?;
             self.y += 25;

@@ -8,7 +8,7 @@ use super::outcome::Outcome;
 use crate::error::Error;
 use crate::functions::Function;
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::optimisers::Named;
+use crate::rules::named::Studied;
 
 /// The low-dimensional study of arXiv 2509.03594, from the notebook of its published code.
 #[derive(Clone, Debug, Deserialize)]
@@ -82,7 +82,7 @@ pub struct Published {
     /// The function.
     pub function: Function,
     /// The optimiser.
-    pub optimiser: Named,
+    pub optimiser: Studied,
     /// The optimiser's label in the paper.
     pub paper_label: String,
     /// The point of the grid.
@@ -117,7 +117,7 @@ impl Paper {
             .map_err(|source| Error::Json { what: what.to_owned(), source })?;
         for function in Function::ALL {
             paper.facts(function)?;
-            for optimiser in Named::STUDIED {
+            for optimiser in Studied::ALL {
                 paper.published(function, optimiser)?;
             }
         }
@@ -141,7 +141,7 @@ impl Paper {
     /// # Errors
     ///
     /// [`Error::Record`] where there is none.
-    pub fn published(&self, function: Function, optimiser: Named) -> Result<&Published, Error> {
+    pub fn published(&self, function: Function, optimiser: Studied) -> Result<&Published, Error> {
         let found = self.results.iter().find(|result| result.function == function && result.optimiser == optimiser);
         found.ok_or_else(|| Error::Record {
             place: self.source.clone(),
@@ -151,7 +151,7 @@ impl Paper {
 
     /// Every configuration of an optimiser, in grid order: the learning rate varies slowest.
     #[must_use]
-    pub fn configurations(&self, optimiser: Named) -> Vec<Hyperparameters> {
+    pub fn configurations(&self, optimiser: Studied) -> Vec<Hyperparameters> {
         let grid = &self.grid;
         let axis = |name: &&str| -> Option<Axis<'_>> {
             match *name {
@@ -165,7 +165,8 @@ impl Paper {
                 _ => None,
             }
         };
-        let axes = optimiser.hyperparameters().iter().filter_map(axis);
+        let names = optimiser.named().map(|named| Hyperparameters::names(&named.rule)).unwrap_or_default();
+        let axes = names.iter().filter_map(axis);
         let rates = grid.learning_rate.iter();
         let mut points: Vec<_> =
             rates.map(|&learning_rate| Hyperparameters { learning_rate, ..Hyperparameters::default() }).collect();

@@ -1,18 +1,15 @@
 //! One run of an optimiser on a function.
 
-use ambient_metric::{BaseMetric, Rule};
-use ambient_metric_ndarray::Parameters;
+use ambient_metric::AnyRule;
 
 use super::outcome::{Outcome, Track};
-use super::stepping::{self, Step};
+use super::stepping::Stepping;
 use crate::error::Error;
 use crate::functions::Function;
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::optimisers::Named;
-use crate::rules::with_rule::{Whole, WithRule};
 
 /// One run: which function from where, with which optimiser, and when it ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     /// The function to be minimised.
     pub function: Function,
@@ -22,9 +19,9 @@ pub struct Run {
     pub tolerance: f64,
     /// After how many updates it ends.
     pub max_iterations: u32,
-    /// The optimiser.
-    pub optimiser: Named,
-    /// The optimiser's constants.
+    /// The rule.
+    pub rule: AnyRule,
+    /// Its learning rate and weight decay, and κ of a coupling that is given.
     pub config: Hyperparameters,
 }
 
@@ -35,9 +32,9 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`Error::Hyperparameter`], and [`Error::Library`] for constants outside their range.
+    /// [`Error::Library`] for constants outside their range.
     pub fn outcome(&self) -> Result<Outcome, Error> {
-        self.optimiser.rule(&self.config, Descending { run: self, visit: |_, _| {} })
+        self.descend(|_, _| {})
     }
 
     /// Runs to the end and keeps every point.
@@ -47,59 +44,30 @@ impl Run {
     /// Those of [`outcome`](Self::outcome).
     pub fn track(&self) -> Result<(Outcome, Track), Error> {
         let mut track = Track::new();
-        let outcome = self
-            .optimiser
-            .rule(&self.config, Descending { run: self, visit: |point, value| track.push((point, value)) })?;
+        let outcome = self.descend(|point, value| track.push((point, value)))?;
         Ok((outcome, track))
     }
-}
 
-/// A run that waits for its rule.
-struct Descending<'a, V> {
-    run: &'a Run,
-    visit: V,
-}
-
-impl<V: FnMut([f64; 2], f64)> WithRule for Descending<'_, V> {
-    type Output = Outcome;
-
-    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Outcome, Error> {
-        let Run { function, start, config, .. } = self.run;
-        let step = stepping::fused(rule, *function, *start, config)?;
-        Ok(descend(self.run, step, self.visit))
-    }
-
-    fn whole<M>(self, rule: Whole<M>) -> Result<Outcome, Error>
-    where
-        M: BaseMetric<Parameters<f64>, State: Clone> + 'static,
-    {
-        let step = stepping::whole(rule, self.run.start, &self.run.config)?;
-        Ok(descend(self.run, step, self.visit))
-    }
-
-    fn hessian(&self) -> Option<[[f64; 2]; 2]> {
-        Some(self.run.function.hessian(self.run.start))
-    }
-}
-
-/// Steps from the start to the end. A step that is refused ends the run as not converged.
-fn descend(run: &Run, mut step: Step<'_>, mut visit: impl FnMut([f64; 2], f64)) -> Outcome {
-    let Run { function, start, tolerance, max_iterations, .. } = *run;
-    let mut point = start;
-    let (mut value, mut slopes) = function.value_and_gradient(start);
-    let mut outcome = Outcome { converged: false, iterations: 0, final_value: value };
-    visit(start, value);
-    while outcome.iterations < max_iterations && !outcome.converged {
-        let Ok((next, _)) = step(point, value, slopes) else { break };
-        point = next;
-        (value, slopes) = function.value_and_gradient(point);
-        outcome.iterations += 1;
-        if !value.is_finite() {
-            break;
+    /// Steps from the start to the end. A step that is refused ends the run as not converged.
+    fn descend(&self, mut visit: impl FnMut([f64; 2], f64)) -> Result<Outcome, Error> {
+        let Self { function, start, tolerance, max_iterations, ref rule, ref config } = *self;
+        let mut stepping = Stepping::new(rule, function, start, config)?;
+        let mut point = start;
+        let (mut value, mut slopes) = function.value_and_gradient(start);
+        let mut outcome = Outcome { converged: false, iterations: 0, final_value: value };
+        visit(start, value);
+        while outcome.iterations < max_iterations && !outcome.converged {
+            let Ok(next) = stepping.step(point, value, slopes) else { break };
+            point = next;
+            (value, slopes) = function.value_and_gradient(point);
+            outcome.iterations += 1;
+            if !value.is_finite() {
+                break;
+            }
+            visit(point, value);
+            outcome.final_value = value;
+            outcome.converged = value <= tolerance;
         }
-        visit(point, value);
-        outcome.final_value = value;
-        outcome.converged = value <= tolerance;
+        Ok(outcome)
     }
-    outcome
 }

@@ -12,7 +12,7 @@ use super::run::Run;
 use crate::error::Error;
 use crate::functions::Function;
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::optimisers::Named;
+use crate::rules::named::Studied;
 
 /// How the best configurations fare from many starts.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +33,7 @@ pub struct Row {
     /// The function.
     pub function: Function,
     /// The optimiser.
-    pub optimiser: Named,
+    pub optimiser: Studied,
     /// Its best configuration from the paper's start.
     pub config: Hyperparameters,
     /// Lowest and highest coordinate of a start, in both dimensions.
@@ -68,7 +68,7 @@ pub fn fare(paper: &Paper, cells: &[Cell], count: usize, seed: u64, done: impl F
         let outcomes: Vec<_> = draw(cell.function, count, seed)
             .into_par_iter()
             .map(|start| {
-                let outcome = Run { start, ..run }.outcome();
+                let outcome = Run { start, ..run.clone() }.outcome();
                 done();
                 outcome
             })

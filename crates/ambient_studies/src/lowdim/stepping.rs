@@ -1,74 +1,77 @@
 //! Steps of any rule on a function of two variables, one after another.
 
-use ambient_metric::{BaseMetric, Bundle, Configuration, Covector, Error, Rule};
+use ambient_metric::any::{AnyPreconditioner, AnySpace};
+use ambient_metric::{AnyRule, Configuration, Covector, Error};
 use ambient_metric_ndarray::Parameters;
+use ambient_rules::{Compiled as _, CpuOptimiser};
 use ndarray::{arr1, array};
 
 use crate::functions::Function;
 use crate::rules::hyperparameters::Hyperparameters;
-use crate::rules::with_rule::Whole;
 
-/// Where a step led, and with which effective learning rate; for several losses that of the mean of their dampings.
-pub(crate) type Stepped = ([f64; 2], f64);
-
-/// What makes steps: from a point, the value there and its gradient.
-pub(crate) type Step<'a> = Box<dyn FnMut([f64; 2], f64, [f64; 2]) -> Result<Stepped, Error> + 'a>;
-
-fn point(theta: &Parameters<f64>) -> [f64; 2] {
-    <[f64; 2]>::try_from(theta.as_slice()).unwrap_or([f64::NAN; 2])
+/// A rule that steps on a function.
+pub(crate) struct Stepping {
+    function: Function,
+    theta: Parameters<f64>,
+    optimiser: CpuOptimiser<f64>,
+    /// Of every loss.
+    gradients: Vec<Covector<Parameters<f64>>>,
+    learning_rate: f64,
 }
 
-/// The steps of a fused rule; for one of several losses on so many parts of the function. A coupling that is given is κ times the direction of the
-/// gradient at the start.
-pub(crate) fn fused<'a, R: Rule + 'a>(
-    rule: R,
-    function: Function,
-    start: [f64; 2],
-    config: &Hyperparameters,
-) -> Result<Step<'a>, Error> {
-    let mut theta = Parameters::from(arr1(&start));
-    let (learning_rate, decay) = (config.learning_rate, config.weight_decay.unwrap_or(0.0));
-    let mut optimiser = Configuration::new(rule, learning_rate).weight_decay(decay).build(&theta)?;
-    let (_, slopes) = function.value_and_gradient(start);
-    let scale = config.kappa.unwrap_or(0.0) / slopes[0].hypot(slopes[1]);
-    let given = Parameters::from(arr1(&slopes.map(|slope| scale * slope)));
-    match optimiser.write_state("ambient", &given) {
-        // Only a rule with a coupling that is given keeps one.
-        Ok(()) | Err(Error::UnknownState { .. }) => {}
-        Err(error) => return Err(error),
+impl Stepping {
+    /// At the start. A rule of several losses descends as many parts of the function; for a metric of whole tensors the two parameters are a matrix of
+    /// one column; a coupling that is given is κ times the direction of the gradient at the start.
+    pub(crate) fn new(
+        rule: &AnyRule,
+        function: Function,
+        start: [f64; 2],
+        config: &Hyperparameters,
+    ) -> Result<Self, Error> {
+        let [x, y] = start;
+        let theta = if rule.is_fused() { Parameters::from(arr1(&start)) } else { Parameters::from(array![[x], [y]]) };
+        let (learning_rate, decay) = (config.learning_rate, config.weight_decay.unwrap_or(0.0));
+        let configuration = Configuration::new(rule.clone(), learning_rate).weight_decay(decay);
+        let mut optimiser = f64::build(configuration, &theta)?;
+        if is_given(rule) {
+            let (_, slopes) = function.value_and_gradient(start);
+            let scale = config.kappa.unwrap_or(0.0) / slopes[0].hypot(slopes[1]);
+            optimiser.write_state("ambient", &Parameters::from(arr1(&slopes.map(|slope| scale * slope))))?;
+        }
+        let gradients = vec![Covector(theta.clone()); rule.losses()];
+        Ok(Self { function, theta, optimiser, gradients, learning_rate })
     }
-    let losses = <R::PerLoss<f64> as Bundle<f64>>::LEN;
-    let mut gradients = vec![Covector(theta.clone()); losses];
-    Ok(Box::new(move |at, value, slopes| {
-        let rate = if let [gradient] = gradients.as_mut_slice() {
+
+    /// From a point, the value there and its gradient to the next point.
+    pub(crate) fn step(&mut self, at: [f64; 2], value: f64, slopes: [f64; 2]) -> Result<[f64; 2], Error> {
+        let Self { function, theta, optimiser, gradients, .. } = self;
+        if let [gradient] = gradients.as_mut_slice() {
             gradient.0.as_mut_slice().copy_from_slice(&slopes);
-            optimiser.step(&mut theta, gradient, value)?.effective_learning_rate
+            optimiser.step(theta, gradient, value)?;
         } else {
-            let (values, slopes) = function.losses(at, losses);
+            let (values, slopes) = function.losses(at, gradients.len());
             for (gradient, slopes) in gradients.iter_mut().zip(&slopes) {
                 gradient.0.as_mut_slice().copy_from_slice(slopes);
             }
-            let report = optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<_>>(), &values)?;
-            let mean = report.damping.scalars().sum::<f64>() / losses as f64;
-            learning_rate * mean
-        };
-        Ok((point(&theta), rate))
-    }))
+            optimiser.step_losses(theta, &gradients.iter().collect::<Vec<_>>(), &values)?;
+        }
+        Ok(<[f64; 2]>::try_from(theta.as_slice()).unwrap_or([f64::NAN; 2]))
+    }
+
+    /// The effective learning rate of the last step; for several losses that of the mean of their dampings.
+    pub(crate) fn effective_learning_rate(&self) -> Result<f64, Error> {
+        let reports = self.optimiser.reports()?;
+        let (_, losses) = reports.first().ok_or(Error::Empty)?;
+        if let [only] = losses.as_slice() {
+            return Ok(only.effective_learning_rate);
+        }
+        let sum: f64 = losses.iter().map(|report| report.damping).sum();
+        Ok(self.learning_rate * (sum / losses.len() as f64))
+    }
 }
 
-/// The steps of a metric over whole tensors; the two parameters are a matrix of one column.
-pub(crate) fn whole<'a, M>(rule: Whole<M>, start: [f64; 2], config: &Hyperparameters) -> Result<Step<'a>, Error>
-where
-    M: BaseMetric<Parameters<f64>, State: Clone> + 'a,
-{
-    let [x, y] = start;
-    let mut theta = Parameters::from(array![[x], [y]]);
-    let mut gradient = Covector(theta.clone());
-    let decay = config.weight_decay.unwrap_or(0.0);
-    let mut optimiser = Configuration::new(rule, config.learning_rate).weight_decay(decay).build_whole(&theta)?;
-    Ok(Box::new(move |_, value, slopes| {
-        gradient.0.as_mut_slice().copy_from_slice(&slopes);
-        let report = optimiser.step(&mut theta, &gradient, value)?;
-        Ok((point(&theta), report.effective_learning_rate))
-    }))
+/// Whether a rule has a coupling whose covector has to be given.
+#[must_use]
+pub fn is_given(rule: &AnyRule) -> bool {
+    matches!(&rule.preconditioner, AnyPreconditioner::Induced(surface) if surface.ambient == AnySpace::Given)
 }

@@ -4,18 +4,13 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use ambient_metric::number::Element;
-use ambient_metric::space::Wide;
-use ambient_metric::{Configuration, Covector, Field, Optimiser, Rule};
+use ambient_metric::{AnyRule, Configuration, Covector};
 use ambient_metric_ndarray::Parameters;
+use ambient_rules::{Compiled, CpuOptimiser};
 use ndarray::ArrayD;
-use rayon::prelude::*;
 
 use super::machine::{Baseline, Machine, Precision};
 use crate::error::Error;
-
-/// Elements that one thread takes at a time.
-const LEAF: usize = 1 << 16;
 
 /// The CPU, with elements of type `E`.
 #[derive(Clone, Copy, Debug)]
@@ -40,9 +35,9 @@ impl OnCpu<f32> {
     }
 }
 
-impl<E: Element> Machine for OnCpu<E> {
+impl<E: Compiled> Machine for OnCpu<E> {
     type Tensor = Parameters<E>;
-    type Optimiser<R: Rule + 'static> = Optimiser<R, Parameters<E>>;
+    type Optimiser = CpuOptimiser<E>;
 
     fn backend(&self) -> &'static str {
         "ndarray"
@@ -73,27 +68,24 @@ impl<E: Element> Machine for OnCpu<E> {
         Ok(Parameters::new(arrays)?)
     }
 
-    fn optimiser<R: Rule + 'static>(
+    fn optimiser(
         &self,
-        configuration: Configuration<R>,
+        configuration: Configuration<AnyRule>,
         parameters: &Parameters<E>,
-    ) -> Result<Optimiser<R, Parameters<E>>, Error> {
-        Ok(configuration.build(parameters)?)
+    ) -> Result<CpuOptimiser<E>, Error> {
+        Ok(E::build(configuration, parameters)?)
     }
 
-    fn step<R: Rule + 'static, G: Borrow<Covector<Self::Tensor>>>(
+    fn step<G: Borrow<Covector<Self::Tensor>>>(
         &self,
-        optimiser: &mut Optimiser<R, Parameters<E>>,
+        optimiser: &mut CpuOptimiser<E>,
         parameters: &mut Parameters<E>,
         gradients: &[G],
         loss: f64,
     ) -> Result<(), Error> {
-        let loss = Wide::<Parameters<E>>::constant(loss);
         match gradients {
             // One is the case whose smallest steps are timed: it allocates nothing.
-            [gradient] => {
-                optimiser.step(parameters, gradient.borrow(), loss)?;
-            }
+            [gradient] => optimiser.step(parameters, gradient.borrow(), loss)?,
             several => {
                 let gradients: Vec<_> = several.iter().map(Borrow::borrow).collect();
                 optimiser.step_losses(parameters, &gradients, &vec![loss; gradients.len()])?;
@@ -102,7 +94,7 @@ impl<E: Element> Machine for OnCpu<E> {
         Ok(())
     }
 
-    fn check<R: Rule + 'static>(&self, _optimiser: &Optimiser<R, Parameters<E>>) -> Result<(), Error> {
+    fn check(&self, _optimiser: &CpuOptimiser<E>) -> Result<(), Error> {
         Ok(())
     }
 
@@ -110,20 +102,7 @@ impl<E: Element> Machine for OnCpu<E> {
         Ok(())
     }
 
-    /// y ← y + ax, on every thread.
-    fn baseline(&self, elements: usize) -> Result<Baseline, Error> {
-        let (mut y, x) = (vec![E::one(); elements], vec![E::one(); elements]);
-        // Kept from being known while the program is compiled, and small enough that y stays near 1.
-        let a = core::hint::black_box(E::constant(1e-6));
-        let run = move || {
-            y.par_chunks_mut(LEAF).zip(x.par_chunks(LEAF)).for_each(|(y, x)| {
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y = *y + a * *x;
-                }
-            });
-            core::hint::black_box(&mut y);
-            Ok(())
-        };
-        Ok(Baseline { name: "axpy", bytes_per_parameter: 3 * size_of::<E>(), run: Box::new(run) })
+    fn baseline(&self, _elements: usize) -> Result<Option<Baseline>, Error> {
+        Ok(None)
     }
 }

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
+use ambient_metric::any::AnyFused;
 use ambient_metric::space::Part;
-use ambient_metric::{Configuration, Covector, Layout, Rule};
+use ambient_metric::{AnyRule, Configuration, Covector, Layout};
 use ambient_metric_wgpu::{Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};
 
 use super::machine::{Adapter, Baseline, Machine, OnMachine, Precision};
@@ -60,7 +61,7 @@ struct OnDevice<E> {
 
 impl<E: DeviceElement> Machine for OnDevice<E> {
     type Tensor = DeviceTensor<E>;
-    type Optimiser<R: Rule + 'static> = DeviceOptimiser<R, E>;
+    type Optimiser = DeviceOptimiser<AnyFused, E>;
 
     fn backend(&self) -> &'static str {
         "wgpu"
@@ -92,17 +93,18 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
         Ok(DeviceTensor::zeros(&self.context, Layout::new(parts.collect())?)?)
     }
 
-    fn optimiser<R: Rule + 'static>(
+    fn optimiser(
         &self,
-        configuration: Configuration<R>,
+        configuration: Configuration<AnyRule>,
         parameters: &DeviceTensor<E>,
-    ) -> Result<DeviceOptimiser<R, E>, Error> {
-        Ok(DeviceOptimiser::new(configuration, parameters)?)
+    ) -> Result<DeviceOptimiser<AnyFused, E>, Error> {
+        let rule = configuration.rule.fused()?;
+        Ok(DeviceOptimiser::new(configuration.with_rule(rule), parameters)?)
     }
 
-    fn step<R: Rule + 'static, G: Borrow<Covector<DeviceTensor<E>>>>(
+    fn step<G: Borrow<Covector<DeviceTensor<E>>>>(
         &self,
-        optimiser: &mut DeviceOptimiser<R, E>,
+        optimiser: &mut DeviceOptimiser<AnyFused, E>,
         parameters: &mut DeviceTensor<E>,
         gradients: &[G],
         loss: f64,
@@ -112,7 +114,7 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
         Ok(optimiser.step_losses(parameters, &gradients, &losses)?)
     }
 
-    fn check<R: Rule + 'static>(&self, optimiser: &DeviceOptimiser<R, E>) -> Result<(), Error> {
+    fn check(&self, optimiser: &DeviceOptimiser<AnyFused, E>) -> Result<(), Error> {
         let skips = optimiser.engine().skips()?;
         let reason = match skips.last {
             None if skips.skipped == 0 => return Ok(()),
@@ -131,7 +133,7 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
     }
 
     /// A copy from buffer to buffer, in as many buffers as the device asks for.
-    fn baseline(&self, elements: usize) -> Result<Baseline, Error> {
+    fn baseline(&self, elements: usize) -> Result<Option<Baseline>, Error> {
         let mut left = elements as u64 * E::SIZE;
         let most = self.context.device().limits().max_buffer_size / 4 * 4;
         let mut pairs = Vec::new();
@@ -150,7 +152,7 @@ impl<E: DeviceElement> Machine for OnDevice<E> {
             Ok(())
         };
         let bytes_per_parameter = 2 * size_of::<E>();
-        Ok(Baseline { name: "copy", bytes_per_parameter, run: Box::new(run) })
+        Ok(Some(Baseline { name: "copy", bytes_per_parameter, run: Box::new(run) }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use ambient_metric::space::StateStorage;
-use ambient_metric::{Configuration, Covector, Rule, Tensor};
+use ambient_metric::{AnyRule, Configuration, Covector, Tensor};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -66,8 +66,8 @@ impl State {
 pub trait Machine: 'static {
     /// Its tensors.
     type Tensor: Tensor + 'static;
-    /// Its optimisers.
-    type Optimiser<R: Rule + 'static>: 'static;
+    /// Its optimisers, of whatever rule.
+    type Optimiser: 'static;
 
     /// The name of the backend.
     fn backend(&self) -> &'static str;
@@ -99,20 +99,20 @@ pub trait Machine: 'static {
     /// # Errors
     ///
     /// What the library refuses.
-    fn optimiser<R: Rule + 'static>(
+    fn optimiser(
         &self,
-        configuration: Configuration<R>,
+        configuration: Configuration<AnyRule>,
         parameters: &Self::Tensor,
-    ) -> Result<Self::Optimiser<R>, Error>;
+    ) -> Result<Self::Optimiser, Error>;
 
     /// One step with a gradient for every loss, which may not be done when this returns.
     ///
     /// # Errors
     ///
     /// What the library refuses.
-    fn step<R: Rule + 'static, G: Borrow<Covector<Self::Tensor>>>(
+    fn step<G: Borrow<Covector<Self::Tensor>>>(
         &self,
-        optimiser: &mut Self::Optimiser<R>,
+        optimiser: &mut Self::Optimiser,
         parameters: &mut Self::Tensor,
         gradients: &[G],
         loss: f64,
@@ -123,7 +123,7 @@ pub trait Machine: 'static {
     /// # Errors
     ///
     /// [`Error::Device`] with the reason.
-    fn check<R: Rule + 'static>(&self, optimiser: &Self::Optimiser<R>) -> Result<(), Error>;
+    fn check(&self, optimiser: &Self::Optimiser) -> Result<(), Error>;
 
     /// Waits until everything begun is done.
     ///
@@ -132,15 +132,15 @@ pub trait Machine: 'static {
     /// Where the device is lost.
     fn wait(&self) -> Result<(), Error>;
 
-    /// What a step is measured against, over so many elements.
+    /// The plainest pass over so many elements that it has, where no loops over its memory can be written here.
     ///
     /// # Errors
     ///
     /// Where there is no memory.
-    fn baseline(&self, elements: usize) -> Result<Baseline, Error>;
+    fn baseline(&self, elements: usize) -> Result<Option<Baseline>, Error>;
 }
 
-/// The plainest pass over memory that a backend has.
+/// Something beside the rules that is timed: a plain pass over memory, or the optimiser of another library.
 pub struct Baseline {
     /// Its name.
     pub name: &'static str,

@@ -105,7 +105,7 @@ fn paint(area: &Area<'_>, frame: &Frame<'_>, series: &[Series]) -> Result<(), Pr
 #[must_use]
 pub fn fitting(name: &str, size: i32) -> i32 {
     let length = i32::try_from(name.chars().count()).unwrap_or(i32::MAX);
-    (22 * 22 / length.max(1)).clamp(12, size)
+    (22 * 22 / length.max(1)).clamp(7, size)
 }
 
 /// What the lines are called.

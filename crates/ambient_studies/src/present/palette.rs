@@ -3,19 +3,20 @@
 use plotters::style::RGBColor;
 
 use super::colour::hex;
-use crate::rules::optimisers::Named;
 
-/// Colours that stay apart for colour-blind readers (after Okabe and Ito).
+/// Colours that stay apart for colour-blind readers (after Okabe and Ito), by the name of the rule; the last for those without one.
 #[must_use]
-pub fn colour(optimiser: Named) -> RGBColor {
-    match optimiser {
-        Named::Sgd | Named::SgdEma => RGBColor(120, 120, 130),
-        Named::Adam => RGBColor(0, 114, 178),
-        Named::Nadam => RGBColor(86, 180, 233),
-        Named::Euclidean => RGBColor(213, 94, 0),
-        Named::EuclideanLog => RGBColor(204, 60, 140),
-        Named::Rmsprop | Named::Induced(_) => RGBColor(0, 148, 105),
-        Named::Variant(_) => RGBColor(130, 80, 200),
+pub fn colour(rule: &str) -> RGBColor {
+    match rule {
+        "sgd" | "sgd_ema" => RGBColor(120, 120, 130),
+        "adam" => RGBColor(0, 114, 178),
+        "adamw" => RGBColor(0, 60, 110),
+        "nadam" => RGBColor(86, 180, 233),
+        "muon" => RGBColor(230, 159, 0),
+        "euclidean" => RGBColor(213, 94, 0),
+        "euclidean_log" => RGBColor(204, 60, 140),
+        "rmsprop" => RGBColor(0, 148, 105),
+        _ => RGBColor(130, 80, 200),
     }
 }
 

@@ -1,12 +1,14 @@
-//! The hyperparameters that turn the name of a rule into a rule.
+//! The constants of a rule that studies vary, under the names that the paper's records give them.
 
 use core::fmt::Write as _;
 
+use ambient_metric::AnyRule;
+use ambient_metric::any::{
+    AnyBaseMetric, AnyClip, AnyCoupling, AnyDiagonal, AnyMomentum, AnyPreconditioner, AnySpace, AnySurface,
+};
 use serde::Serialize;
 
-use crate::error::Error;
-
-/// What a rule is made of. Absent ones are those that the rule does not have.
+/// The constants of a rule that studies vary. Absent ones are those that the rule does not have, or that stay as its text has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Hyperparameters {
     /// η.
@@ -80,7 +82,7 @@ impl Hyperparameters {
     }
 
     /// The hyperparameter of this name, to be set.
-    pub(super) fn slot(&mut self, name: &str) -> Option<&mut Option<f64>> {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<f64>> {
         match name {
             "momentum" => Some(&mut self.momentum),
             "b1" => Some(&mut self.b1),
@@ -95,24 +97,48 @@ impl Hyperparameters {
         }
     }
 
+    /// The constants that a rule has.
+    #[must_use]
+    pub fn of(rule: &AnyRule) -> Self {
+        let mut found = Self::default();
+        // What is only read may be a copy.
+        for (name, number) in constants(&mut rule.clone()) {
+            if let Some(slot) = found.slot(name) {
+                *slot = slot.or(Some(number.value()));
+            }
+        }
+        found
+    }
+
+    /// Which of them a rule has, besides learning rate and weight decay, in the order in which a grid varies them.
+    #[must_use]
+    pub fn names(rule: &AnyRule) -> Vec<&'static str> {
+        let found = Self::of(rule);
+        found.entries().into_iter().filter_map(|(name, value)| value.map(|_| name)).collect()
+    }
+
+    /// Puts them into a rule; what is absent stays.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, where the rule does not have one.
+    pub(super) fn set_in(&self, rule: &mut AnyRule) -> Result<(), String> {
+        let known = Self::names(rule);
+        let given = self.entries().into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        for (name, value) in given.filter(|(name, _)| *name != "weight_decay") {
+            if !known.contains(&name) {
+                return Err(format!("has no hyperparameter `{name}`: it has {}", known.join(", ")));
+            }
+            constants(rule).into_iter().filter(|(own, _)| *own == name).for_each(|(_, number)| number.set(value));
+        }
+        Ok(())
+    }
+
     /// All but the learning rate that there are, as `name value`.
     #[must_use]
     pub fn listed(&self) -> String {
         let there = self.entries().into_iter().filter_map(|(name, value)| Some(format!("{name} {:?}", value?)));
         there.collect::<Vec<_>>().join(", ")
-    }
-
-    /// Accepts hyperparameters of which `names` are there, and no others but a weight decay.
-    pub(super) fn check(&self, rule: &'static str, names: &[&'static str]) -> Result<(), Error> {
-        for (name, value) in self.entries() {
-            let problem = match (value, names.contains(&name)) {
-                (None, true) => format!("needs `{name}`"),
-                (Some(_), false) if name != "weight_decay" => format!("has no hyperparameter `{name}`"),
-                _ => continue,
-            };
-            return Err(Error::Hyperparameter { rule, problem });
-        }
-        Ok(())
     }
 
     /// What a reader needs to tell this point of a grid from the others: constants of the grid (β, ε, λ) are left out.
@@ -142,19 +168,103 @@ fn rounded(number: f64) -> String {
     if written.len() > short.len() + 2 { short } else { written }
 }
 
-/// Constants as the command line gives them, whatever each rule calls them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Constants {
-    /// μ, which is β₁ of Adam and `NAdam`.
-    pub momentum: Option<f64>,
-    /// β, the decay of the average of s.
-    pub beta: Option<f64>,
-    /// The decay of the average of squares, which is β₂ of Adam and `NAdam`.
-    pub beta_rms: Option<f64>,
-    /// ξ.
-    pub xi: Option<f64>,
-    /// ε, outside the root.
-    pub eps: Option<f64>,
-    /// κ, of a coupling or of what a metric learns.
-    pub kappa: Option<f64>,
+/// A constant in its place.
+enum Number<'a> {
+    /// As it is.
+    Plain(&'a mut f64),
+    /// ξ = 1 / c², of a clip that sets in at the length c.
+    Length(&'a mut f64),
+    /// ξ = c², of a clip with the rate c.
+    Rate(&'a mut f64),
+}
+
+impl Number<'_> {
+    fn value(&self) -> f64 {
+        match self {
+            Self::Plain(number) => **number,
+            Self::Length(length) => 1.0 / **length / **length,
+            Self::Rate(rate) => **rate * **rate,
+        }
+    }
+
+    fn set(self, value: f64) {
+        match self {
+            Self::Plain(number) => *number = value,
+            Self::Length(length) => *length = 1.0 / value.sqrt(),
+            Self::Rate(rate) => *rate = value.sqrt(),
+        }
+    }
+}
+
+/// The constants of a rule, with the names that studies give them. Several may have one name.
+fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
+    let AnyRule { metric, preconditioner, momentum } = rule;
+    let is_flat = *preconditioner == AnyPreconditioner::Flat;
+    let mut found = Vec::new();
+    let mut add = |name, number| found.push((name, number));
+    let (mut decay, mut decay_name) = (momentum.as_mut().map(decay_of), "momentum");
+    match metric {
+        AnyBaseMetric::Diagonal(AnyDiagonal::RmsProp(rmsprop)) => {
+            decay_name = if is_flat { "b1" } else { "momentum" };
+            add(if is_flat { "b2" } else { "beta_rms" }, Number::Plain(&mut rmsprop.beta));
+            add("eps", Number::Plain(&mut rmsprop.epsilon));
+        }
+        AnyBaseMetric::Diagonal(AnyDiagonal::Adagrad(adagrad)) => add("eps", Number::Plain(&mut adagrad.epsilon)),
+        AnyBaseMetric::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
+        AnyBaseMetric::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
+        // It remembers by itself.
+        AnyBaseMetric::Muon(muon) => decay = Some(decay_of(&mut muon.momentum)),
+        AnyBaseMetric::Euclidean | AnyBaseMetric::Kronecker(_) | AnyBaseMetric::Dense(_) => {}
+    }
+    if let Some(decay) = decay {
+        add(decay_name, Number::Plain(decay));
+    }
+    match preconditioner {
+        AnyPreconditioner::Flat => {}
+        AnyPreconditioner::Induced(AnySurface { heights, ambient, beta, .. }) => {
+            for height in heights {
+                add("xi", Number::Plain(&mut height.xi));
+            }
+            add("beta", Number::Plain(beta));
+            if let AnySpace::Coupled(coupling) = ambient {
+                add("kappa", Number::Plain(kappa_of(coupling)));
+            }
+        }
+        AnyPreconditioner::Bilinear(form) => {
+            add("xi", Number::Plain(&mut form.height.xi));
+            add("beta", Number::Plain(&mut form.beta));
+            for coupling in [&mut form.a, &mut form.b] {
+                add("kappa", Number::Plain(kappa_of(coupling)));
+            }
+        }
+        AnyPreconditioner::Clipped(clipped) => {
+            add("beta", Number::Plain(&mut clipped.beta));
+            add(
+                "xi",
+                match &mut clipped.clip {
+                    AnyClip::Hard(hard) => Number::Length(&mut hard.length),
+                    AnyClip::Soft(soft) => Number::Rate(&mut soft.rate),
+                    AnyClip::Root(root) => Number::Plain(&mut root.xi),
+                    AnyClip::Induction(induction) => Number::Plain(&mut induction.xi),
+                },
+            );
+        }
+    }
+    found
+}
+
+fn decay_of(momentum: &mut AnyMomentum) -> &mut f64 {
+    match momentum {
+        AnyMomentum::Ema(ema) => &mut ema.0,
+        AnyMomentum::HeavyBall(ball) => &mut ball.0,
+        AnyMomentum::Nesterov(nesterov) => &mut nesterov.0,
+    }
+}
+
+fn kappa_of(coupling: &mut AnyCoupling) -> &mut f64 {
+    match coupling {
+        AnyCoupling::AlongGradient(along) => &mut along.0,
+        AnyCoupling::AlongMomentum(along) => &mut along.0,
+        AnyCoupling::AlongParameters(along) => &mut along.0,
+    }
 }

@@ -1,8 +1,5 @@
-//! The rules by name, and what they are put together from.
+//! Rules as the commands name them, and the constants that studies vary.
 
 pub mod hyperparameters;
-pub mod optimisers;
-pub mod space;
-pub mod surface;
-pub mod variant;
-pub mod with_rule;
+pub mod named;
+pub mod table;

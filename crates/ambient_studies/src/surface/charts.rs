@@ -2,15 +2,16 @@
 
 use ambient_metric::Embedding as _;
 use ambient_metric::ambient::damping;
+use ambient_metric::any::AnyEmbedding;
 use plotters::style::RGBColor;
 
 use super::geometry::update;
 use super::runs::Trace;
 use super::scene::Scene;
+use super::space::is_product;
 use crate::error::Error;
 use crate::present::chart::{Frame, Series, chart};
 use crate::present::ticks::label;
-use crate::rules::surface::Embedding;
 
 /// The size of the update against the size of the gradient (the paper's figure 2), for η = 1.
 pub(super) fn profile(scene: &Scene<'_>) -> Result<String, Error> {
@@ -26,33 +27,33 @@ pub(super) fn profile(scene: &Scene<'_>) -> Result<String, Error> {
         dashed,
         points: (0..=POINTS).map(|point| (size(point), update(size(point)))).collect(),
     };
-    let space = &scene.request.space;
+    let ambient = scene.request.ambient;
     let sgd = series("SGD", "the gradient itself", (120, 120, 130), false, &|gradient| gradient);
     let clipping = series("clipping", "cut at 1/(2√ξ)", (120, 120, 130), true, &|gradient| gradient.min(limit));
-    let on = |name: &str, remark: &str, embedding: Embedding, loss: f64, colour: (u8, u8, u8), dashed: bool| {
+    let on = |name: &str, remark: &str, embedding: AnyEmbedding, loss: f64, colour: (u8, u8, u8), dashed: bool| {
         let slope = embedding.slope(loss);
         series(name, remark, colour, dashed, &|gradient| {
-            if space.is_product() {
+            if is_product(ambient) {
                 damping(slope, xi * gradient * gradient) * gradient
             } else {
                 // What lies outside of the space has no place.
-                update(embedding, xi, space, loss, gradient).unwrap_or(f64::NAN)
+                update(embedding, xi, ambient, loss, gradient).unwrap_or(f64::NAN)
             }
         })
     };
     let (orange, blue, pink) = ((213, 94, 0), (0, 114, 178), (204, 60, 140));
     let mut all = vec![sgd, clipping];
-    if space.is_product() {
-        all.push(on("f = identity", "whatever the loss", Embedding::Identity, 1.0, orange, false));
+    if is_product(ambient) {
+        all.push(on("f = identity", "whatever the loss", AnyEmbedding::Identity, 1.0, orange, false));
     } else {
-        all.push(on("f = identity, L = 10", "", Embedding::Identity, 10.0, orange, false));
-        all.push(on("f = identity, L = 0.1", "", Embedding::Identity, 0.1, orange, true));
+        all.push(on("f = identity, L = 10", "", AnyEmbedding::Identity, 10.0, orange, false));
+        all.push(on("f = identity, L = 0.1", "", AnyEmbedding::Identity, 0.1, orange, true));
     }
-    all.push(on("f = √, L = 10", "", Embedding::Sqrt, 10.0, blue, false));
-    all.push(on("f = ln, L = 10", "", Embedding::Log, 10.0, pink, false));
-    all.push(on("f = ln, L = 0.1", "", Embedding::Log, 0.1, pink, true));
+    all.push(on("f = √, L = 10", "", AnyEmbedding::Sqrt, 10.0, blue, false));
+    all.push(on("f = ln, L = 10", "", AnyEmbedding::Log, 10.0, pink, false));
+    all.push(on("f = ln, L = 0.1", "", AnyEmbedding::Log, 0.1, pink, true));
     all.retain(|line| line.points.iter().any(|(_, update)| update.is_finite()));
-    let bound = (limit.is_finite() && space.is_product()).then_some((limit, "the bound 1/(2√ξ)"));
+    let bound = (limit.is_finite() && is_product(ambient)).then_some((limit, "the bound 1/(2√ξ)"));
     let frame = Frame {
         caption: format!("How far one update goes, ξ = {}", label(xi)),
         x: "size of the gradient",
@@ -90,7 +91,7 @@ pub(super) fn values(scene: &Scene<'_>) -> Result<String, Error> {
 fn series(trace: &Trace, values: impl Iterator<Item = f64>) -> Series {
     let name = trace.optimiser.to_string();
     Series {
-        name: name.strip_prefix("induced:").unwrap_or(&name).to_owned(),
+        name,
         remark: trace.brief(),
         colour: trace.colour,
         dashed: false,

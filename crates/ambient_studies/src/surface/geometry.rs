@@ -1,6 +1,7 @@
 //! The geometry of a loss surface at a point, and what the colour tells of it.
 
 use ambient_metric::ambient::Height;
+use ambient_metric::any::{AnyAmbient, AnyEmbedding};
 use ambient_metric::geometry::DenseHessian;
 use ambient_metric::{BaseMetric as _, Covector, Euclidean, Metric as _, PullBack};
 use ambient_metric_ndarray::Parameters;
@@ -9,8 +10,6 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::functions::Function;
-use crate::rules::space::Space;
-use crate::rules::surface::Embedding;
 
 /// The geometry of the surface at a point.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -35,9 +34,9 @@ impl Geometry {
     /// [`Error::Library`] where the embedding has no height, the space not that height, or a number leaves its range.
     pub fn at(
         function: Function,
-        embedding: Embedding,
+        embedding: AnyEmbedding,
         xi: f64,
-        space: &Space,
+        ambient: AnyAmbient,
         point: [f64; 2],
     ) -> Result<Self, Error> {
         let (loss, slopes) = function.value_and_gradient(point);
@@ -46,7 +45,7 @@ impl Geometry {
         let state = Euclidean.begin(&gradient.0)?;
         let gradient_norm = Euclidean.at(&state).norm_covector(&gradient)?;
         let (height, parameters) = (Height { embedding, xi }, Parameters::from(arr1(&point)));
-        let surface = PullBack::within(Euclidean.at(&state), &height, space, &parameters, [gradient], [loss], &[])?;
+        let surface = PullBack::within(Euclidean.at(&state), &height, &ambient, &parameters, [gradient], [loss], &[])?;
         let curvature = surface.curvature(|v| hessian.product(v))?.gaussian_curvature()?;
         Ok(Self { loss, gradient_norm, volume: surface.volume()?, damping: surface.damping(), curvature })
     }
@@ -92,10 +91,16 @@ impl Shown {
 /// # Errors
 ///
 /// [`Error::Library`], as [`Geometry::at`].
-pub(super) fn update(embedding: Embedding, xi: f64, space: &Space, loss: f64, gradient: f64) -> Result<f64, Error> {
+pub(super) fn update(
+    embedding: AnyEmbedding,
+    xi: f64,
+    ambient: AnyAmbient,
+    loss: f64,
+    gradient: f64,
+) -> Result<f64, Error> {
     let one = Parameters::from(arr1(&[gradient]));
     let (state, height) = (Euclidean.begin(&one)?, Height { embedding, xi });
     let gamma = Euclidean.at(&state);
-    let step = PullBack::within(gamma, &height, space, &one, [Covector(one.clone())], [loss], &[])?.step()?;
+    let step = PullBack::within(gamma, &height, &ambient, &one, [Covector(one.clone())], [loss], &[])?.step()?;
     Ok(Euclidean.at(&state).norm(&step)?)
 }

@@ -1,10 +1,9 @@
 //! How long a way on a surface is in the space that the surface stands in.
 
 use ambient_metric::ambient::{AmbientMetric as _, Embedding as _, Position};
+use ambient_metric::any::{AnyAmbient, AnyEmbedding};
 
 use crate::lowdim::outcome::Track;
-use crate::rules::space::Space;
-use crate::rules::surface::Embedding;
 
 /// Lengths at the two ends of a piece are alike where they differ by less than this share.
 const ALIKE: f64 = 0.02;
@@ -30,7 +29,7 @@ impl Point {
 }
 
 /// The length of a way over the surface h = √ξ f(L), in chords that are straight in parameters and height; nothing where the space ends on the way.
-pub(super) fn length(track: &Track, embedding: Embedding, xi: f64, space: &Space) -> Option<f64> {
+pub(super) fn length(track: &Track, embedding: AnyEmbedding, xi: f64, space: AnyAmbient) -> Option<f64> {
     let lift =
         |(parameters, loss): ([f64; 2], f64)| Point { parameters, loss, height: xi.sqrt() * embedding.height(loss) };
     let chord = |pair: &[([f64; 2], f64)]| match *pair {
@@ -41,7 +40,7 @@ pub(super) fn length(track: &Track, embedding: Embedding, xi: f64, space: &Space
 }
 
 /// The length of a straight line, halved until the space is the same from end to end of a piece.
-fn chord(space: &Space, from: Point, to: Point, halvings: u32) -> Option<f64> {
+fn chord(space: AnyAmbient, from: Point, to: Point, halvings: u32) -> Option<f64> {
     let [y, x] = [1, 0].map(|axis: usize| to.parameters[axis] - from.parameters[axis]);
     let along = [x, y, to.height - from.height];
     let (first, last) = (speed(space, from, along)?, speed(space, to, along)?);
@@ -55,7 +54,7 @@ fn chord(space: &Space, from: Point, to: Point, halvings: u32) -> Option<f64> {
 }
 
 /// The length of a vector at a point, √(a (v² + B h²)) with a and B of the space; nothing outside of it.
-fn speed(space: &Space, at: Point, [x, y, h]: [f64; 3]) -> Option<f64> {
+fn speed(space: AnyAmbient, at: Point, [x, y, h]: [f64; 3]) -> Option<f64> {
     let at = Position { losses: [at.loss], heights: [at.height] };
     space.check(at).ok()?;
     let block = space.block((), at).map_or(1.0, |block| block.entry(0, 0));

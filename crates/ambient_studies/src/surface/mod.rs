@@ -9,4 +9,5 @@ mod relief;
 pub mod request;
 pub mod runs;
 pub mod scene;
+mod space;
 pub mod table;

@@ -25,14 +25,14 @@ pub fn perform(paper: &Paper, request: &Request) -> Result<Landscape, Error> {
     let frame = request.frame.unwrap_or_else(|| request::frame(function));
     let start = request.start.unwrap_or_else(|| request::start(function));
     check(request, frame, start)?;
-    let at_start = Geometry::at(function, request.embedding, xi, &request.space, start)?;
+    let at_start = Geometry::at(function, request.embedding, xi, request.ambient, start)?;
     let _lock = prepare(&request.out, PAGE)?;
 
     let mut traces: Vec<Trace> = Vec::new();
-    for &optimiser in &request.optimisers {
+    for optimiser in &request.optimisers {
         let (config, way) = best(request, facts, frame, start, optimiser)?;
         let colour = free_colour(optimiser, &traces);
-        traces.push(Trace { optimiser, config, colour, way });
+        traces.push(Trace { optimiser: optimiser.clone(), config, colour, way });
     }
 
     let runs = traces.iter().map(|trace| told(trace, request, xi)).collect();
@@ -42,8 +42,7 @@ pub fn perform(paper: &Paper, request: &Request) -> Result<Landscape, Error> {
         function,
         embedding: request.embedding.to_string(),
         xi,
-        ambient: request.space.kind().name(),
-        rate: request.space.rate(),
+        ambient: request.ambient.to_string(),
         blank: relief.blank,
         start,
         tolerance: facts.tolerance,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::geometry::Shown;
 use super::scene::{Landscape, Scene};
+use super::space::{end, is_product};
 use crate::present::page::{escape, head, inline};
 use crate::present::palette::css;
 use crate::present::ticks::{label, short};
@@ -30,13 +31,13 @@ impl Pictures {
 
 pub(super) fn render(scene: &Scene<'_>, landscape: &Landscape, pictures: &Pictures) -> String {
     let function = landscape.function.name();
-    let ([x, y], space) = (landscape.start, &scene.request.space);
+    let ([x, y], ambient) = (landscape.start, scene.request.ambient);
     let tells = match scene.request.shown {
         Shown::Volume => {
             "The colour is √det g: how much larger a patch of the surface is than its shadow on the parameters. Where it is large, \
              an induced-metric step is short."
         }
-        Shown::Damping if !space.is_product() => {
+        Shown::Damping if !is_product(ambient) => {
             "The colour is the damping r: what a step of gradient descent is multiplied by."
         }
         Shown::Damping => {
@@ -48,14 +49,14 @@ pub(super) fn render(scene: &Scene<'_>, landscape: &Landscape, pictures: &Pictur
              saddle."
         }
     };
-    let within = if space.is_product() { String::new() } else { format!(" in the {space}") };
-    let blank = match space.end() {
+    let within = if is_product(ambient) { String::new() } else { format!(" in <code>{ambient}</code>") };
+    let blank = match end(ambient) {
         Some(heights) if landscape.blank > 0.0 => {
             format!(" Where it is blank the space ends: it has no heights with {heights}.")
         }
         _ => String::new(),
     };
-    let profile = if space.is_product() {
+    let profile = if is_product(ambient) {
         "The size of an update against that of the gradient. An update on a surface rises like SGD, turns at ‖l‖ = 1/(√ξf′) and falls \
          again: it never exceeds the bound, whatever f."
     } else {

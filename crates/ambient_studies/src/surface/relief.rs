@@ -8,6 +8,7 @@ use super::geometry::{Geometry, Shown};
 use super::request::Request;
 use super::runs::{End, Trace};
 use super::scene::Scene;
+use super::space::{end, has, is_product, within};
 use crate::error::Error;
 use crate::functions::Function;
 use crate::present::chart::fitting;
@@ -17,7 +18,6 @@ use crate::present::palette::css;
 use crate::present::picture::clip;
 use crate::present::relief::{CELLS, Eye, Grid, LIFT, compact, outline, pieces, text};
 use crate::present::ticks::{decades, extent, label, round_numbers};
-use crate::rules::space::Space;
 
 /// The picture.
 const SIZE: [f64; 2] = [1120.0, 800.0];
@@ -48,16 +48,16 @@ fn tall(function: Function) -> f64 {
 
 /// The surface of a scene as a grid of heights f(L), without the cells of which a corner or what the colour tells lies outside of the space.
 fn surface(scene: &Scene<'_>, outside: &[bool]) -> Grid {
-    let Request { function, embedding, space, .. } = scene.request;
+    let Request { function, embedding, ambient, .. } = scene.request;
     let height = |[x, y]: [f64; 2]| {
         let loss = function.at(x, y);
         let height = embedding.height(loss);
         // What the space has not is no part of the picture's range.
-        if space.has(loss, scene.xi.sqrt() * height) { height } else { f64::NAN }
+        if has(*ambient, loss, scene.xi.sqrt() * height) { height } else { f64::NAN }
     };
     let heights: Vec<f64> = Grid::corners(scene.frame).map(height).collect();
     let mut holes = outside.to_vec();
-    if !space.is_product() {
+    if !is_product(*ambient) {
         for (index, hole) in holes.iter_mut().enumerate() {
             let corner = index / CELLS * (CELLS + 1) + index % CELLS;
             let corners = [corner, corner + 1, corner + CELLS + 1, corner + CELLS + 2];
@@ -95,7 +95,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> Relief {
         request.function.title(),
         request.embedding,
         label(scene.xi),
-        within(&request.space)
+        within(request.ambient)
     );
     // As large as there is room for.
     let letters = title.chars().count() as f64;
@@ -109,7 +109,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> Relief {
     }
     marks(&mut svg, scene, &grid, &eye);
     bar(&mut svg, request.shown, &scale);
-    if let Some(heights) = request.space.end().filter(|_| blank > 0.0) {
+    if let Some(heights) = end(request.ambient).filter(|_| blank > 0.0) {
         text(&mut svg, [834.0, 386.0], 15.0, "start", &format!("blank: no space for {heights}"));
     }
     legend(&mut svg, scene);
@@ -117,19 +117,10 @@ pub(super) fn draw(scene: &Scene<'_>) -> Relief {
     Relief { svg, blank }
 }
 
-/// The space as the end of a title, where it is not the paper's.
-fn within(space: &Space) -> String {
-    match (space.is_product(), space.rate()) {
-        (true, _) => String::new(),
-        (_, None) => format!(", {}", space.kind().name()),
-        (_, Some(rate)) => format!(", {} with κ = {}", space.kind().name(), label(rate)),
-    }
-}
-
 /// What the colour tells in every cell, and the cells for which the space has no height.
 fn told(scene: &Scene<'_>) -> (Vec<f64>, Vec<bool>) {
-    let Request { function, embedding, space, shown, .. } = scene.request;
-    let geometry = |point| Geometry::at(*function, *embedding, scene.xi, space, point);
+    let Request { function, embedding, ambient, shown, .. } = scene.request;
+    let geometry = |point| Geometry::at(*function, *embedding, scene.xi, *ambient, point);
     let value = |point| match geometry(point) {
         Ok(geometry) => (shown.of(&geometry), false),
         Err(Error::Library(Refusal::OutsideSpace { .. })) => (f64::NAN, true),
@@ -481,7 +472,7 @@ fn legend(svg: &mut String, scene: &Scene<'_>) {
             "<path d=\"M{left} {y:.1}h34\" stroke=\"{colour}\" stroke-width=\"5\" stroke-linecap=\"round\"/>"
         );
         let name = trace.optimiser.to_string();
-        let name = name.strip_prefix("induced:").unwrap_or(&name);
+        let name = name.as_str();
         if row < 44.0 {
             text(svg, [left + 46.0, y], f64::from(fitting(name, 16)), "start", name);
             text(svg, [left + 46.0, y + 13.0], 12.0, "start", &trace.brief());

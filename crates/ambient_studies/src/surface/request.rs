@@ -3,12 +3,12 @@
 use core::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use ambient_metric::any::{AnyAmbient, AnyEmbedding};
+
 use super::geometry::Shown;
 use crate::error::Error;
 use crate::functions::Function;
-use crate::rules::optimisers::Named;
-use crate::rules::space::Space;
-use crate::rules::surface::Embedding;
+use crate::rules::named::Named;
 
 /// ξ that a picture shows, besides zero: beyond, its axes would span more than the numbers do.
 const XI_RANGE: RangeInclusive<f64> = 1e-12..=1e12;
@@ -20,7 +20,7 @@ pub(super) const XI: f64 = 0.1;
 pub const MOST: usize = 8;
 
 /// The optimisers drawn where none is named.
-pub const OPTIMISERS: [Named; 4] = [Named::Sgd, Named::Adam, Named::Euclidean, Named::EuclideanLog];
+pub const OPTIMISERS: [&str; 4] = ["sgd", "adam", "euclidean", "euclidean_log"];
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -30,9 +30,9 @@ pub struct Request {
     /// What the colour tells.
     pub shown: Shown,
     /// f of the surface; the optimisers have their own.
-    pub embedding: Embedding,
-    /// The space in which the surface stands, and those of the optimisers.
-    pub space: Space,
+    pub embedding: AnyEmbedding,
+    /// The ambient metric in which the surface stands, and those of the optimisers.
+    pub ambient: AnyAmbient,
     /// ξ of the surface and of every optimiser that has one; where absent, 0.1 for the surface, and for each optimiser what does best.
     pub xi: Option<f64>,
     /// The optimisers.
@@ -85,15 +85,7 @@ pub(super) fn check(request: &Request, frame: [[f64; 2]; 2], start: [f64; 2]) ->
     if request.optimisers.is_empty() || request.optimisers.len() > MOST {
         return refuse("--optimisers", format!("names {}: a picture holds 1 to {MOST}", request.optimisers.len()));
     }
-    if let Some(optimiser) = request.optimisers.iter().find(|optimiser| !optimiser.goes_with(&request.space)) {
-        let name = request.space.kind().name();
-        return refuse(
-            "--optimisers",
-            format!(
-                "names {optimiser}: with --ambient {name} it may name induced:METRIC:EMBEDDING, and what has a name of its own"
-            ),
-        );
-    }
+    request.optimisers.iter().try_for_each(|optimiser| optimiser.within(request.ambient).map(|_| ()))?;
     let [x, y] = start;
     if (left..=right).contains(&x) && (bottom..=top).contains(&y) {
         return Ok(());

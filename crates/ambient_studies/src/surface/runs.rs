@@ -2,8 +2,7 @@
 
 use core::cmp::Ordering;
 
-use ambient_metric::{BaseMetric, Error as Refusal, Rule};
-use ambient_metric_ndarray::Parameters;
+use ambient_metric::{AnyRule, Error as Refusal};
 use plotters::style::RGBColor;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -13,12 +12,11 @@ use crate::error::Error;
 use crate::functions::Function;
 use crate::lowdim::outcome::Track;
 use crate::lowdim::reference::Facts;
-use crate::lowdim::stepping::{self, Step};
+use crate::lowdim::stepping::Stepping;
 use crate::present::palette;
 use crate::present::ticks::short;
-use crate::rules::hyperparameters::{Constants, Hyperparameters};
-use crate::rules::optimisers::Named;
-use crate::rules::with_rule::{Whole, WithRule};
+use crate::rules::hyperparameters::Hyperparameters;
+use crate::rules::named::Named;
 
 /// What is tried where nothing is given: learning rates, momenta and, for optimisers that have one, ξ.
 const RATES: [f64; 19] =
@@ -134,27 +132,28 @@ pub(super) fn best(
     facts: &Facts,
     frame: [[f64; 2]; 2],
     start: [f64; 2],
-    optimiser: Named,
+    optimiser: &Named,
 ) -> Result<(Hyperparameters, Way), Error> {
-    let has_xi = optimiser.hyperparameters().contains(&"xi");
+    let own = Hyperparameters::of(&optimiser.rule);
+    let moved = optimiser.within(request.ambient)?;
     let rates = request.learning_rate.map_or_else(|| RATES.to_vec(), |rate| vec![rate]);
-    let xis: Vec<Option<f64>> = match (has_xi, request.xi) {
-        (false, _) => vec![None],
-        (true, Some(xi)) => vec![Some(xi)],
-        (true, None) => XIS.map(Some).to_vec(),
+    let or_none = |has: bool, values: &[f64]| if has { values.iter().copied().map(Some).collect() } else { vec![None] };
+    let momenta: Vec<Option<f64>> = or_none(own.momentum.is_some() || own.b1.is_some(), &MOMENTA);
+    let xis: Vec<Option<f64>> = match request.xi {
+        Some(xi) => or_none(own.xi.is_some(), &[xi]),
+        None => or_none(own.xi.is_some(), &XIS),
     };
     let mut configs = Vec::new();
-    for (&momentum, &xi) in MOMENTA.iter().flat_map(|momentum| xis.iter().map(move |xi| (momentum, xi))) {
-        let constants = Constants { momentum: Some(momentum), xi, beta: has_xi.then_some(0.0), ..Constants::default() };
-        let config = optimiser.with(&constants);
+    for (&decay, &xi) in momenta.iter().flat_map(|decay| xis.iter().map(move |xi| (decay, xi))) {
+        let (momentum, b1, beta) = (own.momentum.and(decay), own.b1.and(decay), own.beta.map(|_| 0.0));
+        let config = Hyperparameters { momentum, b1, xi, beta, ..own };
         configs.extend(rates.iter().map(|&learning_rate| Hyperparameters { learning_rate, ..config }));
     }
     let runs: Result<Vec<_>, Error> = configs
         .into_par_iter()
         .map(|config| {
             let (function, tolerance, steps) = (request.function, facts.tolerance, request.steps);
-            let way =
-                optimiser.rule_in(request.space, &config, Tracing { function, start, tolerance, steps, config })?;
+            let way = Tracing { function, start, tolerance, steps, config }.follow(&moved.with(&config)?)?;
             Ok((way.merit(frame), config, way))
         })
         .collect();
@@ -164,7 +163,7 @@ pub(super) fn best(
 }
 
 /// The colour that an optimiser has in every study, or the next that is free.
-pub(super) fn free_colour(optimiser: Named, others: &[Trace]) -> RGBColor {
+pub(super) fn free_colour(optimiser: &Named, others: &[Trace]) -> RGBColor {
     const MORE: [RGBColor; 8] = [
         RGBColor(230, 159, 0),
         RGBColor(130, 80, 200),
@@ -175,12 +174,12 @@ pub(super) fn free_colour(optimiser: Named, others: &[Trace]) -> RGBColor {
         RGBColor(0, 114, 178),
         RGBColor(90, 96, 40),
     ];
-    let candidates = core::iter::once(palette::colour(optimiser)).chain(MORE);
+    let candidates = core::iter::once(palette::colour(optimiser.name())).chain(MORE);
     let mut free = candidates.filter(|colour| others.iter().all(|other| other.colour != *colour));
-    free.next().unwrap_or_else(|| palette::colour(optimiser))
+    free.next().unwrap_or_else(|| palette::colour(optimiser.name()))
 }
 
-/// A run that waits for its rule.
+/// A run.
 struct Tracing {
     function: Function,
     start: [f64; 2],
@@ -189,30 +188,10 @@ struct Tracing {
     config: Hyperparameters,
 }
 
-impl WithRule for Tracing {
-    type Output = Way;
-
-    fn with<R: Rule + Clone + 'static>(self, rule: R) -> Result<Way, Error> {
-        let step = stepping::fused(rule, self.function, self.start, &self.config)?;
-        Ok(self.follow(step))
-    }
-
-    fn whole<M>(self, rule: Whole<M>) -> Result<Way, Error>
-    where
-        M: BaseMetric<Parameters<f64>, State: Clone> + 'static,
-    {
-        let step = stepping::whole(rule, self.start, &self.config)?;
-        Ok(self.follow(step))
-    }
-
-    fn hessian(&self) -> Option<[[f64; 2]; 2]> {
-        Some(self.function.hessian(self.start))
-    }
-}
-
 impl Tracing {
-    /// The way that steps take.
-    fn follow(&self, mut step: Step<'_>) -> Way {
+    /// The way that a rule takes.
+    fn follow(&self, rule: &AnyRule) -> Result<Way, Error> {
+        let mut stepping = Stepping::new(rule, self.function, self.start, &self.config)?;
         let mut point = self.start;
         let (mut value, mut slopes) = self.function.value_and_gradient(self.start);
         let mut way = Way { track: vec![(self.start, value)], rates: Vec::new(), end: End::OutOfSteps };
@@ -220,25 +199,25 @@ impl Tracing {
             if value <= self.tolerance {
                 break;
             }
-            match step(point, value, slopes) {
-                Ok((next, rate)) => {
+            match stepping.step(point, value, slopes) {
+                Ok(next) => {
                     point = next;
-                    way.rates.push(rate);
+                    way.rates.push(stepping.effective_learning_rate()?);
                 }
                 Err(error @ Refusal::OutsideSpace { .. }) => {
-                    return Way { end: End::OutsideSpace(error.to_string()), ..way };
+                    return Ok(Way { end: End::OutsideSpace(error.to_string()), ..way });
                 }
-                Err(error) => return Way { end: End::Refused(error.to_string()), ..way },
+                Err(error) => return Ok(Way { end: End::Refused(error.to_string()), ..way }),
             }
             (value, slopes) = self.function.value_and_gradient(point);
             if !value.is_finite() {
-                return Way { end: End::NotFinite, ..way };
+                return Ok(Way { end: End::NotFinite, ..way });
             }
             way.track.push((point, value));
         }
         if value <= self.tolerance {
             way.end = End::Converged;
         }
-        way
+        Ok(way)
     }
 }

@@ -19,11 +19,8 @@ pub struct Landscape {
     pub embedding: String,
     /// ξ of the surface.
     pub xi: f64,
-    /// The space in which it stands.
-    pub ambient: &'static str,
-    /// κ of that space, where it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<f64>,
+    /// The ambient metric in which it stands.
+    pub ambient: String,
     /// The share of the picture that is left blank, since the space ends there.
     pub blank: f64,
     /// Where the runs started.
@@ -79,7 +76,7 @@ pub(super) fn told(trace: &Trace, request: &Request, xi: f64) -> Told {
         updates: trace.way.updates(),
         final_value,
         final_point,
-        length: length(&trace.way.track, request.embedding, xi, &request.space),
+        length: length(&trace.way.track, request.embedding, xi, request.ambient),
         effective_learning_rate: (!trace.way.rates.is_empty())
             .then(|| [rates().fold(f64::INFINITY, f64::min), rates().fold(f64::NEG_INFINITY, f64::max)]),
     }

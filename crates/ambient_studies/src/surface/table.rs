@@ -10,11 +10,8 @@ use crate::present::ticks::short;
 #[must_use]
 pub fn table(landscape: &Landscape) -> String {
     let Landscape { function, embedding, xi, start: [x, y], tolerance, at_start, runs, .. } = landscape;
-    let within = match landscape.rate {
-        _ if landscape.ambient == "product" => String::new(),
-        None => format!(", {} space", landscape.ambient),
-        Some(rate) => format!(", {} space with κ = {rate}", landscape.ambient),
-    };
+    let ambient = &landscape.ambient;
+    let within = if ambient == "product" { String::new() } else { format!(", in {ambient}") };
     let mut text = format!(
         "{}  from ({x}, {y}) to {tolerance:e}, on the surface h = √ξ f(L) with f = {embedding} and ξ = {xi}{within}\n\
          at the start: loss {}, gradient {}, √det g {}, damping {}, Gaussian curvature {}\n",

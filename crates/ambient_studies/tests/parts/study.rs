@@ -9,7 +9,7 @@ use ambient_studies::lowdim::page::{self, Drawn};
 use ambient_studies::lowdim::pictures::{self, Line};
 use ambient_studies::lowdim::reference::{Paper, Reproducibility};
 use ambient_studies::lowdim::study::{self, Request, Study};
-use ambient_studies::rules::optimisers::Named;
+use ambient_studies::rules::named::Studied;
 
 static PAPER: LazyLock<Paper> = LazyLock::new(|| Paper::compiled_in().unwrap());
 
@@ -23,9 +23,9 @@ fn perform(selection: Selection, starts: usize, seed: u64) -> Study {
 #[test]
 fn the_whole_grid_has_12480_distinct_runs() {
     assert_eq!(STUDY.runs, 12_480);
-    let counts = Named::STUDIED.map(|optimiser| PAPER.configurations(optimiser).len());
+    let counts = Studied::ALL.map(|optimiser| PAPER.configurations(optimiser).len());
     assert_eq!(counts, [64, 320, 320, 256, 256, 1280]);
-    for optimiser in Named::STUDIED {
+    for optimiser in Studied::ALL {
         let configurations = PAPER.configurations(optimiser);
         for (index, one) in configurations.iter().enumerate() {
             assert!(!configurations[..index].contains(one), "{} {one:?}", optimiser.name());
@@ -78,8 +78,8 @@ fn every_final_value_is_finite_and_converged_means_at_most_the_tolerance() {
 
 #[test]
 fn a_run_that_overflows_ends_unconverged_with_its_last_finite_value() {
-    let config = PAPER.configurations(Named::Sgd).into_iter().last().unwrap();
-    let outcome = grid::run(&PAPER, Function::Beale, Named::Sgd, config).unwrap().outcome().unwrap();
+    let config = PAPER.configurations(Studied::Sgd).into_iter().last().unwrap();
+    let outcome = grid::run(&PAPER, Function::Beale, Studied::Sgd, config).unwrap().outcome().unwrap();
     assert!(!outcome.converged && outcome.iterations < PAPER.max_iterations && outcome.final_value.is_finite());
 }
 
@@ -105,13 +105,13 @@ fn from_equal_coordinates_symmetric_functions_keep_x_equal_to_y() {
 
 #[test]
 fn the_same_seed_gives_the_same_results_whatever_else_is_run() {
-    let part = Selection { functions: vec![Function::Himmelblau], optimisers: vec![Named::Adam] };
+    let part = Selection { functions: vec![Function::Himmelblau], optimisers: vec![Studied::Adam] };
     let [first, second] = [perform(part.clone(), 20, 1), perform(part.clone(), 20, 1)];
     let row = |study: &Study| serde_json::to_string(&study.starts.rows).unwrap();
     assert_eq!(row(&first), row(&second));
     assert_ne!(row(&first), row(&perform(part, 20, 2)));
     let whole = STUDY.starts.rows.iter().filter(|row| row.function == Function::Himmelblau);
-    let whole: Vec<_> = whole.filter(|row| row.optimiser == Named::Adam).collect();
+    let whole: Vec<_> = whole.filter(|row| row.optimiser == Studied::Adam).collect();
     assert_eq!(row(&first), serde_json::to_string(&whole).unwrap());
     assert_eq!(first.starts.runs, 20);
 }
@@ -132,7 +132,7 @@ fn pictures_stay_small_and_the_page_needs_no_other_file() {
         for svg in [&values, &trajectories] {
             assert!(svg.len() < 400_000, "{} {}", function.name(), svg.len());
             assert!(!svg.contains("NaN") && !svg.contains("inf"));
-            for optimiser in Named::STUDIED {
+            for optimiser in Studied::ALL {
                 assert!(svg.contains(optimiser.name()));
             }
         }

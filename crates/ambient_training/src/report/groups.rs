@@ -117,12 +117,12 @@ pub fn read(folder: &Path) -> Result<Vec<Group>, Error> {
     for path in files(folder)? {
         if path.extension().is_some_and(|extension| extension == "jsonl") {
             for run in sweep::read(&path)? {
-                let place = group(run.outcome.settings.task, run.outcome.settings.optimiser);
+                let place = group(run.outcome.settings.task, run.outcome.settings.optimiser.clone());
                 found.push((place, Some(run), None));
             }
         } else if path.file_name().is_some_and(|name| name == RESULT) {
             let outcome: Outcome = parse(&path, checksum::PAGE, &read_text(&path)?)?;
-            found.push((group(outcome.settings.task, outcome.settings.optimiser), None, Some(outcome)));
+            found.push((group(outcome.settings.task, outcome.settings.optimiser.clone()), None, Some(outcome)));
         }
     }
     for (place, swept, repeated) in found {
@@ -141,7 +141,7 @@ pub fn read(folder: &Path) -> Result<Vec<Group>, Error> {
     for group in &mut groups {
         group.repeated.sort_by_key(|run| (run.settings.validation, run.settings.seed));
     }
-    groups.sort_by_key(|group| (group.task as usize, paper_row(group.optimiser).unwrap_or(usize::MAX)));
+    groups.sort_by_key(|group| (group.task as usize, paper_row(&group.optimiser).unwrap_or(usize::MAX)));
     Ok(groups)
 }
 

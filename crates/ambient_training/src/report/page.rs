@@ -84,7 +84,7 @@ fn swept(task: Task, groups: &[&Group], best: usize) -> Option<Table> {
         let summary = Summary::of(&scores)?;
         let stopped = group.swept.iter().filter(|run| run.stopped_early).count();
         let diverged = group.swept.iter().filter(|run| run.outcome.diverged.is_some()).count();
-        let paper = paper_score(task, group.optimiser).map_or_else(
+        let paper = paper_score(task, &group.optimiser).map_or_else(
             || ["–".to_owned(), "–".to_owned()],
             |paper| {
                 [format!("{} ± {}", digits(task, paper.mean), digits(task, paper.deviation)), digits(task, paper.best)]
@@ -94,7 +94,7 @@ fn swept(task: Task, groups: &[&Group], best: usize) -> Option<Table> {
         let hyperparameters = &first.outcome.settings.hyperparameters;
         Some(vec![
             group.optimiser.to_string(),
-            paper_label(group.optimiser).unwrap_or("–").to_owned(),
+            paper_label(&group.optimiser).unwrap_or("–").to_owned(),
             format!("{} ± {}", digits(task, summary.mean), digits(task, summary.deviation)),
             paper_mean,
             format!("{} (epoch {})", digits(task, chosen.test), chosen.epoch),

@@ -58,12 +58,10 @@ struct Series {
     points: Vec<(f64, f64)>,
 }
 
-fn colour(optimiser: Trained) -> RGBColor {
+fn colour(optimiser: &Trained) -> RGBColor {
     match optimiser {
-        Trained::AdamW => RGBColor(0, 60, 110),
-        Trained::Muon => RGBColor(230, 159, 0),
         Trained::MuonRouted => RGBColor(160, 110, 0),
-        Trained::Rule(named) => palette::colour(named),
+        other => palette::colour(other.name()),
     }
 }
 
@@ -95,7 +93,7 @@ pub fn curves(task: Task, groups: &[&Group]) -> Result<String, Error> {
             }
             (epoch.epoch as f64, best)
         });
-        Some(Series { name: group.optimiser.to_string(), colour: colour(group.optimiser), points: points.collect() })
+        Some(Series { name: group.optimiser.to_string(), colour: colour(&group.optimiser), points: points.collect() })
     };
     let series: Vec<Series> = groups.iter().filter_map(series).collect();
     let caption = format!("{task}: best test {} so far", task.score());
@@ -115,7 +113,7 @@ pub fn epochs(task: Task, groups: &[&Group], count: usize) -> Result<String, Err
         if points.is_empty() {
             points = group.repeated.iter().map(point).collect();
         }
-        Series { name: group.optimiser.to_string(), colour: colour(group.optimiser), points }
+        Series { name: group.optimiser.to_string(), colour: colour(&group.optimiser), points }
     };
     let series: Vec<Series> = groups.iter().map(series).collect();
     let caption = format!("{task}: best test {} of a run, and its epoch", task.score());

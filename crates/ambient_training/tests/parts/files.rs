@@ -47,8 +47,8 @@ fn run(optimiser: &str, data: &Path, out: &Path) {
     let optimiser: Trained = optimiser.parse().unwrap();
     let settings = Settings {
         task: Task::Regression,
-        optimiser,
         hyperparameters: optimiser.configure(Task::Regression, &[]).unwrap(),
+        optimiser,
         epochs: 6,
         seed: 3,
         batch: 20,

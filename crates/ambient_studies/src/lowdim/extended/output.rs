@@ -17,7 +17,7 @@ pub const PAGE: &str = "extended.html";
 pub fn perform(paper: &Paper, request: &Request) -> Result<Extended, Error> {
     let _lock = folder::prepare(&request.out, PAGE)?;
     let extended = run(paper, request)?;
-    let picture = page::picture(&extended, &request.functions)?;
+    let picture = page::picture(&extended, &request.variants, &request.functions)?;
     folder::save(&request.out, "extended.svg", &picture)?;
     folder::save(&request.out, PAGE, &page::render(&extended, &request.functions, &picture))?;
     Ok(extended)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::study::{Extended, Row, lines};
+use super::study::{Extended, Row, Variant};
 use crate::error::Error;
 use crate::functions::Function;
 use crate::present::colour::{Scale, hex};
@@ -14,7 +14,7 @@ use crate::present::picture;
 use crate::present::table::value;
 
 /// The width of the names at the left, and of a function's column.
-const NAMES: i32 = 330;
+const NAMES: i32 = 500;
 const COLUMN: i32 = 150;
 const LINE: i32 = 24;
 const TOP: i32 = 74;
@@ -23,8 +23,8 @@ const FOOT: i32 = 60;
 const SCALE: i32 = 300;
 
 /// The updates from the paper's start as colour and number, and the share of random starts beside them.
-pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<String, Error> {
-    let count = i32::try_from(lines().count()).unwrap_or(0);
+pub(super) fn picture(extended: &Extended, variants: &[Variant], functions: &[Function]) -> Result<String, Error> {
+    let count = i32::try_from(variants.len()).unwrap_or(0);
     let height = u32::try_from(TOP + LINE * count + FOOT).unwrap_or(0);
     // Fewer updates are lighter; the scale ends where a run does.
     let scale = Scale::Logarithmic { low: 1.0, high: f64::from(extended.max_iterations) };
@@ -41,17 +41,17 @@ pub(super) fn picture(extended: &Extended, functions: &[Function]) -> Result<Str
             area.draw(&Text::new(function.title(), (centre, TOP - 8), style))?;
         }
         let mut last = "";
-        for (line, (family, name)) in lines().enumerate() {
+        for (line, Variant { family, name }) in variants.iter().enumerate() {
             let top = TOP + LINE * i32::try_from(line).unwrap_or(0);
             let middle = top + LINE / 2;
-            if family != last {
+            if *family != last {
                 last = family;
                 let style = ("sans-serif", 12).into_font().color(&RGBColor(110, 110, 120));
                 let style = style.pos(Pos::new(HPos::Left, VPos::Center));
-                area.draw(&Text::new(family, (12, middle), style))?;
+                area.draw(&Text::new(*family, (12, middle), style))?;
             }
             let style = label(14).pos(Pos::new(HPos::Right, VPos::Center));
-            area.draw(&Text::new(name, (NAMES - 10, middle), style))?;
+            area.draw(&Text::new(name.as_str(), (NAMES - 10, middle), style))?;
             for (index, function) in functions.iter().enumerate() {
                 let left = NAMES + COLUMN * i32::try_from(index).unwrap_or(0);
                 let Some(row) = extended.row(name, *function) else { continue };
@@ -146,7 +146,7 @@ polar factor is the column made a unit.</li>
                 "<tr><td><span style=\"color:{}\">■</span> {}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{:.0} %</td><td class=\"n\">{}</td></tr>",
                 hex([red, green, blue]),
-                escape(row.variant),
+                escape(&row.variant),
                 escape(&row.point.brief()),
                 row.best.updates(),
                 value(row.best.final_value),

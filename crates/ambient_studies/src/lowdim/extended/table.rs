@@ -1,17 +1,17 @@
 //! The comparison as a table.
 
-use super::study::{Extended, lines};
+use super::study::{Extended, Variant};
 use crate::functions::Function;
 use crate::present::table::{align, new_table};
 
 /// Every variant on every function: updates from the paper's start, and the share of random starts that converge.
 #[must_use]
-pub fn table(extended: &Extended, functions: &[Function]) -> String {
+pub fn table(extended: &Extended, variants: &[Variant], functions: &[Function]) -> String {
     let names: Vec<&str> = functions.iter().map(|function| function.name()).collect();
     let mut table = new_table(&[&["", "variant"][..], &names].concat());
     let mut last = "";
-    for (family, name) in lines() {
-        let mut cells = vec![if family == last { "" } else { family }.to_owned(), name.to_owned()];
+    for Variant { family, name } in variants {
+        let mut cells = vec![if *family == last { "" } else { family }.to_owned(), name.clone()];
         last = family;
         for function in functions {
             let row = extended.row(name, *function);

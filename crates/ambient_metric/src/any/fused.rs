@@ -1,0 +1,539 @@
+//! Chosen rules over pointwise metrics, as a rule.
+
+use crate::ambient::ambient_metric::{AmbientMetric, Position};
+use crate::ambient::coupled::Coupled;
+use crate::ambient::coupling::Given;
+use crate::ambient::gram::Gram;
+use crate::ambient::heights::{Height, Heights};
+use crate::any::metric::AnyBaseMetric;
+use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum};
+use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
+use crate::base::diagonal::Euclidean;
+use crate::base::learned::{LearnedDiagonal, LearnedScalar};
+use crate::error::Error;
+use crate::number::bundle::{Bundle, fit};
+use crate::number::scalar::{Field, Real};
+use crate::rule::bilinear::Bilinear;
+use crate::rule::clipping::Clipped;
+use crate::rule::descent::Descent;
+use crate::rule::induced::{Damped, Exact, Induced, Placement};
+use crate::rule::preconditioner::{Damping, Flat};
+use crate::rule::rule::{Advanced, Coordinate, Measured, OnRule, Pass, PassOf, Rule};
+use crate::space::acts::{Inputs, Local, Outcome, Totals};
+use crate::space::kernel::Uniforms;
+use crate::space::momentum::NoMomentum;
+use crate::space::tensor::{Operands, Tensor, Wide};
+
+/// An ambient metric in which the heights are descended, or the losses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Descended<A> {
+    ambient: A,
+    of_losses: bool,
+}
+
+impl<A: AmbientMetric<K>, const K: usize> AmbientMetric<K> for Descended<A> {
+    type State<S: Real> = A::State<S>;
+    type Memory<S: Real> = A::Memory<S>;
+    type Columns<S: Real> = A::Columns<S>;
+    const DEPENDS_ON_POSITION: bool = A::DEPENDS_ON_POSITION;
+    const HAS_CONSTANT_COLUMNS: bool = A::HAS_CONSTANT_COLUMNS;
+
+    #[inline(always)]
+    fn columns<S: Real>(&self, state: A::State<S>, at: Local<S, [S; K]>) -> A::Columns<S> {
+        self.ambient.columns(state, at)
+    }
+
+    fn scale<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> Option<S> {
+        self.ambient.scale(memory, at)
+    }
+
+    fn block<S: Real>(&self, memory: A::Memory<S>, at: Position<S, K>) -> Option<Gram<S, K>> {
+        self.ambient.block(memory, at)
+    }
+
+    fn descended<S: Real>(&self, _at: Position<S, K>) -> Option<[S; K]> {
+        self.of_losses.then(|| [S::one(); K])
+    }
+
+    fn accepts<S: Real>(&self, at: Position<S, K>) -> S::Mask {
+        self.ambient.accepts(at)
+    }
+
+    fn check(&self, at: Position<f64, K>) -> Result<(), Error> {
+        self.ambient.check(at)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        self.ambient.validate()
+    }
+
+    fn name(&self) -> String {
+        let name = self.ambient.name();
+        if self.of_losses { format!("OfLosses({name})") } else { name }
+    }
+}
+
+/// The surface of K losses.
+type Of<const K: usize, A, P> = Induced<[Height<AnyEmbedding>; K], Descended<A>, P>;
+
+/// The surface of one loss.
+pub(crate) type OfOne<A, P> = Induced<Height<AnyEmbedding>, Descended<A>, P>;
+
+/// The descents over a metric that learns nothing: one for each set of sums and number of state slots.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fixed<M> {
+    FlatNow(Descent<M, Flat, NoMomentum>),
+    DampedNow(Descent<M, OfOne<AnyAmbient, Damped>, NoMomentum>),
+    Flat(Descent<M, Flat, AnyMomentum>),
+    Clipped(Descent<M, Clipped<AnyClip>, AnyMomentum>),
+    Bilinear(Descent<M, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
+    Damped(Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>),
+    Exact(Descent<M, OfOne<AnyAmbient, Exact>, AnyMomentum>),
+    Coupled(Descent<M, OfOne<Coupled<AnyCoupling>, Damped>, AnyMomentum>),
+    CoupledExact(Descent<M, OfOne<Coupled<AnyCoupling>, Exact>, AnyMomentum>),
+    Given(Descent<M, OfOne<Coupled<Given>, Damped>, AnyMomentum>),
+    Two(Descent<M, Of<2, AnyAmbient, Damped>, AnyMomentum, 2>),
+    Three(Descent<M, Of<3, AnyAmbient, Damped>, AnyMomentum, 3>),
+    Four(Descent<M, Of<4, AnyAmbient, Damped>, AnyMomentum, 4>),
+    CoupledTwo(Descent<M, Of<2, Coupled<AnyCoupling>, Damped>, AnyMomentum, 2>),
+}
+
+/// The descents over a metric that learns from its steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Learning<M> {
+    Damped(Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>),
+    Exact(Descent<M, OfOne<AnyAmbient, Exact>, AnyMomentum>),
+}
+
+/// All of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Chosen {
+    Euclidean(Fixed<Euclidean>),
+    Diagonal(Fixed<AnyDiagonal>),
+    LearnedScalar(Learning<LearnedScalar>),
+    LearnedDiagonal(Learning<LearnedDiagonal>),
+}
+
+/// Does the same with whatever rule it is.
+macro_rules! chosen {
+    ($any:expr, $rule:ident => $does:expr) => {
+        match $any {
+            Chosen::Euclidean(over) => chosen!(@fixed over, $rule => $does),
+            Chosen::Diagonal(over) => chosen!(@fixed over, $rule => $does),
+            Chosen::LearnedScalar(over) => chosen!(@learning over, $rule => $does),
+            Chosen::LearnedDiagonal(over) => chosen!(@learning over, $rule => $does),
+        }
+    };
+    (@fixed $over:ident, $rule:ident => $does:expr) => {
+        match $over {
+            Fixed::FlatNow($rule) => $does,
+            Fixed::DampedNow($rule) => $does,
+            Fixed::Flat($rule) => $does,
+            Fixed::Clipped($rule) => $does,
+            Fixed::Bilinear($rule) => $does,
+            Fixed::Damped($rule) => $does,
+            Fixed::Exact($rule) => $does,
+            Fixed::Coupled($rule) => $does,
+            Fixed::CoupledExact($rule) => $does,
+            Fixed::Given($rule) => $does,
+            Fixed::Two($rule) => $does,
+            Fixed::Three($rule) => $does,
+            Fixed::Four($rule) => $does,
+            Fixed::CoupledTwo($rule) => $does,
+        }
+    };
+    (@learning $over:ident, $rule:ident => $does:expr) => {
+        match $over {
+            Learning::Damped($rule) => $does,
+            Learning::Exact($rule) => $does,
+        }
+    };
+}
+
+/// A chosen rule that runs in passes over memory, as a [`Rule`]: made by [`AnyRule::fused`].
+///
+/// Its passes are those of the typed rule, and read and write the same tensors. What it says of numbers that are kept once, such as sums and multipliers, has
+/// room for every rule's; [`Rule::with`] hands over the typed one.
+///
+/// # Example
+///
+/// ```
+/// use ambient_metric::{AnyRule, Configuration, Covector, rules};
+/// use ambient_metric_ndarray::Parameters;
+/// use ndarray::array;
+///
+/// let chosen = "rmsprop(xi=0.1)".parse::<AnyRule>()?.fused()?;
+/// let (mut theta, mut typed) = (Parameters::from(array![3.0_f64, 4.0]), Parameters::from(array![3.0_f64, 4.0]));
+/// let gradient = Covector(theta.clone());
+/// Configuration::new(chosen, 0.01).build(&theta)?.step(&mut theta, &gradient, 12.5)?;
+/// Configuration::new(rules::rmsprop(0.1), 0.01).build(&typed)?.step(&mut typed, &gradient, 12.5)?;
+/// assert_eq!(theta.as_slice(), typed.as_slice());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnyFused(Chosen);
+
+impl AnyRule {
+    /// The rule as one that runs in passes over memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoEngine`] for a metric of whole tensors, and for parts that do not go together.
+    pub fn fused(&self) -> Result<AnyFused, Error> {
+        Ok(AnyFused(match &self.metric {
+            AnyBaseMetric::Euclidean => Chosen::Euclidean(self.fixed(Euclidean)?),
+            AnyBaseMetric::Diagonal(metric) => Chosen::Diagonal(self.fixed(*metric)?),
+            AnyBaseMetric::LearnedScalar(metric) => Chosen::LearnedScalar(self.learning(*metric)?),
+            AnyBaseMetric::LearnedDiagonal(metric) => Chosen::LearnedDiagonal(self.learning(*metric)?),
+            AnyBaseMetric::Kronecker(_) | AnyBaseMetric::Muon(_) | AnyBaseMetric::Dense(_) => {
+                return self.refused("its metric is one of whole tensors, which no pass over memory runs");
+            }
+        }))
+    }
+
+    pub(crate) fn refused<O>(&self, problem: &'static str) -> Result<O, Error> {
+        Err(Error::NoEngine { rule: self.name(), problem })
+    }
+
+    /// Over a metric that learns nothing.
+    fn fixed<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
+        let Some(momentum) = self.momentum else { return self.now(metric) };
+        let surface = match &self.preconditioner {
+            AnyPreconditioner::Flat => return Ok(Fixed::Flat(Descent { metric, preconditioner: Flat, momentum })),
+            AnyPreconditioner::Bilinear(preconditioner) => {
+                return Ok(Fixed::Bilinear(Descent { metric, preconditioner: *preconditioner, momentum }));
+            }
+            AnyPreconditioner::Clipped(preconditioner) => {
+                return Ok(Fixed::Clipped(Descent { metric, preconditioner: *preconditioner, momentum }));
+            }
+            AnyPreconditioner::Induced(surface) => surface,
+        };
+        /// A descent on the surface.
+        macro_rules! on {
+            ($variant:ident, $heights:expr, $ambient:expr, $placement:expr) => {
+                Fixed::$variant(Descent {
+                    metric,
+                    preconditioner: surface.stand($heights, $ambient, $placement),
+                    momentum,
+                })
+            };
+        }
+        Ok(match (surface.heights.as_slice(), surface.ambient, surface.exact) {
+            (&[height], AnySpace::Straight(ambient), false) => on!(Damped, height, ambient, Damped),
+            (&[height], AnySpace::Straight(ambient), true) => on!(Exact, height, ambient, Exact),
+            (&[height], AnySpace::Coupled(coupling), false) => on!(Coupled, height, Coupled(coupling), Damped),
+            (&[height], AnySpace::Coupled(coupling), true) => on!(CoupledExact, height, Coupled(coupling), Exact),
+            (&[height], AnySpace::Given, false) => on!(Given, height, Coupled(Given), Damped),
+            (&[a, b], AnySpace::Straight(ambient), false) => on!(Two, [a, b], ambient, Damped),
+            (&[a, b, c], AnySpace::Straight(ambient), false) => on!(Three, [a, b, c], ambient, Damped),
+            (&[a, b, c, d], AnySpace::Straight(ambient), false) => on!(Four, [a, b, c, d], ambient, Damped),
+            (&[a, b], AnySpace::Coupled(coupling), false) => on!(CoupledTwo, [a, b], Coupled(coupling), Damped),
+            (_, AnySpace::Given, true) => {
+                return self.refused("a given coupling goes with the damped placement: leave `exact` out");
+            }
+            (_, AnySpace::Straight(_), true) => {
+                return self
+                    .refused("the exact placement goes with one loss: leave `exact` out, or give one embedding");
+            }
+            _ => return self.refused("a coupling goes with one loss, or with two and the damped placement"),
+        })
+    }
+
+    /// Over a metric that learns nothing, without momentum.
+    fn now<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
+        let momentum = NoMomentum;
+        match &self.preconditioner {
+            AnyPreconditioner::Flat => Ok(Fixed::FlatNow(Descent { metric, preconditioner: Flat, momentum })),
+            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
+                (&[height], AnySpace::Straight(ambient), false) => {
+                    let preconditioner = surface.stand(height, ambient, Damped);
+                    Ok(Fixed::DampedNow(Descent { metric, preconditioner, momentum }))
+                }
+                _ => self.refused(REMEMBERS),
+            },
+            _ => self.refused(REMEMBERS),
+        }
+    }
+
+    /// Over a metric that learns from its steps.
+    fn learning<M>(&self, metric: M) -> Result<Learning<M>, Error> {
+        let AnyPreconditioner::Induced(surface) = &self.preconditioner else {
+            return self.refused("a learned metric learns from a surface: write `induced`");
+        };
+        match (surface.heights.as_slice(), surface.ambient, surface.exact, self.momentum) {
+            (&[height], AnySpace::Straight(ambient), false, Some(momentum)) => {
+                let preconditioner = surface.stand(height, ambient, Damped);
+                Ok(Learning::Damped(Descent { metric, preconditioner, momentum }))
+            }
+            (&[height], AnySpace::Straight(ambient), true, Some(momentum)) => {
+                let preconditioner = surface.stand(height, ambient, Exact);
+                Ok(Learning::Exact(Descent { metric, preconditioner, momentum }))
+            }
+            (_, _, _, None) => self.refused(REMEMBERS),
+            _ => self.refused("a learned metric goes with one loss and no coupling"),
+        }
+    }
+}
+
+const REMEMBERS: &str =
+    "without momentum there are `flat` and the damped surface of one loss: write `+ ema(0)` behind the others";
+
+impl AnySurface {
+    /// The surface over these heights in this ambient metric.
+    pub(crate) fn stand<H, A, P, const K: usize>(
+        &self,
+        heights: H,
+        ambient: A,
+        placement: P,
+    ) -> Induced<H, Descended<A>, P>
+    where
+        H: Heights<K>,
+        A: AmbientMetric<K>,
+        P: Placement,
+    {
+        let ambient = Descended { ambient, of_losses: self.of_losses };
+        Induced { heights, ambient, placement, guard: self.guard, beta: self.beta }
+    }
+}
+
+// Room for what the largest rule has: four losses, or one that leans.
+const STATE: usize = MOST_LOSSES + 1;
+const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1;
+const CORRECTIONS: usize = 4;
+const SUMS: usize = MOST_LOSSES * MOST_LOSSES;
+const MULTIPLIERS: usize = 2 + 2 * MOST_LOSSES;
+
+/// The same numbers in more room.
+#[inline(always)]
+fn widen<S: Field, From: Bundle<S>, const N: usize>(numbers: From) -> [S; N] {
+    const { assert!(From::LEN <= N, "a rule keeps more than there is room for") };
+    fit(numbers)
+}
+
+/// A number for every loss, in more room: those that are not there are like the last.
+#[inline(always)]
+fn spread<S: Field, From: Bundle<S>>(numbers: From) -> [S; MOST_LOSSES] {
+    const { assert!(From::LEN <= MOST_LOSSES, "a rule has more losses than there is room for") };
+    core::array::from_fn(|loss| numbers.get(loss.min(From::LEN.saturating_sub(1))).unwrap_or_else(S::zero))
+}
+
+/// What a kernel reads, as the typed rule does.
+#[inline(always)]
+fn coordinate<S: Real, R: Rule>(
+    at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+) -> Coordinate<S, R::State<S>, R::PerLoss<S>> {
+    Coordinate { parameter: at.parameter, state: fit(at.state), gradient: fit(at.gradient) }
+}
+
+#[inline(never)]
+fn begin<S: Real, R: Rule>(rule: &R) -> [S; MEMORY] {
+    widen(rule.begin::<S>())
+}
+
+#[inline(never)]
+fn correct<S: Real, R: Rule>(rule: &R, memory: [S; MEMORY]) -> [S; CORRECTIONS] {
+    widen(rule.correct::<S>(fit(memory)))
+}
+
+#[inline(never)]
+fn beside<S: Real, R: Rule>(rule: &R, own: [S; MEMORY], others: [S; MEMORY]) -> Option<[S; MEMORY]> {
+    rule.beside::<S>(fit(own), fit(others)).map(widen)
+}
+
+#[inline(never)]
+fn measure<S: Real, R: Rule>(
+    rule: &R,
+    corrections: [S; CORRECTIONS],
+    at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+) -> [S; SUMS] {
+    widen(rule.measure::<S>(fit(corrections), coordinate::<S, R>(at)))
+}
+
+#[inline(never)]
+#[allow(clippy::type_complexity, reason = "the names are those of the parts")]
+fn damp<S: Real, R: Rule>(
+    rule: &R,
+    inputs: Inputs<S, [S; MOST_LOSSES]>,
+    memory: [S; MEMORY],
+    sums: Totals<[S; SUMS]>,
+) -> Outcome<[S; MULTIPLIERS], [S; MEMORY], Damping<S, [S; MOST_LOSSES]>> {
+    let Inputs { loss, learning_rate, weight_decay, xi } = inputs;
+    let inputs = Inputs { loss: fit(loss), learning_rate, weight_decay, xi: fit(xi) };
+    let sums = Totals { pool: fit(sums.pool), group: fit(sums.group) };
+    let Outcome { factors, memory, report } = rule.damp::<S>(inputs, fit(memory), sums);
+    Outcome {
+        factors: widen(factors),
+        memory: widen(memory),
+        report: Damping {
+            squared_length: spread(report.squared_length),
+            averaged: spread(report.averaged),
+            slope: spread(report.slope),
+            damping: spread(report.damping),
+            determinant_ratio: report.determinant_ratio,
+            coupling: report.coupling,
+            coupling_scale: report.coupling_scale,
+        },
+    }
+}
+
+#[inline(never)]
+fn advance<S: Real, R: Rule>(
+    rule: &R,
+    corrections: [S; CORRECTIONS],
+    multipliers: [S; MULTIPLIERS],
+    at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+) -> Advanced<S, [S; STATE]> {
+    let Advanced { parameter, state } = rule.advance::<S>(fit(corrections), fit(multipliers), coordinate::<S, R>(at));
+    Advanced { parameter, state: widen(state) }
+}
+
+/// The uniforms of a pass, as the typed rule has them.
+#[inline(always)]
+fn pass<S: Real, R: Rule>(_rule: &R, uniform: Pass<[S; CORRECTIONS], [S; MULTIPLIERS]>) -> PassOf<R, S> {
+    Pass { corrections: fit(uniform.corrections), multipliers: fit(uniform.multipliers) }
+}
+
+/// Does something with converted uniforms: of one group without a list that would have to be allocated.
+#[inline(always)]
+fn converted<A: Copy, B, O>(
+    uniforms: Uniforms<'_, A>,
+    into: impl Fn(A) -> B,
+    does: impl FnOnce(Uniforms<'_, B>) -> O,
+) -> O {
+    let Uniforms { groups, group_of_part } = uniforms;
+    match groups {
+        [only] => does(Uniforms { groups: &[into(*only)], group_of_part }),
+        groups => {
+            does(Uniforms { groups: &groups.iter().map(|group| into(*group)).collect::<Vec<_>>(), group_of_part })
+        }
+    }
+}
+
+#[inline(never)]
+#[allow(clippy::type_complexity, reason = "the names are those of the parts")]
+fn measure_all<T: Tensor, R: Rule>(
+    rule: &R,
+    corrections: Uniforms<'_, [Wide<T>; CORRECTIONS]>,
+    operands: Operands<'_, T>,
+    totals: &mut [Measured<Wide<T>, [Wide<T>; SUMS]>],
+) -> Result<(), Error> {
+    let sum = |totals: &mut [Measured<Wide<T>, R::Sums<Wide<T>>>]| {
+        converted(corrections, fit::<Wide<T>, _, R::Corrections<Wide<T>>>, |corrections| {
+            rule.measure_all(corrections, operands, totals)
+        })
+    };
+    let widened = |Measured { squared_gradient, rule }| Measured {
+        squared_gradient,
+        rule: widen::<Wide<T>, R::Sums<Wide<T>>, SUMS>(rule),
+    };
+    if let [total] = totals {
+        let mut summed = [Bundle::<Wide<T>>::zero()];
+        sum(&mut summed)?;
+        *total = widened(summed[0]);
+        return Ok(());
+    }
+    let mut summed = vec![Bundle::<Wide<T>>::zero(); totals.len()];
+    sum(&mut summed)?;
+    for (total, summed) in totals.iter_mut().zip(summed) {
+        *total = widened(summed);
+    }
+    Ok(())
+}
+
+impl Rule for AnyFused {
+    type PerLoss<S: Real> = [S; MOST_LOSSES];
+    type State<S: Real> = [S; STATE];
+    type Memory<S: Real> = [S; MEMORY];
+    type Corrections<S: Real> = [S; CORRECTIONS];
+    type Sums<S: Real> = [S; SUMS];
+    type Multipliers<S: Real> = [S; MULTIPLIERS];
+
+    fn begin<S: Real>(&self) -> [S; MEMORY] {
+        chosen!(&self.0, rule => begin(rule))
+    }
+
+    fn correct<S: Real>(&self, memory: [S; MEMORY]) -> [S; CORRECTIONS] {
+        chosen!(&self.0, rule => correct(rule, memory))
+    }
+
+    fn beside<S: Real>(&self, own: [S; MEMORY], others: [S; MEMORY]) -> Option<[S; MEMORY]> {
+        chosen!(&self.0, rule => beside(rule, own, others))
+    }
+
+    fn measure<S: Real>(
+        &self,
+        corrections: [S; CORRECTIONS],
+        at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+    ) -> [S; SUMS] {
+        chosen!(&self.0, rule => measure(rule, corrections, at))
+    }
+
+    fn damp<S: Real>(
+        &self,
+        inputs: Inputs<S, [S; MOST_LOSSES]>,
+        memory: [S; MEMORY],
+        sums: Totals<[S; SUMS]>,
+    ) -> Outcome<[S; MULTIPLIERS], [S; MEMORY], Damping<S, [S; MOST_LOSSES]>> {
+        chosen!(&self.0, rule => damp(rule, inputs, memory, sums))
+    }
+
+    fn advance<S: Real>(
+        &self,
+        corrections: [S; CORRECTIONS],
+        multipliers: [S; MULTIPLIERS],
+        at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+    ) -> Advanced<S, [S; STATE]> {
+        chosen!(&self.0, rule => advance(rule, corrections, multipliers, at))
+    }
+
+    fn learns_per_tensor(&self) -> bool {
+        chosen!(&self.0, rule => rule.learns_per_tensor())
+    }
+
+    fn xi(&self) -> Option<[f64; MOST_LOSSES]> {
+        chosen!(&self.0, rule => rule.xi().map(spread))
+    }
+
+    fn accepts<S: Real>(&self, loss: [S; MOST_LOSSES], xi: [S; MOST_LOSSES]) -> S::Mask {
+        chosen!(&self.0, rule => rule.accepts::<S>(fit(loss), fit(xi)))
+    }
+
+    fn check_loss(&self, loss: [f64; MOST_LOSSES], xi: [f64; MOST_LOSSES]) -> Result<(), Error> {
+        chosen!(&self.0, rule => rule.check_loss(fit(loss), fit(xi)))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        chosen!(&self.0, rule => rule.validate())
+    }
+
+    fn name(&self) -> String {
+        chosen!(&self.0, rule => rule.name())
+    }
+
+    fn with<V: OnRule>(&self, does: V) -> V::Output {
+        chosen!(&self.0, rule => does.on(rule))
+    }
+
+    fn losses(&self) -> usize {
+        chosen!(&self.0, rule => rule.losses())
+    }
+
+    fn measure_all<T: Tensor>(
+        &self,
+        corrections: Uniforms<'_, [Wide<T>; CORRECTIONS]>,
+        operands: Operands<'_, T>,
+        totals: &mut [Measured<Wide<T>, [Wide<T>; SUMS]>],
+    ) -> Result<(), Error> {
+        chosen!(&self.0, rule => measure_all(rule, corrections, operands, totals))
+    }
+
+    fn advance_all<T: Tensor>(
+        &self,
+        passes: Uniforms<'_, PassOf<Self, Wide<T>>>,
+        parameters: &mut T,
+        state: &mut [T],
+        gradients: &[&T],
+    ) -> Result<(), Error> {
+        chosen!(&self.0, rule => converted(passes, |uniform| pass(rule, uniform), |passes| rule.advance_all(passes, parameters, state, gradients)))
+    }
+}
