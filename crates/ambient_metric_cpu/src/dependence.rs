@@ -12,12 +12,18 @@ impl Dependence {
     /// What the output of a kernel depends on.
     pub(crate) fn of<K: Kernel>(kernel: &K) -> Self {
         let uniform = Bundle::build(&mut || Self(0));
-        let mut slot = 0;
+        let mut slot = 0_usize;
         let input = Bundle::build(&mut || {
             slot += 1;
-            Self(1_u32.checked_shl(slot - 1).unwrap_or(0))
+            Self::on_all(core::iter::once(slot - 1))
         });
         kernel.evaluate(uniform, input).scalars().fold(Self(0), Self::and)
+    }
+
+    /// What depends on all inputs in these slots.
+    pub(crate) fn on_all(slots: impl Iterator<Item = usize>) -> Self {
+        let bit = |slot: usize| u32::try_from(slot).ok().and_then(|slot| 1_u32.checked_shl(slot)).unwrap_or(0);
+        slots.fold(Self(0), |all, slot| all.and(Self(bit(slot))))
     }
 
     /// What depends on both.

@@ -186,10 +186,7 @@ pub fn sum<'t, K: Kernel, E: Element>(
     range: Range<usize>,
 ) -> K::Output<E::Wide> {
     let work = Evaluated { kernel, uniform: convert::<_, _, _, K::Uniform<E>>(uniform, &mut E::narrow) };
-    let mut operands = [None; MAX_OPERANDS];
-    for (operand, tensor) in operands.iter_mut().zip(tensors) {
-        *operand = Some(tensor);
-    }
+    let operands = gathered(tensors);
     let (mut window, mut slot) = ([E::Wide::zero(); MAX_SUMS], 0);
     Bundle::build(&mut || {
         if slot % MAX_SUMS == 0 {
@@ -201,12 +198,36 @@ pub fn sum<'t, K: Kernel, E: Element>(
     })
 }
 
+/// Tensors one after the other, as a pass holds them.
+#[inline(always)]
+pub(crate) fn gathered<'t, E>(
+    tensors: impl Iterator<Item = &'t Elements<E>>,
+) -> [Option<&'t Elements<E>>; MAX_OPERANDS] {
+    let mut gathered = [None; MAX_OPERANDS];
+    for (place, tensor) in gathered.iter_mut().zip(tensors) {
+        *place = Some(tensor);
+    }
+    gathered
+}
+
+/// Adds to totals what `sum` finds, which is told the first of those that it is to find: as many as one pass carries.
+pub(crate) fn each_window<E: Element>(totals: &mut [E::Wide], mut sum: impl FnMut(usize, &mut [E::Wide; MAX_SUMS])) {
+    let mut window = [E::Wide::zero(); MAX_SUMS];
+    for (number, totals) in totals.chunks_mut(MAX_SUMS).enumerate() {
+        window.fill(E::Wide::zero());
+        sum(number * MAX_SUMS, &mut window);
+        for (total, found) in totals.iter_mut().zip(window) {
+            *total = *total + found;
+        }
+    }
+}
+
 /// How many sums are carried through one pass.
 pub(crate) const MAX_SUMS: usize = 32;
 
 /// The sums of some outputs, from the `first` on.
 #[inline(never)]
-fn sum_window<E: Element>(
+pub(crate) fn sum_window<E: Element>(
     work: &dyn Sums<E>,
     tensors: &[Option<&Elements<E>>; MAX_OPERANDS],
     range: Range<usize>,
@@ -235,7 +256,7 @@ fn sum_window<E: Element>(
 }
 
 /// [`sum_chunks`] with room for as many sums as there are.
-fn sum_some<E: Element, M: Memory<E>>(
+pub(crate) fn sum_some<E: Element, M: Memory<E>>(
     work: &dyn Sums<E>,
     stretch: &Stretch<M::Read<'_>>,
     first: usize,
@@ -285,6 +306,10 @@ impl<'t, E: Element> Replaced<'t, E> {
             *place = Some(tensor);
         }
         replaced
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.iter().count()
     }
 
     fn iter(&self) -> impl Iterator<Item = &Elements<E>> {
@@ -339,15 +364,12 @@ pub fn update<'t, K: Kernel, E: Element>(
     range: Range<usize>,
 ) {
     let work = Evaluated { kernel, uniform: convert::<_, _, _, K::Uniform<E>>(uniform, &mut E::narrow) };
-    let mut operands = [None; MAX_OPERANDS];
-    for (operand, tensor) in operands.iter_mut().zip(reads) {
-        *operand = Some(tensor);
-    }
-    update_work(&work, targets, &operands, range);
+    update_work(&work, targets, &gathered(reads), range);
 }
 
+/// Stores what comes out over a range.
 #[inline(never)]
-fn update_work<E: Element>(
+pub(crate) fn update_work<E: Element>(
     work: &dyn Stores<E>,
     targets: &mut Replaced<'_, E>,
     reads: &[Option<&Elements<E>>; MAX_OPERANDS],
@@ -407,7 +429,7 @@ fn written<'a, E: Element, M: Memory<E>>(
 
 /// The sum of what the leaves of a stretch come to. What to do with a leaf is not a parameter of the type, so that threads are not compiled
 /// anew for every kernel.
-pub(crate) fn sum_halves<E: Element, M: Memory<E>, O: Bundle<E::Wide>>(
+fn sum_halves<E: Element, M: Memory<E>, O: Bundle<E::Wide>>(
     stretch: &Stretch<M::Read<'_>>,
     leaf: &(dyn Fn(&Stretch<M::Read<'_>>) -> O + Sync),
 ) -> O {
@@ -423,7 +445,7 @@ pub(crate) fn sum_halves<E: Element, M: Memory<E>, O: Bundle<E::Wide>>(
 /// The sum of a leaf of so many chunks. Its blocks are read side by side as long as there are enough, then one after the other. `add` adds what is
 /// summed over every block to the sum beside it.
 #[inline(always)]
-pub(crate) fn sum_leaf<E: Element, L: Bundle<Kept<E>>, O: Bundle<E::Wide>>(
+fn sum_leaf<E: Element, L: Bundle<Kept<E>>, O: Bundle<E::Wide>>(
     chunks: usize,
     add: impl Fn(Blocks<'_>, &mut [L]),
 ) -> O {
@@ -453,7 +475,7 @@ pub(crate) fn sum_leaf<E: Element, L: Bundle<Kept<E>>, O: Bundle<E::Wide>>(
 }
 
 /// Stores what comes out into the chunks of `targets`, which are read together with `reads`.
-fn update_chunks<E: Element, M: Memory<E>>(
+pub(crate) fn update_chunks<E: Element, M: Memory<E>>(
     work: &dyn Stores<E>,
     targets: &mut Targets<M::Write<'_>>,
     reads: &Stretch<M::Read<'_>>,
@@ -466,7 +488,7 @@ type OnLeaf<'w, E, M> =
     dyn Fn(&mut Targets<<M as Memory<E>>::Write<'_>>, &Stretch<<M as Memory<E>>::Read<'_>>) + Sync + 'w;
 
 /// Does something with the leaves of a stretch; see [`sum_halves`].
-pub(crate) fn update_halves<E: Element, M: Memory<E>>(
+fn update_halves<E: Element, M: Memory<E>>(
     targets: &mut Targets<M::Write<'_>>,
     written: usize,
     reads: &Stretch<M::Read<'_>>,
@@ -593,7 +615,7 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E>> {
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, stretch, blocks, window: Window { first: window, stride }, sums } = self;
-        let uniform: K::Uniform<Lanes<V, E>> = convert(uniform, &mut Lanes::splat);
+        let lanes: K::Uniform<Lanes<V, E>> = convert(uniform, &mut Lanes::splat);
         let inputs = <K::Input<E> as Bundle<E>>::LEN;
         for first in (0..blocks.chunks).step_by(TURN) {
             let chunks = TURN.min(blocks.chunks - first);
@@ -606,6 +628,20 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E>> {
                     };
                     *part = found;
                 }
+                if const { V::IS_SCALAR } {
+                    for (chunk, lane) in (0..chunks).flat_map(|chunk| (0..WIDTH).map(move |lane| (chunk, lane))) {
+                        let mut tensors = turn.iter();
+                        let input =
+                            Bundle::build(&mut || number(tensors.next().and_then(|chunks| chunks.get(chunk)), lane));
+                        let output: K::Output<E> = kernel.evaluate(uniform, input);
+                        for (sum, slot) in sums.iter_mut().zip(window..<K::Output<E> as Bundle<E>>::LEN) {
+                            if let (Some(sum), Some(value)) = (sum.numbers.get_mut(lane), output.get(slot)) {
+                                *sum = *sum + value;
+                            }
+                        }
+                    }
+                    continue;
+                }
                 // Carried in registers for a turn, where the way through memory takes longer than most kernels.
                 let mut slot = 0_usize;
                 let mut total: K::Output<Lanes<V, E>> = Bundle::build(&mut || {
@@ -616,7 +652,7 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E>> {
                 for chunk in 0..chunks {
                     let mut tensors = turn.iter();
                     let input = Bundle::build(&mut || load(tensors.next().and_then(|chunks| chunks.get(chunk))));
-                    total = total.plus(kernel.evaluate(uniform, input));
+                    total = total.plus(kernel.evaluate(lanes, input));
                 }
                 for slot in 0..<K::Output<E> as Bundle<E>>::LEN {
                     let sum = slot.checked_sub(window).and_then(|slot| sums.get_mut(slot));
@@ -644,7 +680,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E>> 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, targets, reads, order } = self;
-        let uniform: K::Uniform<Lanes<V, E>> = convert(uniform, &mut Lanes::splat);
+        let lanes: K::Uniform<Lanes<V, E>> = convert(uniform, &mut Lanes::splat);
         let written = <K::Output<E> as Bundle<E>>::LEN;
         let read = <K::Input<E> as Bundle<E>>::LEN.saturating_sub(written);
         // Cut to one length beforehand, so that the loop need not ask for it at every chunk; kept here, where no store can change it.
@@ -665,6 +701,26 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E>> 
             Order::Backwards => (reads.chunks.wrapping_sub(1), usize::MAX),
         };
         for _ in 0..reads.chunks {
+            if const { V::IS_SCALAR } {
+                for lane in 0..WIDTH {
+                    let mut slot = 0;
+                    let input = Bundle::build(&mut || {
+                        let chunks =
+                            if slot < written { targets[slot].get(chunk) } else { operands[slot - written].get(chunk) };
+                        slot += 1;
+                        number(chunks, lane)
+                    });
+                    let output: K::Output<E> = kernel.evaluate(uniform, input);
+                    for (slot, target) in targets.iter_mut().take(written).enumerate() {
+                        let place = target.get_mut(chunk).and_then(|chunk| chunk.as_mut_slice().get_mut(lane));
+                        if let (Some(place), Some(value)) = (place, output.get(slot)) {
+                            *place = value;
+                        }
+                    }
+                }
+                chunk = chunk.wrapping_add(step);
+                continue;
+            }
             let mut slot = 0;
             let input = Bundle::build(&mut || {
                 let lanes = if slot < written {
@@ -675,7 +731,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E>> 
                 slot += 1;
                 lanes
             });
-            let output = kernel.evaluate(uniform, input);
+            let output = kernel.evaluate(lanes, input);
             for (slot, target) in targets.iter_mut().take(written).enumerate() {
                 if let (Some(target), Some(lanes)) = (target.get_mut(chunk), output.get(slot)) {
                     *target = lanes.numbers;
@@ -684,6 +740,12 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E>> 
             chunk = chunk.wrapping_add(step);
         }
     }
+}
+
+/// A number of a chunk.
+#[inline(always)]
+fn number<E: Element>(chunk: Option<&[E; WIDTH]>, lane: usize) -> E {
+    chunk.and_then(|chunk| chunk.as_slice().get(lane).copied()).unwrap_or_else(E::zero)
 }
 
 #[inline(always)]

@@ -18,10 +18,57 @@ use crate::parameters::Parameters;
 ///     ambient_metric::space::MatrixPart::rows(matrix)
 /// }
 /// ```
-pub trait MatrixElement: Element<Wide = f64> + ComplexField + RealField {}
+pub trait MatrixElement: Element<Wide = f64> + ComplexField + RealField {
+    /// Adds α left · right to a target, whose numbers are cleared before where it says so. (Here and not where it is called, so that it is compiled once.)
+    #[doc(hidden)]
+    fn multiply(
+        target: MatMut<'_, Self>,
+        accumulation: Accum,
+        alpha: Self,
+        left: MatRef<'_, Self>,
+        right: MatRef<'_, Self>,
+    );
+}
 
-impl MatrixElement for f32 {}
-impl MatrixElement for f64 {}
+macro_rules! matrix_element {
+    ($($element:ty),+) => {
+        $(impl MatrixElement for $element {
+            fn multiply(
+                target: MatMut<'_, Self>,
+                accumulation: Accum,
+                alpha: Self,
+                left: MatRef<'_, Self>,
+                right: MatRef<'_, Self>,
+            ) {
+                matmul(target, accumulation, left, right, alpha, Par::Seq);
+            }
+        })+
+    };
+}
+
+matrix_element!(f32, f64);
+
+/// Eigenvalues and eigenvectors, in the columns, of a symmetric matrix. (Not generic, so that it is compiled once.)
+fn eigenvalues(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>), Error> {
+    let decomposition = matrix.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
+    Ok((decomposition.S().column_vector().iter().copied().collect(), decomposition.U().to_owned()))
+}
+
+/// Left singular vectors, in the columns, singular values and right singular vectors.
+fn singular_values(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>), Error> {
+    let decomposition = matrix.thin_svd().map_err(stuck)?;
+    let values = decomposition.S().column_vector().iter().copied().collect();
+    Ok((decomposition.U().to_owned(), values, decomposition.V().to_owned()))
+}
+
+/// A diag(values) Bᵀ, where there are as many values as columns.
+fn weighted_product(left: &Mat<f64>, values: &[f64], right: &Mat<f64>) -> Mat<f64> {
+    let value = |column: usize| values.get(column).copied().unwrap_or(0.0);
+    let weighted = Mat::from_fn(left.nrows(), left.ncols(), |row, column| left[(row, column)] * value(column));
+    let mut product = Mat::zeros(left.nrows(), right.nrows());
+    matmul(&mut product, Accum::Replace, &weighted, right.transpose(), 1.0, Par::Seq);
+    product
+}
 
 /// A matrix in memory, its rows one after the other.
 ///
@@ -84,13 +131,10 @@ impl<E: MatrixElement> HostMatrix<E> {
     }
 
     /// V f Vᵀ for every list f of numbers.
-    fn spread<const N: usize>(vectors: MatRef<'_, f64>, functions: [Vec<f64>; N]) -> [Self; N] {
+    fn spread<const N: usize>(vectors: &Mat<f64>, functions: [Vec<f64>; N]) -> [Self; N] {
         let side = vectors.nrows();
         functions.map(|values| {
-            let value = |column: usize| values.get(column).copied().unwrap_or(0.0);
-            let scaled = Mat::from_fn(side, vectors.ncols(), |row, column| vectors[(row, column)] * value(column));
-            let mut spread = Mat::zeros(side, side);
-            matmul(&mut spread, Accum::Replace, &scaled, vectors.transpose(), 1.0, Par::Seq);
+            let spread = weighted_product(vectors, &values, vectors);
             // Symmetric to the last bit: the lower triangle is the upper one.
             let entry = |index: usize| spread[((index / side).min(index % side), (index / side).max(index % side))];
             Self {
@@ -150,7 +194,7 @@ impl<E: MatrixElement> MatrixPart for HostMatrix<E> {
             }
         };
         let target = MatMut::from_row_major_slice_mut(&mut elements, rows, columns);
-        matmul(target, accumulation, left, right, E::constant(alpha), Par::Seq);
+        E::multiply(target, accumulation, E::constant(alpha), left, right);
         // What decays for ever, as the moments of a matrix do, ends at zero.
         for element in &mut elements {
             *element = element.flushed();
@@ -190,9 +234,9 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
             return Err(shape_error("a symmetric matrix", [self.rows; 2], vec![self.rows, self.columns]));
         }
         let (scaled, scale) = self.doubles()?;
-        let decomposition = scaled.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
-        let values: Vec<f64> = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
-        Ok(Self::spread(decomposition.U(), functions(&values)?))
+        let (mut values, vectors) = eigenvalues(&scaled)?;
+        values.iter_mut().for_each(|value| *value *= scale);
+        Ok(Self::spread(&vectors, functions(&values)?))
     }
 
     fn of_singular_values<const N: usize>(
@@ -200,22 +244,17 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
         functions: impl FnOnce(&[f64]) -> Result<[Vec<f64>; N], Error>,
     ) -> Result<[Self; N], Error> {
         let (scaled, scale) = self.doubles()?;
-        let decomposition = scaled.thin_svd().map_err(stuck)?;
-        let values: Vec<f64> = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
-        let vectors = if self.rows > self.columns { decomposition.V() } else { decomposition.U() };
-        Ok(Self::spread(vectors, functions(&values)?))
+        let (left, mut values, right) = singular_values(&scaled)?;
+        values.iter_mut().for_each(|value| *value *= scale);
+        let vectors = if self.rows > self.columns { right } else { left };
+        Ok(Self::spread(&vectors, functions(&values)?))
     }
 
     fn map_singular_values(&self, function: impl FnOnce(&[f64]) -> Result<Vec<f64>, Error>) -> Result<Self, Error> {
         let (scaled, scale) = self.doubles()?;
-        let decomposition = scaled.thin_svd().map_err(stuck)?;
-        let values: Vec<f64> = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
-        let mapped = function(&values)?;
-        let (left, right) = (decomposition.U(), decomposition.V());
-        let value = |column: usize| mapped.get(column).copied().unwrap_or(0.0);
-        let weighted = Mat::from_fn(left.nrows(), left.ncols(), |row, column| left[(row, column)] * value(column));
-        let mut product = Mat::zeros(self.rows, self.columns);
-        matmul(&mut product, Accum::Replace, &weighted, right.transpose(), 1.0, Par::Seq);
+        let (left, mut values, right) = singular_values(&scaled)?;
+        values.iter_mut().for_each(|value| *value *= scale);
+        let product = weighted_product(&left, &function(&values)?, &right);
         let elements = (0..self.rows * self.columns)
             .map(|index| E::narrow(product[(index / self.columns, index % self.columns)]))
             .collect();

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambient_metric::number::Element;
-use ambient_metric::space::{Operands, Part, Selection, Separable, StateStorage, Uniforms, Wide};
-use ambient_metric::{Bundle, Error, Kernel, Layout, Tensor};
-use ambient_metric_cpu::{Elements, pass};
+use ambient_metric::space::{
+    Operands, Part, PreparedSum, PreparedUpdate, Selection, Separable, StateStorage, Uniforms, Wide,
+};
+use ambient_metric::{Bundle, Error, Field, Kernel, Layout, Tensor};
+use ambient_metric_cpu::{Elements, Program, pass};
+use ambient_metric_trace::Recording;
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
 
 /// Named arrays of any dimension as one parameter space: a point, a gradient, or a step.
@@ -356,6 +359,91 @@ impl<E: Element> Tensor for Parameters<E> {
         }
         targets.updated();
         Ok(())
+    }
+
+    /// Recorded, and run with the bits of the compiled one.
+    fn prepare_sum<K: Kernel + Clone + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedSum<Self>>, Error> {
+        Ok(Box::new(Interpreted(Program::sums(&Recording::kernel(kernel))?)))
+    }
+
+    /// As [`prepare_sum`](Self::prepare_sum).
+    fn prepare_update<K: Kernel + Clone + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedUpdate<Self>>, Error> {
+        Ok(Box::new(Interpreted(Program::update(&Recording::update(kernel))?)))
+    }
+}
+
+/// A recorded kernel that runs over parameters.
+#[derive(Clone, Debug)]
+struct Interpreted<E>(Program<E>);
+
+impl<E: Element> Interpreted<E> {
+    /// Does something with every stretch that belongs to one group and with that, the uniforms of the group set.
+    fn each(
+        &mut self,
+        space: &Space,
+        uniforms: &[E::Wide],
+        group_of_part: &[usize],
+        mut does: impl FnMut(&mut Program<E>, usize, Range<usize>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let each = self.0.uniforms_len();
+        let groups = uniforms.len().checked_div(each).unwrap_or(usize::MAX);
+        if let Some(&group) = group_of_part.iter().find(|group| **group >= groups) {
+            return Err(Error::Group { group, groups });
+        }
+        for (group, range) in space.stretches(Uniforms { groups: &[()], group_of_part }) {
+            self.0.uniforms(uniforms.get(group * each..(group + 1) * each).unwrap_or_default())?;
+            does(&mut self.0, group, range)?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Element> PreparedSum<Parameters<E>> for Interpreted<E> {
+    fn sum(
+        &mut self,
+        uniforms: &[E::Wide],
+        group_of_part: &[usize],
+        operands: Operands<'_, Parameters<E>>,
+        totals: &mut [E::Wide],
+    ) -> Result<(), Error> {
+        operands.agree(self.0.tensors())?;
+        totals.fill(<E::Wide as Field>::zero());
+        let Operands { target, companions, reads } = operands;
+        let tensors = core::iter::once(target).chain(companions).chain(reads.iter().copied());
+        self.each(&target.space, uniforms, group_of_part, |program, group, range| {
+            let each = program.sums_len();
+            let found = totals.get_mut(group * each..(group + 1) * each).unwrap_or_default();
+            program.sum_elements(tensors.clone().map(|tensor| &tensor.elements), range, found)
+        })
+    }
+
+    fn duplicate(&self) -> Box<dyn PreparedSum<Parameters<E>>> {
+        Box::new(self.clone())
+    }
+}
+
+impl<E: Element> PreparedUpdate<Parameters<E>> for Interpreted<E> {
+    fn update(
+        &mut self,
+        uniforms: &[E::Wide],
+        group_of_part: &[usize],
+        target: &mut Parameters<E>,
+        companions: &mut [Parameters<E>],
+        reads: &[&Parameters<E>],
+    ) -> Result<(), Error> {
+        Operands { target: &*target, companions: &*companions, reads }.agree(self.0.tensors())?;
+        let Parameters { space, elements } = target;
+        let companions = companions.iter_mut().map(|companion| &mut companion.elements);
+        let mut targets = pass::Replaced::new(core::iter::once(elements).chain(companions));
+        self.each(space, uniforms, group_of_part, |program, _, range| {
+            program.store_elements(&mut targets, reads.iter().map(|tensor| &tensor.elements), range)
+        })?;
+        targets.updated();
+        Ok(())
+    }
+
+    fn duplicate(&self) -> Box<dyn PreparedUpdate<Parameters<E>>> {
+        Box::new(self.clone())
     }
 }
 

@@ -58,21 +58,25 @@ pub struct Recording {
 }
 
 /// A bundle of fresh nodes, and their names.
-fn fresh<B: Bundle<Traced>>(prefix: &str, slots: &mut Vec<Slot>, node: impl Fn(usize) -> Node) -> B {
+fn fresh<B: Bundle<Traced>>(prefix: &str, slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> B {
     let mut names = B::names().into_iter();
-    B::build(&mut || {
-        let id = with(|graph| graph.add(node(slots.len())));
-        slots.push(Slot { name: join(prefix, &names.next().unwrap_or_default()), id });
-        Traced(id)
-    })
+    B::build(&mut || add(prefix, names.next(), slots, node))
 }
 
-/// The slots of a bundle that a function returned.
-fn named<B: Bundle<Traced>>(prefix: &str, bundle: B) -> impl Iterator<Item = Slot> {
-    let names = B::names();
-    let ids: Vec<Id> = bundle.scalars().map(|traced| traced.0).collect();
-    let prefix = prefix.to_owned();
-    names.into_iter().zip(ids).map(move |(name, id)| Slot { name: join(&prefix, &name), id })
+/// A slot of its own. (Not generic, as little as can be is: a rule is recorded by code of its own.)
+fn add(prefix: &str, name: Option<String>, slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> Traced {
+    let id = with(|graph| graph.add(node(slots.len())));
+    slots.push(Slot { name: join(prefix, &name.unwrap_or_default()), id });
+    Traced(id)
+}
+
+/// The slots of a bundle that a function returned, behind others.
+fn named<B: Bundle<Traced>>(prefix: &str, bundle: B, slots: &mut Vec<Slot>) {
+    for (slot, name) in B::names().into_iter().enumerate() {
+        if let Some(traced) = bundle.get(slot) {
+            slots.push(Slot { name: join(prefix, &name), id: traced.0 });
+        }
+    }
 }
 
 fn join(prefix: &str, name: &str) -> String {
@@ -130,12 +134,16 @@ impl OnRule for Advancing {
 impl Recording {
     /// What a kernel does. Its outputs replace its inputs slot by slot if it is used in an update.
     pub fn kernel<K: Kernel>(kernel: &K) -> Self {
-        let (mut uniforms, mut inputs) = (Vec::new(), Vec::new());
-        let (graph, outputs) = record(|| {
+        let (mut uniforms, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let graph = record(|| {
             let uniform = fresh("", &mut uniforms, Node::Uniform);
             let input = fresh("", &mut inputs, Node::Input);
-            named("", kernel.evaluate(uniform, input)).collect()
+            named("", kernel.evaluate(uniform, input), &mut outputs);
         });
+        Self::of_kernel(graph, uniforms, inputs, outputs)
+    }
+
+    fn of_kernel(graph: Graph, mut uniforms: Vec<Slot>, mut inputs: Vec<Slot>, outputs: Vec<Slot>) -> Self {
         // A kernel's bundles need not have names of their own; a rule's have.
         for input in inputs.iter_mut().filter(|input| input.name.is_empty()) {
             input.name.push('0');
@@ -162,11 +170,11 @@ impl Recording {
     }
 
     fn measure_typed<R: Rule>(rule: &R) -> Self {
-        let (mut uniforms, mut inputs) = (Vec::new(), Vec::new());
-        let (graph, outputs) = record(|| {
+        let (mut uniforms, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let graph = record(|| {
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
             let at = fresh("", &mut inputs, Node::Input);
-            named("", ambient_metric::rule::Measure(rule).evaluate(rule.correct(memory), at)).collect()
+            named("", ambient_metric::rule::Measure(rule).evaluate(rule.correct(memory), at), &mut outputs);
         });
         Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
@@ -178,18 +186,17 @@ impl Recording {
     }
 
     fn damp_typed<R: Rule>(rule: &R) -> Self {
-        let mut uniforms = Vec::new();
-        let (graph, outputs) = record(|| {
+        let (mut uniforms, mut outputs) = (Vec::new(), Vec::new());
+        let graph = record(|| {
             let inputs: Inputs<Traced, R::PerLoss<Traced>> = fresh("", &mut uniforms, Node::Uniform);
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
             let sums: Totals<R::Sums<Traced>> = fresh("sums", &mut uniforms, Node::Uniform);
             let outcome = rule.damp(inputs, memory, sums);
             let damping: Damping<Traced, R::PerLoss<Traced>> = outcome.report;
-            named("corrections", rule.correct(memory))
-                .chain(named("multipliers", outcome.factors))
-                .chain(named("memory", outcome.memory))
-                .chain(named("report", damping))
-                .collect()
+            named("corrections", rule.correct(memory), &mut outputs);
+            named("multipliers", outcome.factors, &mut outputs);
+            named("memory", outcome.memory, &mut outputs);
+            named("report", damping, &mut outputs);
         });
         Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
     }
@@ -207,11 +214,11 @@ impl Recording {
     }
 
     fn domain_typed<R: Rule>(rule: &R) -> Self {
-        let mut uniforms = Vec::new();
-        let (graph, outputs) = record(|| {
+        let (mut uniforms, mut outputs) = (Vec::new(), Vec::new());
+        let graph = record(|| {
             let losses = fresh("loss", &mut uniforms, Node::Uniform);
             let accepts = rule.accepts::<Traced>(losses, fresh("xi", &mut uniforms, Node::Uniform));
-            named("accepts", Traced::select(accepts, Traced::constant(1.0), Traced::constant(0.0))).collect()
+            named("accepts", Traced::select(accepts, Traced::constant(1.0), Traced::constant(0.0)), &mut outputs);
         });
         Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
     }
@@ -415,8 +422,8 @@ impl Recording {
     ///
     /// `replace` is given a node and the place of its operand, where it has one alone.
     pub(crate) fn replaced(&self, replace: impl Fn(Unary, Traced) -> Option<Traced>) -> Self {
-        let (graph, places) = record(|| {
-            let mut places: Vec<Id> = Vec::with_capacity(self.graph.nodes().len());
+        let mut places: Vec<Id> = Vec::with_capacity(self.graph.nodes().len());
+        let graph = record(|| {
             for node in self.graph.nodes() {
                 let at = |id: Id| places.get(id.index()).copied().unwrap_or(id);
                 let add = |node| with(|graph| graph.add(node));
@@ -431,7 +438,6 @@ impl Recording {
                     Node::Select(mask, x, y) => add(Node::Select(at(mask), at(x), at(y))),
                 });
             }
-            places
         });
         let moved = |slots: &[Slot]| {
             let at = |id: Id| places.get(id.index()).copied().unwrap_or(id);

@@ -41,10 +41,20 @@ pub struct Traced(pub(crate) Id);
 pub struct TracedMask(pub(crate) Id);
 
 /// The graph that `f` records, with what it returns.
-pub(crate) fn record<R>(f: impl FnOnce() -> R) -> (Graph, R) {
-    let outer = GRAPH.take();
-    let result = f();
-    (GRAPH.replace(outer), result)
+pub(crate) fn record(f: impl FnOnce()) -> Graph {
+    let outer = take();
+    f();
+    replace(outer)
+}
+
+// Not generic, so that they are compiled once.
+
+fn take() -> Graph {
+    GRAPH.take()
+}
+
+fn replace(graph: Graph) -> Graph {
+    GRAPH.replace(graph)
 }
 
 pub(crate) fn with<R>(f: impl FnOnce(&mut Graph) -> R) -> R {

@@ -479,7 +479,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         Self::check_losses(setting, &losses)?;
         let (memory, [steps, skipped, _]) = (self.read_memory(setting.groups)?, self.status()?);
         let state = self.state.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?;
-        let mut fused = Fused::<R, DeviceTensor<E>>::of(setting, state, &memory, steps.into());
+        let mut fused = Fused::<R, DeviceTensor<E>>::of(setting, state, &memory, steps.into())?;
         let mut stepped = parameters.duplicate()?;
         let (_, regrouped) = fused.step_without(setting, &mut stepped, gradients, &losses, selection)?;
 

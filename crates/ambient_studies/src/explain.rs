@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use ambient_metric::Rule;
-use ambient_metric::rule::{Advance, OnRule};
 use ambient_metric_trace::shader::kernels;
 use ambient_metric_trace::{Notation, Recording, Slot};
 
@@ -53,82 +52,63 @@ pub struct Request {
 ///
 /// [`Error::Library`] for constants out of range, and for a rule over whole tensors, which has no acts to be written out.
 pub fn explain(request: &Request) -> Result<String, Error> {
-    let fused = request.named.rule.fused()?;
-    fused.validate()?;
-    let explaining =
-        Explaining { title: request.named.rule.to_string(), form: request.form, precision: request.precision };
-    Ok(fused.with(explaining))
-}
-
-/// A form that waits for its rule.
-struct Explaining {
-    title: String,
-    form: Form,
-    precision: Precision,
-}
-
-impl OnRule for Explaining {
-    type Output = String;
-
-    fn on<R: Rule>(self, rule: &R) -> String {
-        let acts = [
-            ("measure", Recording::measure(rule)),
-            ("damp", Recording::damp(rule)),
-            ("advance", Recording::update(&Advance(rule))),
-        ];
-        let comment = self.form.comment();
-        let mut text = format!("{comment}{}: {}\n", self.title, rule.name());
-        for (act, recording) in &acts {
-            for line in self.traffic(act, recording).lines() {
-                let _ = writeln!(text, "{}", format!("{comment}{line}").trim_end());
-            }
+    let rule = request.named.rule.fused()?;
+    rule.validate()?;
+    let acts = [
+        ("measure", Recording::measure(&rule)),
+        ("damp", Recording::damp(&rule)),
+        ("advance", Recording::advance(&rule)),
+    ];
+    let comment = request.form.comment();
+    let mut text = format!("{comment}{}: {}\n", request.named.rule, rule.name());
+    for (act, recording) in &acts {
+        for line in traffic(act, recording, request.precision).lines() {
+            let _ = writeln!(text, "{}", format!("{comment}{line}").trim_end());
         }
-        let notation = match self.form {
-            Form::Text => Notation::Text,
-            Form::Latex => Notation::Latex,
-            Form::Wgsl => {
-                for (kernel, listing) in kernels(rule, self.precision == Precision::F64) {
-                    let _ = write!(text, "\n{comment}{kernel}\n{listing}");
-                }
-                return text;
-            }
-        };
-        for (act, recording) in &acts {
-            let _ = write!(text, "\n{comment}{act}\n{}", recording.print(notation));
-        }
-        text
     }
+    let notation = match request.form {
+        Form::Text => Notation::Text,
+        Form::Latex => Notation::Latex,
+        Form::Wgsl => {
+            for (kernel, listing) in kernels(&rule, request.precision == Precision::F64) {
+                let _ = write!(text, "\n{comment}{kernel}\n{listing}");
+            }
+            return Ok(text);
+        }
+    };
+    for (act, recording) in &acts {
+        let _ = write!(text, "\n{comment}{act}\n{}", recording.print(notation));
+    }
+    Ok(text)
 }
 
-impl Explaining {
-    /// What an act reads and writes, and how many bytes of it per parameter.
-    fn traffic(&self, act: &str, recording: &Recording) -> String {
-        let names = |slots: Vec<&Slot>| {
-            let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
-            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
-        };
-        let uniforms: Vec<&Slot> = recording.uniforms().iter().filter(|slot| recording.needs(slot)).collect();
-        let outputs: Vec<&Slot> = recording.outputs().iter().collect();
-        let summed = names(outputs.clone());
-        let (what, reads, writes) = match act {
-            "measure" => ("every parameter once, summed", recording.reads().collect(), ("adds up", summed)),
-            "damp" => ("scalars, once a step", Vec::new(), ("writes", names(outputs))),
-            _ => (
-                "every parameter once, stored",
-                recording.reads().collect(),
-                ("writes", names(recording.writes().collect())),
-            ),
-        };
-        let (verb, written) = writes;
-        let bytes = recording.bytes(self.precision.size());
-        let mut text = format!("{act}: {what}; {bytes} bytes per parameter in {}\n", self.precision.name());
-        if act == "damp" {
-            let _ = writeln!(text, "  reads once  {}", names(uniforms));
-        } else {
-            let _ = writeln!(text, "  reads       {}", names(reads));
-            let _ = writeln!(text, "  reads once  {}", names(uniforms));
-        }
-        let _ = writeln!(text, "  {verb:<11} {written}");
-        text
+/// What an act reads and writes, and how many bytes of it per parameter.
+fn traffic(act: &str, recording: &Recording, precision: Precision) -> String {
+    let names = |slots: Vec<&Slot>| {
+        let names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    };
+    let uniforms: Vec<&Slot> = recording.uniforms().iter().filter(|slot| recording.needs(slot)).collect();
+    let outputs: Vec<&Slot> = recording.outputs().iter().collect();
+    let summed = names(outputs.clone());
+    let (what, reads, writes) = match act {
+        "measure" => ("every parameter once, summed", recording.reads().collect(), ("adds up", summed)),
+        "damp" => ("scalars, once a step", Vec::new(), ("writes", names(outputs))),
+        _ => (
+            "every parameter once, stored",
+            recording.reads().collect(),
+            ("writes", names(recording.writes().collect())),
+        ),
+    };
+    let (verb, written) = writes;
+    let bytes = recording.bytes(precision.size());
+    let mut text = format!("{act}: {what}; {bytes} bytes per parameter in {}\n", precision.name());
+    if act == "damp" {
+        let _ = writeln!(text, "  reads once  {}", names(uniforms));
+    } else {
+        let _ = writeln!(text, "  reads       {}", names(reads));
+        let _ = writeln!(text, "  reads once  {}", names(uniforms));
     }
+    let _ = writeln!(text, "  {verb:<11} {written}");
+    text
 }

@@ -10,6 +10,7 @@ use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedd
 use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
 use crate::base::diagonal::Euclidean;
 use crate::base::learned::{LearnedDiagonal, LearnedScalar};
+use crate::base::pointwise::PointwiseMetric;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit};
 use crate::number::scalar::{Field, Real};
@@ -17,12 +18,12 @@ use crate::rule::bilinear::Bilinear;
 use crate::rule::clipping::Clipped;
 use crate::rule::descent::Descent;
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
+use crate::rule::passes::Passes;
 use crate::rule::preconditioner::{Damping, Flat};
-use crate::rule::rule::{Advanced, Coordinate, Measured, OnRule, Pass, PassOf, Rule};
+use crate::rule::rule::{Advanced, Coordinate, OnRule, Rule};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
-use crate::space::kernel::Uniforms;
 use crate::space::momentum::NoMomentum;
-use crate::space::tensor::{Operands, Tensor, Wide};
+use crate::space::tensor::Tensor;
 
 /// An ambient metric in which the heights are descended, or the losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -387,57 +388,36 @@ fn advance<S: Real, R: Rule>(
     Advanced { parameter, state: widen(state) }
 }
 
-/// The uniforms of a pass, as the typed rule has them.
-#[inline(always)]
-fn pass<S: Real, R: Rule>(_rule: &R, uniform: Pass<[S; CORRECTIONS], [S; MULTIPLIERS]>) -> PassOf<R, S> {
-    Pass { corrections: fit(uniform.corrections), multipliers: fit(uniform.multipliers) }
-}
-
-/// Does something with converted uniforms: of one group without a list that would have to be allocated.
-#[inline(always)]
-fn converted<A: Copy, B, O>(
-    uniforms: Uniforms<'_, A>,
-    into: impl Fn(A) -> B,
-    does: impl FnOnce(Uniforms<'_, B>) -> O,
-) -> O {
-    let Uniforms { groups, group_of_part } = uniforms;
-    match groups {
-        [only] => does(Uniforms { groups: &[into(*only)], group_of_part }),
-        groups => {
-            does(Uniforms { groups: &groups.iter().map(|group| into(*group)).collect::<Vec<_>>(), group_of_part })
+impl<M: PointwiseMetric + Clone + Send + 'static> Fixed<M> {
+    /// Of the usual rules compiled for the tensors, of the others prepared as the backend does it.
+    fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
+        match self {
+            Self::Flat(rule) => Ok(Passes::compiled(rule)),
+            Self::Damped(rule) => Ok(Passes::compiled(rule)),
+            Self::Coupled(rule) => Ok(Passes::compiled(rule)),
+            Self::Two(rule) => Ok(Passes::compiled(rule)),
+            Self::FlatNow(rule) => Passes::prepared(rule),
+            Self::DampedNow(rule) => Passes::prepared(rule),
+            Self::Clipped(rule) => Passes::prepared(rule),
+            Self::Bilinear(rule) => Passes::prepared(rule),
+            Self::Exact(rule) => Passes::prepared(rule),
+            Self::CoupledExact(rule) => Passes::prepared(rule),
+            Self::Given(rule) => Passes::prepared(rule),
+            Self::Three(rule) => Passes::prepared(rule),
+            Self::Four(rule) => Passes::prepared(rule),
+            Self::CoupledTwo(rule) => Passes::prepared(rule),
         }
     }
 }
 
-#[inline(never)]
-#[allow(clippy::type_complexity, reason = "the names are those of the parts")]
-fn measure_all<T: Tensor, R: Rule>(
-    rule: &R,
-    corrections: Uniforms<'_, [Wide<T>; CORRECTIONS]>,
-    operands: Operands<'_, T>,
-    totals: &mut [Measured<Wide<T>, [Wide<T>; SUMS]>],
-) -> Result<(), Error> {
-    let sum = |totals: &mut [Measured<Wide<T>, R::Sums<Wide<T>>>]| {
-        converted(corrections, fit::<Wide<T>, _, R::Corrections<Wide<T>>>, |corrections| {
-            rule.measure_all(corrections, operands, totals)
-        })
-    };
-    let widened = |Measured { squared_gradient, rule }| Measured {
-        squared_gradient,
-        rule: widen::<Wide<T>, R::Sums<Wide<T>>, SUMS>(rule),
-    };
-    if let [total] = totals {
-        let mut summed = [Bundle::<Wide<T>>::zero()];
-        sum(&mut summed)?;
-        *total = widened(summed[0]);
-        return Ok(());
+impl<M: PointwiseMetric + Clone + Send + 'static> Learning<M> {
+    /// As the backend prepares them.
+    fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
+        match self {
+            Self::Damped(rule) => Passes::prepared(rule),
+            Self::Exact(rule) => Passes::prepared(rule),
+        }
     }
-    let mut summed = vec![Bundle::<Wide<T>>::zero(); totals.len()];
-    sum(&mut summed)?;
-    for (total, summed) in totals.iter_mut().zip(summed) {
-        *total = widened(summed);
-    }
-    Ok(())
 }
 
 impl Rule for AnyFused {
@@ -447,6 +427,8 @@ impl Rule for AnyFused {
     type Corrections<S: Real> = [S; CORRECTIONS];
     type Sums<S: Real> = [S; SUMS];
     type Multipliers<S: Real> = [S; MULTIPLIERS];
+
+    const IS_CHOSEN: bool = true;
 
     fn begin<S: Real>(&self) -> [S; MEMORY] {
         chosen!(&self.0, rule => begin(rule))
@@ -518,22 +500,13 @@ impl Rule for AnyFused {
         chosen!(&self.0, rule => rule.losses())
     }
 
-    fn measure_all<T: Tensor>(
-        &self,
-        corrections: Uniforms<'_, [Wide<T>; CORRECTIONS]>,
-        operands: Operands<'_, T>,
-        totals: &mut [Measured<Wide<T>, [Wide<T>; SUMS]>],
-    ) -> Result<(), Error> {
-        chosen!(&self.0, rule => measure_all(rule, corrections, operands, totals))
-    }
-
-    fn advance_all<T: Tensor>(
-        &self,
-        passes: Uniforms<'_, PassOf<Self, Wide<T>>>,
-        parameters: &mut T,
-        state: &mut [T],
-        gradients: &[&T],
-    ) -> Result<(), Error> {
-        chosen!(&self.0, rule => converted(passes, |uniform| pass(rule, uniform), |passes| rule.advance_all(passes, parameters, state, gradients)))
+    fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
+        match &self.0 {
+            Chosen::Euclidean(over) => over.passes(),
+            Chosen::Diagonal(over) => over.passes(),
+            Chosen::LearnedScalar(over) => over.passes(),
+            Chosen::LearnedDiagonal(over) => over.passes(),
+        }
+        .map(Some)
     }
 }

@@ -254,10 +254,18 @@ impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
 #[doc(hidden)]
 #[must_use]
 pub fn nested_names<S: Field, B: Bundle<S>>(outer: &str) -> Vec<String> {
-    B::names()
-        .into_iter()
-        .map(|inner| if inner.is_empty() { outer.to_owned() } else { format!("{outer}.{inner}") })
-        .collect()
+    nested(outer, B::names())
+}
+
+/// Not generic, so that it is compiled once.
+fn nested(outer: &str, mut names: Vec<String>) -> Vec<String> {
+    for name in &mut names {
+        if !name.is_empty() {
+            name.insert(0, '.');
+        }
+        name.insert_str(0, outer);
+    }
+    names
 }
 
 /// Declares a struct whose fields are scalars (or, after `nested`, bundles) and makes it a [`Bundle`].

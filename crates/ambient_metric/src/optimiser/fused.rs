@@ -9,6 +9,7 @@ use crate::optimiser::engine::Engine;
 use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
+use crate::rule::passes::Passes;
 use crate::rule::rule::{Advance, Measure, Measured, Names, Pass, PassOf, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Uniforms;
@@ -30,6 +31,8 @@ pub struct Fused<R: Rule, T: Tensor> {
     /// The first group that has parameters.
     first_group: usize,
     acts: Acts<R, Wide<T>>,
+    /// Acts 1 and 3, where they are values.
+    passes: Option<Passes<T>>,
 }
 
 /// What the acts of one step hand to each other; kept between steps so that a step allocates nothing.
@@ -87,9 +90,11 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
         gradients: &[&Covector<T>],
         losses: &[Wide<T>],
     ) -> Result<ReportOf<R, Wide<T>>, Error> {
-        let Self { state, memory, acts, .. } = self;
-        let mut run =
-            |gradients: &[&T]| acts.run((rule, groups, losses), memory, self.is_fragile, parameters, state, gradients);
+        let Self { state, memory, acts, passes, is_fragile, .. } = self;
+        let mut run = |gradients: &[&T]| {
+            let rule = Running { rule, passes, is_fragile: *is_fragile };
+            acts.run(rule, (groups, losses), memory, parameters, state, gradients)
+        };
         // One gradient, without a list that would have to be allocated.
         match gradients {
             [gradient] => run(&[&gradient.0])?,
@@ -103,13 +108,17 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
 /// For engines of a backend that take a step now and then as this one does.
 impl<R: Rule, T: Tensor> Fused<R, T> {
     /// The engine with this state and these scalar memories.
-    #[must_use]
-    pub fn of(setting: Setting<'_, R>, state: Vec<T>, memory: &[Vec<f64>], steps: u64) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As [`Rule::passes`].
+    pub fn of(setting: Setting<'_, R>, state: Vec<T>, memory: &[Vec<f64>], steps: u64) -> Result<Self, Error> {
         let Setting { configuration: Configuration { rule, .. }, groups, .. } = setting;
         let memory: Vec<R::Memory<Wide<T>>> =
             memory.iter().map(|memory| from_slice(memory, |&number| Field::constant(number))).collect();
         let (acts, first_group) = (Acts::new(groups, &memory), groups.first());
-        Self { state, acts, memory, steps, is_fragile: !stands_zero::<R, T::Element>(rule), first_group }
+        let (passes, is_fragile) = (rule.passes()?, !stands_zero::<R, T::Element>(rule));
+        Ok(Self { state, acts, memory, steps, is_fragile, first_group, passes })
     }
 
     /// Its state and scalar memories.
@@ -197,7 +206,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         state_storage.check_range::<R, T::Element>(rule)?;
         let state = (0..Names::of(rule).state.len()).map(|slot| parameters.state_like(*state_storage, slot, steps));
         let memory: Vec<f64> = rule.begin::<f64>().scalars().collect();
-        Ok(Self::of(setting, state.collect::<Result<_, Error>>()?, &vec![memory; groups.memories], steps))
+        Self::of(setting, state.collect::<Result<_, Error>>()?, &vec![memory; groups.memories], steps)
     }
 
     #[inline(always)]
@@ -232,9 +241,9 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         let gradients = select_all(gradients.iter().map(|gradient| &gradient.0), selection)?;
         let mut memory: Vec<R::Memory<Wide<T>>> = memories.iter().map(|&number| self.memory[number]).collect();
         let mut acts = Acts::new(&groups, &memory);
-        let constants = (&setting.configuration.rule, &groups, losses);
+        let rule = Running { rule: &setting.configuration.rule, passes: &mut self.passes, is_fragile: self.is_fragile };
         let reads: Vec<&T> = gradients.iter().collect();
-        acts.run(constants, &mut memory, self.is_fragile, &mut selected, &mut state, &reads)?;
+        acts.run(rule, (&groups, losses), &mut memory, &mut selected, &mut state, &reads)?;
 
         let apart = self.apart(setting, selection, &memories, &memory);
         let stepped = placed(parameters, selection, &selected)?;
@@ -361,28 +370,29 @@ impl<R: Rule, S: Element> Acts<R, S> {
     /// All acts of a step in passes over all numbers. An error leaves tensors and memory as they were.
     fn run<T: Tensor<Element: Element<Wide = S>>>(
         &mut self,
-        (rule, groups, losses): (&R, &Groups, &[S]),
+        mut running: Running<'_, R, T>,
+        (groups, losses): (&Groups, &[S]),
         memory: &mut Vec<R::Memory<S>>,
-        is_fragile: bool,
         parameters: &mut T,
         state: &mut [T],
         gradients: &[&T],
     ) -> Result<(), Error> {
+        let rule = running.rule;
         for (corrections, rates) in self.corrections.iter_mut().zip(&groups.rates) {
             *corrections = rule.correct(memory[rates.memory]);
         }
         let operands = Operands { target: &*parameters, companions: &*state, reads: gradients };
         let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
-        rule.measure_all(uniforms, operands, &mut self.measured)?;
+        running.measure(uniforms, operands, &mut self.measured)?;
 
         let is_sound = self.damp::<T::Element>(rule, groups, memory, losses);
         let is_extreme = !is_sound && self.examine(rule, gradients)?;
 
         let uniforms = Uniforms { groups: &self.passes, group_of_part: &groups.group_of_part };
-        if is_extreme || is_fragile {
-            rehearse(rule, uniforms, operands)?;
+        if is_extreme || running.is_fragile {
+            running.rehearse(uniforms, operands)?;
         }
-        rule.advance_all(uniforms, parameters, state, gradients)?;
+        running.advance(uniforms, parameters, state, gradients)?;
         core::mem::swap(memory, &mut self.memory);
         Ok(())
     }
@@ -475,20 +485,74 @@ pub fn stands_zero<R: Rule, E: Element>(rule: &R) -> bool {
     is_finite::<E, _>(&rule.advance(corrections, multipliers, Bundle::<E>::zero()))
 }
 
-/// Accepts a step that writes finite numbers only, by taking it with copies. Needed where Σ l² overflows although every gradient is finite, since such
-/// squares are what a state may keep, and for a rule that does not [stand zero](stands_zero).
-fn rehearse<R: Rule, T: Tensor>(
-    rule: &R,
-    uniforms: Uniforms<'_, PassOf<R, Wide<T>>>,
-    operands: Operands<'_, T>,
-) -> Result<(), Error> {
-    let mut parameters = operands.target.duplicate()?;
-    let mut state = operands.companions.iter().map(T::duplicate).collect::<Result<Vec<T>, Error>>()?;
-    rule.advance_all(uniforms, &mut parameters, &mut state, operands.reads)?;
-    for written in core::iter::once(&parameters).chain(&state) {
-        if first_non_finite(written)?.is_some() {
-            return Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() });
+/// What is said of a rule that says of itself that it was chosen, and has no passes.
+#[cold]
+fn unprepared<R: Rule>(rule: &R) -> Error {
+    Error::NoEngine { rule: rule.name(), problem: "it was chosen at run time, and its `passes` are none" }
+}
+
+/// A rule whose acts run over tensors.
+struct Running<'a, R, T: Tensor> {
+    rule: &'a R,
+    passes: &'a mut Option<Passes<T>>,
+    /// As [`Fused`] says.
+    is_fragile: bool,
+}
+
+impl<R: Rule, T: Tensor> Running<'_, R, T> {
+    /// Act 1.
+    #[inline(always)]
+    fn measure(
+        &mut self,
+        corrections: Uniforms<'_, R::Corrections<Wide<T>>>,
+        operands: Operands<'_, T>,
+        totals: &mut [Measured<Wide<T>, R::Sums<Wide<T>>>],
+    ) -> Result<(), Error> {
+        match self.passes {
+            Some(passes) => passes.measure::<R>(corrections, operands, totals),
+            None => {
+                // Not even compiled for a rule that was chosen.
+                if const { R::IS_CHOSEN } {
+                    Err(unprepared(self.rule))
+                } else {
+                    T::sum(&Measure(self.rule), corrections, operands, totals)
+                }
+            }
         }
     }
-    Ok(())
+
+    /// Act 3.
+    #[inline(always)]
+    fn advance(
+        &mut self,
+        uniforms: Uniforms<'_, PassOf<R, Wide<T>>>,
+        parameters: &mut T,
+        state: &mut [T],
+        gradients: &[&T],
+    ) -> Result<(), Error> {
+        match self.passes {
+            Some(passes) => passes.advance::<R>(uniforms, parameters, state, gradients),
+            None => {
+                if const { R::IS_CHOSEN } {
+                    Err(unprepared(self.rule))
+                } else {
+                    T::update(&Advance(self.rule), uniforms, parameters, state, gradients)
+                }
+            }
+        }
+    }
+
+    /// Accepts a step that writes finite numbers only, by taking it with copies. Needed where Σ l² overflows although every gradient is finite, since such
+    /// squares are what a state may keep, and for a rule that does not [stand zero](stands_zero).
+    fn rehearse(&mut self, uniforms: Uniforms<'_, PassOf<R, Wide<T>>>, operands: Operands<'_, T>) -> Result<(), Error> {
+        let mut parameters = operands.target.duplicate()?;
+        let mut state = operands.companions.iter().map(T::duplicate).collect::<Result<Vec<T>, Error>>()?;
+        self.advance(uniforms, &mut parameters, &mut state, operands.reads)?;
+        for written in core::iter::once(&parameters).chain(&state) {
+            if first_non_finite(written)?.is_some() {
+                return Err(Error::Overflow { quantity: "the state or a parameter after the step".to_owned() });
+            }
+        }
+        Ok(())
+    }
 }

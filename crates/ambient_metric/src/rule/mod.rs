@@ -4,6 +4,7 @@ pub(crate) mod bilinear;
 pub(crate) mod clipping;
 pub(crate) mod descent;
 pub(crate) mod induced;
+pub(crate) mod passes;
 pub(crate) mod preconditioner;
 #[allow(clippy::module_inception, reason = "the room has the name of what stands in the middle of it")]
 pub(crate) mod rule;
@@ -16,5 +17,6 @@ pub use self::descent::{Carried, Corrections, Descent, DescentSums, Memory, Mult
 pub use self::induced::{
     Average, Damped, DampedFactors, Exact, ExactFactors, ExactSums, Induced, Placement, SurfaceMemory, SurfaceSums,
 };
+pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
 pub use self::rule::{Advance, Advanced, Coordinate, Measure, Measured, OnRule, Pass, PassOf, Rule};

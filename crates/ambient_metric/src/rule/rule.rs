@@ -1,13 +1,16 @@
 //! Rules: an update written once, in three acts, for every scalar and every backend.
 
+use core::ops::Deref;
+
 use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::{Real, holds};
+use crate::rule::passes::Passes;
 use crate::rule::preconditioner::Damping;
 use crate::space::acts::{Inputs, Outcome, Totals};
-use crate::space::kernel::{Kernel, Uniforms};
-use crate::space::tensor::{Operands, Tensor, Wide};
+use crate::space::kernel::Kernel;
+use crate::space::tensor::Tensor;
 
 bundle! {
     /// What a rule sees at one coordinate, and in this order on a backend: parameter, state, gradient.
@@ -105,6 +108,10 @@ pub trait Rule: Sync {
     /// What `advance` multiplies by, the same for every element of a group.
     type Multipliers<S: Real>: Bundle<S>;
 
+    /// Whether the rule was chosen at run time: then its types have room for more numbers than it needs, and its [`passes`](Self::passes) run over whole
+    /// tensors instead of its own acts.
+    const IS_CHOSEN: bool = false;
+
     /// The scalar memory before the first step. The state per element begins at zero.
     fn begin<S: Real>(&self) -> Self::Memory<S>;
 
@@ -193,42 +200,13 @@ pub trait Rule: Sync {
         <Self::PerLoss<f64> as Bundle<f64>>::LEN
     }
 
-    /// Act 1 over whole tensors, as [`Tensor::sum`] of [`Measure`].
+    /// Acts 1 and 3 over whole tensors as values, for a rule that [`IS_CHOSEN`](Self::IS_CHOSEN); none for others.
     ///
     /// # Errors
     ///
-    /// As [`Tensor::sum`].
-    #[inline(always)]
-    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
-    fn measure_all<T: Tensor>(
-        &self,
-        corrections: Uniforms<'_, Self::Corrections<Wide<T>>>,
-        operands: Operands<'_, T>,
-        totals: &mut [Measured<Wide<T>, Self::Sums<Wide<T>>>],
-    ) -> Result<(), Error>
-    where
-        Self: Sized,
-    {
-        T::sum(&Measure(self), corrections, operands, totals)
-    }
-
-    /// Act 3 over whole tensors, as [`Tensor::update`] of [`Advance`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Tensor::update`].
-    #[inline(always)]
-    fn advance_all<T: Tensor>(
-        &self,
-        passes: Uniforms<'_, PassOf<Self, Wide<T>>>,
-        parameters: &mut T,
-        state: &mut [T],
-        gradients: &[&T],
-    ) -> Result<(), Error>
-    where
-        Self: Sized,
-    {
-        T::update(&Advance(self), passes, parameters, state, gradients)
+    /// As [`Tensor::prepare_sum`].
+    fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
+        Ok(None)
     }
 }
 
@@ -301,7 +279,7 @@ bundle! {
     pub nested struct Measured<S, R> { squared_gradient: S, rule: R }
 }
 
-/// Act 1 of a rule as a kernel, to be summed.
+/// Act 1 of a rule as a kernel, to be summed: of one that is borrowed, `Measure(&rule)`, or shared.
 ///
 /// # Example
 ///
@@ -315,16 +293,16 @@ bundle! {
 /// let measured = Measure(&rule).evaluate(corrections, at);
 /// assert_eq!((measured.squared_gradient, measured.rule.preconditioner.lengths.entry(0, 0)), (9.0, 9.0));
 /// ```
-#[derive(Debug)]
-pub struct Measure<'r, R>(pub &'r R);
+#[derive(Clone, Debug)]
+pub struct Measure<R>(pub R);
 
-impl<R: Rule> Kernel for Measure<'_, R> {
-    type Uniform<S: Real> = R::Corrections<S>;
-    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
-    type Output<S: Real> = Measured<S, R::Sums<S>>;
+impl<R: Deref<Target: Rule> + Sync> Kernel for Measure<R> {
+    type Uniform<S: Real> = <R::Target as Rule>::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, <R::Target as Rule>::State<S>, <R::Target as Rule>::PerLoss<S>>;
+    type Output<S: Real> = Measured<S, <R::Target as Rule>::Sums<S>>;
 
     #[inline(always)]
-    fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> Self::Output<S> {
+    fn evaluate<S: Real>(&self, corrections: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
         let squared_gradient = squared(at.gradient);
         Measured { squared_gradient, rule: self.0.measure(corrections, at) }
     }
@@ -349,7 +327,7 @@ bundle! {
     pub nested struct Pass<C, M> { corrections: C, multipliers: M }
 }
 
-/// Act 3 of a rule as a kernel, to be stored: the state [flushed](crate::Field::flushed), so that what decays for ever ends at zero.
+/// Act 3 of a rule as a kernel, to be stored, as [`Measure`] is of act 1: the state [flushed](crate::Field::flushed), so that what decays for ever ends at zero.
 ///
 /// # Example
 ///
@@ -367,13 +345,13 @@ bundle! {
 /// let at = Coordinate { parameter: 1.0, state: Carried { momentum: [0.0], metric: (), ambient: () }, gradient: [2.0] };
 /// assert_eq!(Advance(&rule).evaluate(pass, at).parameter, 0.5);
 /// ```
-#[derive(Debug)]
-pub struct Advance<'r, R>(pub &'r R);
+#[derive(Clone, Debug)]
+pub struct Advance<R>(pub R);
 
-impl<R: Rule> Kernel for Advance<'_, R> {
-    type Uniform<S: Real> = Pass<R::Corrections<S>, R::Multipliers<S>>;
-    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
-    type Output<S: Real> = Advanced<S, R::State<S>>;
+impl<R: Deref<Target: Rule> + Sync> Kernel for Advance<R> {
+    type Uniform<S: Real> = PassOf<R::Target, S>;
+    type Input<S: Real> = Coordinate<S, <R::Target as Rule>::State<S>, <R::Target as Rule>::PerLoss<S>>;
+    type Output<S: Real> = Advanced<S, <R::Target as Rule>::State<S>>;
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {

@@ -8,6 +8,7 @@ pub(crate) mod metric;
 pub(crate) mod momentum;
 pub(crate) mod numbers;
 pub(crate) mod powers;
+pub(crate) mod prepared;
 pub(crate) mod record;
 pub(crate) mod selection;
 pub(crate) mod state_storage;
@@ -20,6 +21,7 @@ pub use self::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, T
 pub use self::metric::Metric;
 pub use self::momentum::{Ema, HeavyBall, Momentum, Nesterov, NoMomentum};
 pub use self::numbers::Numbers;
+pub use self::prepared::{Compiled, PreparedSum, PreparedUpdate};
 pub use self::record::{Entries, SavedParameter};
 pub use self::selection::{Absent, Selection, Separable};
 pub use self::state_storage::StateStorage;

@@ -5,6 +5,7 @@ use crate::number::bundle::Bundle;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::Layout;
+use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
 use crate::space::state_storage::StateStorage;
 
 /// The type in which a tensor's sums and scalar state are kept.
@@ -153,6 +154,25 @@ pub trait Tensor: Sized {
         companions: &mut [Self],
         reads: &[&Self],
     ) -> Result<(), Error>;
+
+    /// A kernel as a value, to be [summed](Self::sum): one of many of which a program runs few. By default it is [compiled](Compiled) for these tensors; a
+    /// backend that can run a kernel without that saves the time to compile them all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooMany`] for a kernel that is larger than the backend can prepare.
+    fn prepare_sum<K: Kernel + Clone + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedSum<Self>>, Error> {
+        Ok(Box::new(Compiled(kernel.clone())))
+    }
+
+    /// As [`prepare_sum`](Self::prepare_sum), to be [stored](Self::update).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_sum`](Self::prepare_sum).
+    fn prepare_update<K: Kernel + Clone + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedUpdate<Self>>, Error> {
+        Ok(Box::new(Compiled(kernel.clone())))
+    }
 }
 
 /// The tensors that a pass reads, in the order of the kernel's input: target, companions, then the rest.
@@ -218,7 +238,12 @@ impl<T: Tensor> Operands<'_, T> {
     }
 
     /// Accepts so many operands, all of one layout.
-    fn agree(&self, expected: usize) -> Result<(), Error> {
+    /// Accepts `expected` tensors of one layout.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn agree(&self, expected: usize) -> Result<(), Error> {
         let found = 1 + self.companions.len() + self.reads.len();
         if expected != found {
             return Err(Error::Operands { expected, found });

@@ -150,13 +150,15 @@ impl<S, const T: usize> Sums<S, T> for () {
 /// The sums of one block, to which the first of the lanes are added, one after the other.
 pub(crate) struct OfBlock<'s, E> {
     pub(crate) sums: &'s mut [Kept<E>],
+    /// The sum of the program that is the first of these.
+    pub(crate) first: usize,
     pub(crate) count: usize,
 }
 
 impl<V: Simd, E: Element, const T: usize> Sums<Lanes<V, E>, T> for OfBlock<'_, E> {
     #[inline(always)]
     fn add(&mut self, sum: u8, values: &[Lanes<V, E>; T]) {
-        let Some(sum) = self.sums.get_mut(usize::from(sum)) else { return };
+        let Some(sum) = usize::from(sum).checked_sub(self.first).and_then(|sum| self.sums.get_mut(sum)) else { return };
         let mut total: Lanes<V, E> = sum.with();
         if self.count == T {
             each_place!(T, lane => total = total + values[lane]);
@@ -180,6 +182,20 @@ impl<E: Element, const T: usize> Sums<E, T> for OfFew<'_, E::Wide> {
             for value in values.iter().take(self.count) {
                 *total = *total + value.widen();
             }
+        }
+    }
+}
+
+/// Who is told the first of the numbers.
+pub(crate) struct OfOne<'s, E> {
+    pub(crate) each: &'s mut dyn FnMut(usize, E),
+}
+
+impl<E: Element, const T: usize> Sums<E, T> for OfOne<'_, E> {
+    #[inline(always)]
+    fn add(&mut self, sum: u8, values: &[E; T]) {
+        if let Some(value) = values.first() {
+            (self.each)(usize::from(sum), *value);
         }
     }
 }

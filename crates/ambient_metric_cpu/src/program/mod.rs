@@ -10,16 +10,22 @@ mod scalars;
 
 use core::array::from_fn;
 use core::cell::Cell;
+use core::ops::Range;
 
+use ambient_metric::Error;
 use ambient_metric::number::Element;
-use ambient_metric::{Error, Field};
 use ambient_metric_trace::Recording;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::dependence::Dependence;
+use crate::elements::Elements;
 use crate::lanes::{Kept, Lanes, WIDTH};
-use crate::pass::{Blocks, Full, MAX_OPERANDS, Stretch, TURN, Targets, in_chunks, sum_halves, sum_leaf, update_halves};
+use crate::pass::{
+    Blocks, Full, MAX_OPERANDS, Order, Replaced, Stores, Stretch, Sums, TURN, Targets, Window, Work, each_window,
+    gathered, in_chunks, sum_some, sum_window, update_chunks, update_work,
+};
 use compile::{Compiled, Instruction, PLACES, Purpose, compile};
-use machine::{OfBlock, OfFew, Row, Table, run};
+use machine::{OfBlock, OfFew, OfOne, Row, Table, run};
 pub(crate) use scalars::Formula;
 use scalars::Scalars;
 
@@ -32,9 +38,10 @@ const MOST_LANES: usize = 8;
 /// How many numbers are computed together where there are few.
 const FEW: usize = 4;
 
-/// Lanes for the registers of a program: of all that there can be, and of most programs.
+/// Lanes for the registers of a program: of all that there can be, of most programs, and of short ones.
 const ALL_LANES: usize = PLACES * MOST_LANES;
 const SOME_LANES: usize = 12 * MOST_LANES;
+const FEW_LANES: usize = 4 * MOST_LANES;
 
 /// Lanes that are the same number, in whole cache lines.
 #[derive(Clone, Copy, Debug)]
@@ -199,15 +206,8 @@ impl<E: Element> Program<E> {
         let (whole, rest) = in_chunks(0..len);
         if !whole.is_empty() {
             self.splat();
-            let stretch = self.stretch(inputs, 0, whole.end);
-            match self.sums {
-                0 | 1 => self.sum_chunks::<1>(&stretch, totals),
-                2 => self.sum_chunks::<2>(&stretch, totals),
-                3 | 4 => self.sum_chunks::<4>(&stretch, totals),
-                5..=8 => self.sum_chunks::<8>(&stretch, totals),
-                9..=16 => self.sum_chunks::<16>(&stretch, totals),
-                _ => self.sum_chunks::<MAX_SUMS>(&stretch, totals),
-            }
+            let stretch = stretch(inputs.iter().copied(), whole.end);
+            each_window::<E>(totals, |first, window| sum_some::<E, Full>(&self.ready(), &stretch, first, window));
         }
         for start in rest.clone().step_by(FEW) {
             let count = FEW.min(rest.end - start);
@@ -236,17 +236,11 @@ impl<E: Element> Program<E> {
         let (whole, rest) = in_chunks(0..len);
         if !whole.is_empty() {
             self.splat();
-            let stretch = self.stretch(reads, self.targets, whole.end);
             let mut chunks: Targets<&mut [[E; WIDTH]]> = Default::default();
             for (chunks, target) in chunks.iter_mut().zip(&mut *targets) {
                 *chunks = target.as_chunks_mut().0;
             }
-            let machine = Machine::of(self);
-            update_halves::<E, Full>(&mut chunks, self.targets, &stretch, &|targets, reads| {
-                with_registers(machine.registers, |frame| {
-                    Arch::new().dispatch(Store { machine, frame, targets, reads });
-                });
-            });
+            update_chunks::<E, Full>(&self.ready(), &mut chunks, &stretch(reads.iter().copied(), whole.end));
         }
         for start in rest.clone().step_by(FEW) {
             let count = FEW.min(rest.end - start);
@@ -267,6 +261,78 @@ impl<E: Element> Program<E> {
         Ok(())
     }
 
+    /// As [`sum`](Self::sum), over a range of the tensors of a backend, of which some may be stored in 16 bits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Operands`] for another number of tensors than the recording reads, [`Error::Outputs`] of totals.
+    pub fn sum_elements<'t>(
+        &mut self,
+        tensors: impl Iterator<Item = &'t Elements<E>> + Clone,
+        range: Range<usize>,
+        totals: &mut [E::Wide],
+    ) -> Result<(), Error> {
+        let (expected, found) = (self.names.len(), tensors.clone().count());
+        if expected != found || self.targets > 0 {
+            return Err(Error::Operands { expected, found });
+        }
+        if totals.len() != self.sums {
+            return Err(Error::Outputs { expected: self.sums, found: totals.len() });
+        }
+        self.splat();
+        let (ready, tensors) = (self.ready(), gathered(tensors));
+        each_window::<E>(totals, |first, window| sum_window(&ready, &tensors, range.clone(), first, window));
+        Ok(())
+    }
+
+    /// As [`store`](Self::store), over a range of the tensors of a backend, of which some may be stored in 16 bits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Outputs`] for another number of targets, [`Error::Operands`] of tensors in all.
+    pub fn store_elements<'t>(
+        &mut self,
+        targets: &mut Replaced<'_, E>,
+        reads: impl Iterator<Item = &'t Elements<E>> + Clone,
+        range: Range<usize>,
+    ) -> Result<(), Error> {
+        let (written, read) = (targets.count(), reads.clone().count());
+        if written != self.targets || self.sums > 0 {
+            return Err(Error::Outputs { expected: self.targets, found: written });
+        }
+        if written + read != self.names.len() {
+            return Err(Error::Operands { expected: self.names.len(), found: written + read });
+        }
+        self.splat();
+        update_work(&self.ready(), targets, &gathered(reads), range);
+        Ok(())
+    }
+
+    /// How many tensors it reads and writes.
+    #[must_use]
+    pub fn tensors(&self) -> usize {
+        self.names.len()
+    }
+
+    /// How many uniforms it takes.
+    #[must_use]
+    pub fn uniforms_len(&self) -> usize {
+        self.once.uniforms_len()
+    }
+
+    /// How many sums it has.
+    #[must_use]
+    pub fn sums_len(&self) -> usize {
+        self.sums
+    }
+
+    /// The program with its uniforms, as work for passes.
+    fn ready(&self) -> Ready<'_, E> {
+        let Self { code, splats, tensors, few_reads, names, sums, .. } = self;
+        let (targets, registers) = (self.targets, self.registers);
+        Ready { code, splats, tensors, few_reads, targets, registers, inputs: names.len(), sums: *sums }
+    }
+
     /// Accepts slices of one length; `first` is the slot of the first.
     fn check(&self, len: usize, mut lengths: impl Iterator<Item = usize>, first: usize) -> Result<(), Error> {
         match lengths.by_ref().enumerate().find(|(_, found)| *found != len) {
@@ -276,15 +342,6 @@ impl<E: Element> Program<E> {
                 Err(Error::Shape { name, expected: vec![len], found: vec![found] })
             }
         }
-    }
-
-    /// The whole chunks of the tensors that the code reads; `first` is the slot of the first slice.
-    fn stretch<'a>(&self, slices: &[&'a [E]], first: usize, end: usize) -> Stretch<&'a [[E; WIDTH]]> {
-        let mut operands: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
-        for (operand, slot) in operands.iter_mut().zip(&self.tensors) {
-            *operand = slot.checked_sub(first).and_then(|slot| slices.get(slot)).unwrap_or(&&[][..]).as_chunks().0;
-        }
-        Stretch { operands, chunks: end / WIDTH }
     }
 
     /// Copies a few elements of the tensors that the code reads.
@@ -307,55 +364,108 @@ impl<E: Element> Program<E> {
             self.are_splat = true;
         }
     }
+}
 
-    /// Adds the sums over whole chunks, of which there are Q at most.
-    fn sum_chunks<const Q: usize>(&self, stretch: &Stretch<&[[E; WIDTH]]>, totals: &mut [E::Wide]) {
-        let machine = Machine::of(self);
-        let sums: [E::Wide; Q] = sum_halves::<E, Full, _>(stretch, &|leaf| {
-            let mut found = [<E::Wide as Field>::zero(); Q];
-            with_registers(machine.registers, |frame| {
-                found = sum_leaf::<E, [Kept<E>; Q], [E::Wide; Q]>(leaf.chunks, |blocks, sums| {
-                    let sums = sums.as_flattened_mut();
-                    Arch::new().dispatch(Add { machine, frame, stretch: leaf, blocks, sums, stride: Q });
-                });
-            });
-            found
-        });
-        for (total, sum) in totals.iter_mut().zip(sums) {
-            *total = *total + sum;
-        }
+/// The whole chunks of slices up to an end.
+fn stretch<'a, E: Element>(slices: impl Iterator<Item = &'a [E]>, end: usize) -> Stretch<&'a [[E; WIDTH]]> {
+    let mut operands: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+    for (operand, slice) in operands.iter_mut().zip(slices) {
+        *operand = slice.as_chunks().0;
     }
+    Stretch { operands, chunks: end / WIDTH }
 }
 
 /// Calls with memory for so many registers.
-fn with_registers<E: Element>(registers: usize, f: impl FnOnce(&[Cell<[E; WIDTH]>])) {
-    if registers * MOST_LANES <= SOME_LANES {
-        with_lanes::<E, SOME_LANES>(f);
-    } else {
-        with_lanes::<E, ALL_LANES>(f);
+fn with_registers<E: Element>(registers: usize, f: &mut dyn FnMut(&[Cell<[E; WIDTH]>])) {
+    match registers * MOST_LANES {
+        0..=FEW_LANES => with_lanes::<E, FEW_LANES>(f),
+        ..=SOME_LANES => with_lanes::<E, SOME_LANES>(f),
+        _ => with_lanes::<E, ALL_LANES>(f),
     }
 }
 
 #[inline(never)]
-fn with_lanes<E: Element, const N: usize>(f: impl FnOnce(&[Cell<[E; WIDTH]>])) {
+fn with_lanes<E: Element, const N: usize>(f: &mut dyn FnMut(&[Cell<[E; WIDTH]>])) {
     let mut lanes = Aligned([[E::zero(); WIDTH]; N]);
     f(Cell::from_mut(&mut lanes.0[..]).as_slice_of_cells());
 }
 
-/// What of a program does not change while it runs.
+/// A program with its uniforms, which does not change while it runs.
 #[derive(Clone, Copy)]
-struct Machine<'p, E> {
+struct Ready<'p, E> {
     code: &'p [Instruction],
     splats: &'p [Splat<E>],
-    tensors: usize,
+    /// The slots of the tensors that are only read.
+    tensors: &'p [usize],
+    /// Behind as many as there are tensors the uniforms.
+    few_reads: &'p [[E; FEW]],
     targets: usize,
     registers: usize,
+    inputs: usize,
+    sums: usize,
 }
 
-impl<'p, E: Element> Machine<'p, E> {
-    fn of(program: &'p Program<E>) -> Self {
-        let Program { code, splats, tensors, targets, registers, .. } = program;
-        Self { code, splats, tensors: tensors.len(), targets: *targets, registers: *registers }
+impl<E: Element> Work<E> for Ready<'_, E> {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.targets + self.sums
+    }
+
+    fn dependence(&self) -> Dependence {
+        // Whether a target is read before it is written the code does not say.
+        Dependence::on_all((0..self.targets).chain(self.tensors.iter().copied()))
+    }
+
+    fn one(&self, input: &mut dyn FnMut() -> E, each: &mut dyn FnMut(usize, E)) {
+        let mut inputs = [E::zero(); MAX_OPERANDS];
+        inputs.iter_mut().take(self.inputs).for_each(|number| *number = input());
+        let (mut reads, mut cells) = ([[E::zero(); FEW]; PLACES], [[E::zero(); FEW]; PLACES]);
+        for (read, uniform) in reads.iter_mut().zip(self.few_reads) {
+            *read = *uniform;
+        }
+        for (read, slot) in reads.iter_mut().zip(self.tensors) {
+            *read = [inputs.get(*slot).copied().unwrap_or_else(E::zero); FEW];
+        }
+        for (cell, number) in cells.iter_mut().zip(inputs).take(self.targets) {
+            *cell = [number; FEW];
+        }
+        let mut row = Row { reads: &reads, cells: &mut cells };
+        run::<E, E, FEW>(self.code, &mut row, &mut OfOne { each: &mut *each });
+        for (slot, cell) in cells.iter().take(self.targets).enumerate() {
+            each(slot, cell[0]);
+        }
+    }
+}
+
+impl<E: Element> Sums<E> for Ready<'_, E> {
+    fn add(&self, stretch: &Stretch<&[[E; WIDTH]]>, blocks: Blocks<'_>, window: Window, sums: &mut [Kept<E>]) {
+        let stretch = &self.read(stretch, 0);
+        with_registers(self.registers, &mut |frame| {
+            Arch::new().dispatch(Add { ready: *self, frame, stretch, blocks, sums: &mut *sums, window });
+        });
+    }
+}
+
+impl<E: Element> Stores<E> for Ready<'_, E> {
+    fn store(&self, targets: &mut Targets<&mut [[E; WIDTH]]>, reads: &Stretch<&[[E; WIDTH]]>, _order: Order) {
+        let reads = &self.read(reads, self.targets);
+        with_registers(self.registers, &mut |frame| {
+            Arch::new().dispatch(Store { ready: *self, frame, targets: &mut *targets, reads });
+        });
+    }
+}
+
+impl<'p, E: Element> Ready<'p, E> {
+    /// Of a stretch of tensors from the slot `first` on those that the code reads, in its order.
+    fn read<'a>(&self, stretch: &Stretch<&'a [[E; WIDTH]]>, first: usize) -> Stretch<&'a [[E; WIDTH]]> {
+        let mut operands: [&[[E; WIDTH]]; MAX_OPERANDS] = [&[]; MAX_OPERANDS];
+        for (operand, slot) in operands.iter_mut().zip(self.tensors) {
+            *operand = slot.checked_sub(first).and_then(|slot| stretch.operands.get(slot)).copied().unwrap_or_default();
+        }
+        Stretch { operands, ..*stretch }
     }
 
     /// The table of all operands that do not change from tile to tile: uniforms and registers.
@@ -370,7 +480,7 @@ impl<'p, E: Element> Machine<'p, E> {
         'p: 't,
     {
         let mut table = Table { reads: [zeros; PLACES], cells: [nowhere; PLACES] };
-        for (place, splat) in table.reads.iter_mut().skip(self.tensors).zip(self.splats) {
+        for (place, splat) in table.reads.iter_mut().skip(self.tensors.len()).zip(self.splats) {
             *place = splat.0.first_chunk().unwrap_or(zeros);
         }
         let registers = table.cells.iter_mut().skip(self.targets).take(self.registers);
@@ -421,13 +531,12 @@ macro_rules! with_lanes_of {
 
 /// Adds to the sums of blocks, as work that is compiled once for every kind of vector.
 struct Add<'a, 'e, E> {
-    machine: Machine<'a, E>,
+    ready: Ready<'a, E>,
     frame: &'a [Cell<[E; WIDTH]>],
     stretch: &'a Stretch<&'e [[E; WIDTH]]>,
     blocks: Blocks<'a>,
     sums: &'a mut [Kept<E>],
-    /// How many sums belong to a block.
-    stride: usize,
+    window: Window,
 }
 
 impl<E: Element> WithSimd for Add<'_, '_, E> {
@@ -442,7 +551,7 @@ impl<E: Element> WithSimd for Add<'_, '_, E> {
 impl<E: Element> Add<'_, '_, E> {
     #[inline(always)]
     fn go<V: Simd, const T: usize>(self) {
-        let Self { machine, frame, stretch, blocks, sums, stride } = self;
+        let Self { ready, frame, stretch, blocks, sums, window: Window { first: window, stride } } = self;
         let zeros = [[E::zero(); WIDTH]; T];
         let nowhere = zeros.map(Cell::new);
         let whole = blocks.chunks / T * T;
@@ -458,7 +567,7 @@ impl<E: Element> Add<'_, '_, E> {
                     (whole..blocks.chunks, Some(block), &padded[..])
                 }
             };
-            let mut table = machine.table(&zeros, &nowhere, frame);
+            let mut table = ready.table(&zeros, &nowhere, frame);
             for first in chunks.clone().step_by(TURN) {
                 let end = (first + TURN).min(chunks.end);
                 for (block, (start, sums)) in blocks.starts.iter().zip(sums.chunks_exact_mut(stride)).enumerate() {
@@ -467,12 +576,12 @@ impl<E: Element> Add<'_, '_, E> {
                     }
                     for chunk in (first..end).step_by(T) {
                         let count = T.min(end - chunk);
-                        let tensors = stretch.operands.iter().take(machine.tensors).enumerate();
+                        let tensors = stretch.operands.iter().take(ready.tensors.len()).enumerate();
                         for (place, (slot, tensor)) in table.reads.iter_mut().zip(tensors) {
                             *place = padded.get(slot).or_else(|| tile(tensor, start + chunk)).unwrap_or(&zeros);
                         }
-                        let mut sums = OfBlock { sums: &mut *sums, count };
-                        run::<E, Lanes<V, E>, T>(machine.code, &mut table, &mut sums);
+                        let mut sums = OfBlock { sums: &mut *sums, first: window, count };
+                        run::<E, Lanes<V, E>, T>(ready.code, &mut table, &mut sums);
                     }
                 }
             }
@@ -494,7 +603,7 @@ fn padded_tile<E: Element, const T: usize>(chunks: &[[E; WIDTH]]) -> [[E; WIDTH]
 
 /// Stores outputs, as work that is compiled once for every kind of vector.
 struct Store<'a, 't, 'e, E> {
-    machine: Machine<'a, E>,
+    ready: Ready<'a, E>,
     frame: &'a [Cell<[E; WIDTH]>],
     targets: &'a mut Targets<&'t mut [[E; WIDTH]]>,
     reads: &'a Stretch<&'e [[E; WIDTH]]>,
@@ -512,7 +621,7 @@ impl<E: Element> WithSimd for Store<'_, '_, '_, E> {
 impl<E: Element> Store<'_, '_, '_, E> {
     #[inline(always)]
     fn go<V: Simd, const T: usize>(self) {
-        let Self { machine, frame, targets, reads } = self;
+        let Self { ready, frame, targets, reads } = self;
         let zeros = [[E::zero(); WIDTH]; T];
         let nowhere = zeros.map(Cell::new);
         let cells = targets.each_mut().map(|target| Cell::from_mut(&mut **target).as_slice_of_cells());
@@ -532,18 +641,17 @@ impl<E: Element> Store<'_, '_, '_, E> {
                 });
                 (whole / T..whole / T + 1, &read[..], &written[..])
             };
-            let mut table = machine.table(&zeros, &nowhere, frame);
+            let mut table = ready.table(&zeros, &nowhere, frame);
             for number in tiles.rev() {
-                let tensors = reads.operands.iter().take(machine.tensors).enumerate();
+                let tensors = reads.operands.iter().take(ready.tensors.len()).enumerate();
                 for (place, (slot, tensor)) in table.reads.iter_mut().zip(tensors) {
                     *place = read.get(slot).or_else(|| tile(tensor, number * T)).unwrap_or(&zeros);
                 }
-                for (place, (slot, target)) in
-                    table.cells.iter_mut().zip(cells.iter().take(machine.targets).enumerate())
+                for (place, (slot, target)) in table.cells.iter_mut().zip(cells.iter().take(ready.targets).enumerate())
                 {
                     *place = written.get(slot).or_else(|| tile(target, number * T)).unwrap_or(&nowhere);
                 }
-                run::<E, Lanes<V, E>, T>(machine.code, &mut table, &mut ());
+                run::<E, Lanes<V, E>, T>(ready.code, &mut table, &mut ());
             }
             for (target, written) in cells.iter().zip(written) {
                 for (to, from) in target.get(whole..).unwrap_or_default().iter().zip(written) {

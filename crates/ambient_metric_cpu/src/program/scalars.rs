@@ -66,6 +66,11 @@ impl<E: Element> Scalars<E> {
         self.values.get_mut(..self.uniforms).unwrap_or_default()
     }
 
+    /// How many uniforms there are.
+    pub(crate) fn uniforms_len(&self) -> usize {
+        self.uniforms
+    }
+
     /// The number at a place.
     #[inline]
     pub(crate) fn get(&self, place: usize) -> E {

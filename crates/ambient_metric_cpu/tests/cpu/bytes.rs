@@ -41,7 +41,7 @@ fn check<R: Rule>(name: &str, rule: &R) {
         recording.inputs().iter().map(|input| read.contains(&input.name.as_str())).collect::<Vec<_>>()
     };
     let measure = Measure(rule);
-    let sums = <<Measure<'_, R> as Kernel>::Output<f64> as Bundle<f64>>::LEN;
+    let sums = <<Measure<&R> as Kernel>::Output<f64> as Bundle<f64>>::LEN;
     assert_eq!(named(typed.measure()), depends(&measure, sums), "what act 1 of {name} reads");
     let written = typed.advance().outputs().len();
     let mut expected = depends(&Advance(rule), written);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use ambient_metric::rule::{Advance, DescentSums, OnRule, Pass};
+use ambient_metric::rule::{Advance, DescentSums, Pass};
 use ambient_metric::space::{Inputs, Outcome, StateStorage, Totals, Uniforms, Wide, contract};
 use ambient_metric::{Configuration, Covector, Descent, Ema, Field, Flat, RmsProp, Rule, Tensor, rules};
 use ambient_metric_trace::Recording;
@@ -454,20 +454,6 @@ impl<'a> Timed<'a> {
     }
 }
 
-/// The bytes that act 1 and act 3 of a rule move per parameter, with numbers and state of these sizes.
-struct Traffic {
-    size: usize,
-    state: usize,
-}
-
-impl OnRule for Traffic {
-    type Output = [usize; 2];
-
-    fn on<R: Rule>(self, rule: &R) -> [usize; 2] {
-        [Recording::measure(rule), Recording::update(&Advance(rule))].map(|act| act.bytes_stored(self.size, self.state))
-    }
-}
-
 /// A rule that steps.
 struct Stepping<'a, M: Machine> {
     machine: &'a M,
@@ -480,7 +466,9 @@ struct Stepping<'a, M: Machine> {
 impl<'a, M: Machine> Stepping<'a, M> {
     fn entry(machine: &'a M, space: &Space<M>, named: &Named, storage: StateStorage) -> Result<Entry<'a>, Error> {
         let size = machine.precision().size();
-        let [measure_bytes, advance_bytes] = named.rule.fused()?.with(Traffic { size, state: storage.bytes(size) });
+        let rule = named.rule.fused()?;
+        let [measure_bytes, advance_bytes] = [Recording::measure(&rule), Recording::advance(&rule)]
+            .map(|act| act.bytes_stored(size, storage.bytes(size)));
         let configuration = Configuration::new(named.rule.clone(), LEARNING_RATE);
         let configuration = configuration.weight_decay(DECAY).state_storage(storage);
         let theta = Rc::clone(&space.theta);
