@@ -1,13 +1,9 @@
-//! The studies of arXiv 2509.03594, as the program `ambient` runs them.
+//! What the studies of the program `ambient` share: rules by name, machines to run them on, test functions, files, tables and pictures.
 
-pub mod bench;
 pub mod error;
 pub mod explain;
 pub mod files;
 pub mod functions;
-pub mod lowdim;
 pub mod machines;
 pub mod present;
-pub mod replay;
 pub mod rules;
-pub mod surface;

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use ambient_lowdim::is_given;
 use ambient_metric::base::{EveryMatrix, HiddenMatrices, Remembering, Route, Width};
 use ambient_metric::space::NewtonSchulz;
 use ambient_metric::{
@@ -11,7 +12,6 @@ use ambient_metric::{
 };
 use ambient_metric_burn::Parameters;
 use ambient_studies::error::Error;
-use ambient_studies::lowdim::is_given;
 use ambient_studies::rules::hyperparameters::Hyperparameters;
 use ambient_studies::rules::named::Named;
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ use ambient_metric::{
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
+use ambient_rules::Compiled;
 use ndarray::{Array2, array};
 use proptest::prelude::*;
 
@@ -60,7 +61,7 @@ macro_rules! same {
         let rule: AnyRule = text.parse().unwrap();
         prop_assert_eq!(&rule.to_string().parse::<AnyRule>().unwrap(), &rule);
         let configuration = Configuration::new(typed, 1e-3).weight_decay(0.01);
-        let any = configuration.clone().with_rule(rule.clone()).build_any(&theta()).map_err(|error| error.to_string());
+        let any = f64::build(configuration.clone().with_rule(rule.clone()), &theta()).map_err(|error| error.to_string());
         match configuration.$build(&theta()) {
             Ok(typed) => {
                 let rule_name = typed.checkpoint().unwrap().rule_name;
@@ -159,7 +160,7 @@ fn a_chosen_rule_is_saved_as_text_and_resumed() {
     )
     .unwrap();
     let mut theta = theta();
-    let mut optimiser = configuration.clone().build_any(&theta).unwrap();
+    let mut optimiser = f64::build(configuration.clone(), &theta).unwrap();
     let step = |optimiser: &mut Box<dyn AnyOptimiser<Parameters<f64>>>, theta: &mut Parameters<f64>, step| {
         let (gradients, losses) = gradients(step, 1);
         optimiser.step(theta, &gradients[0], losses[0]).unwrap();
@@ -173,7 +174,7 @@ fn a_chosen_rule_is_saved_as_text_and_resumed() {
         )
     );
     let (mut resumed, mut same) =
-        (serde_json::from_str::<Checkpoint<AnyRule>>(&text).unwrap().restore_any(&theta).unwrap(), theta.clone());
+        (f64::restore(serde_json::from_str::<Checkpoint<AnyRule>>(&text).unwrap(), &theta).unwrap(), theta.clone());
     for at in 5..10 {
         step(&mut optimiser, &mut theta, at);
         step(&mut resumed, &mut same, at);
@@ -214,8 +215,8 @@ fn what_is_wrong_with_a_text_is_shown() {
     }
     assert!("(".repeat(10_000).parse::<AnyRule>().is_err() && "flat(".repeat(2_000).parse::<AnyRule>().is_err());
     assert!("induced(euclidean, log, log, exact)".parse::<AnyRule>().unwrap().losses() == 2);
-    let refusal = Configuration::new("induced(euclidean, log, log, exact) + ema".parse::<AnyRule>().unwrap(), 0.1)
-        .build_any(&theta());
+    let exact = "induced(euclidean, log, log, exact) + ema".parse::<AnyRule>().unwrap();
+    let refusal = f64::build(Configuration::new(exact, 0.1), &theta());
     assert!(matches!(refusal, Err(Error::NoEngine { .. })));
 }
 

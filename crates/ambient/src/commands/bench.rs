@@ -1,7 +1,7 @@
 //! `ambient bench`.
 
-use ambient_studies::bench::step::{Request, measure};
-use ambient_studies::bench::table::table;
+use ambient_bench::step::{Request, measure};
+use ambient_bench::table::table;
 use ambient_studies::error::Error;
 use ambient_studies::machines::choice::{Backend, Choice};
 use ambient_studies::machines::machine::{Precision, State};

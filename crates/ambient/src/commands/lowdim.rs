@@ -3,15 +3,15 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use ambient_lowdim::extended;
+use ambient_lowdim::extended::study::{chosen, lines};
+use ambient_lowdim::grid::Selection;
+use ambient_lowdim::output::{PAGE, perform};
+use ambient_lowdim::reference::Paper;
+use ambient_lowdim::study::Request;
+use ambient_lowdim::table;
 use ambient_studies::error::Error;
 use ambient_studies::functions::Function;
-use ambient_studies::lowdim::extended;
-use ambient_studies::lowdim::extended::study::{chosen, lines};
-use ambient_studies::lowdim::grid::Selection;
-use ambient_studies::lowdim::output::{PAGE, perform};
-use ambient_studies::lowdim::reference::Paper;
-use ambient_studies::lowdim::study::Request;
-use ambient_studies::lowdim::table;
 use ambient_studies::present::print::Format;
 use ambient_studies::rules::named::Studied;
 use clap::Args;

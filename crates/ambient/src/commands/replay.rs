@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use ambient_replay::{read, replay, table};
 use ambient_studies::error::Error;
 use ambient_studies::machines::choice::{Backend, Choice};
 use ambient_studies::machines::machine::Precision;
 use ambient_studies::present::print::Format;
-use ambient_studies::replay::{read, replay, table};
 use clap::Args;
 
 use super::choices::{BACKENDS, FORMATS, PRECISIONS, choice};

@@ -3,13 +3,13 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use ambient_lowdim::reference::Paper;
 use ambient_studies::error::Error;
-use ambient_studies::lowdim::reference::Paper;
 use ambient_studies::present::print::Format;
-use ambient_studies::surface::geometry::Shown;
-use ambient_studies::surface::output::{PAGE, perform};
-use ambient_studies::surface::request::{OPTIMISERS, Request};
-use ambient_studies::surface::table::table;
+use ambient_surface::geometry::Shown;
+use ambient_surface::output::{PAGE, perform};
+use ambient_surface::request::{OPTIMISERS, Request};
+use ambient_surface::table::table;
 use clap::Args;
 
 use super::choices::{FORMATS, choice, names};

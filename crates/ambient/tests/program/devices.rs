@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use ambient_studies::machines::choice::adapters;
 use serde_json::Value;
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_studies/reference/golden_steps.json");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_replay/reference/golden_steps.json");
 
 /// The program. Software drivers look for a display, and complain on stderr where they are not told where to look.
 fn program() -> Command {

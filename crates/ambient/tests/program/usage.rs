@@ -8,7 +8,7 @@ use ambient_studies::files::lock::{Lock, Purpose};
 use serde_json::Value;
 use tempfile::tempdir;
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_studies/reference/golden_steps.json");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_replay/reference/golden_steps.json");
 
 fn ambient(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ambient")).args(arguments).output().unwrap()

@@ -8,7 +8,7 @@ use crate::error::Error;
 
 /// Makes the folder, locks it and opens the page in it, so that a folder that cannot be written is known before the first run.
 #[must_use = "the folder is free when the lock is dropped"]
-pub(crate) fn prepare(folder: &Path, page: &str) -> Result<Lock, Error> {
+pub fn prepare(folder: &Path, page: &str) -> Result<Lock, Error> {
     fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
     let lock = Lock::take(folder, Purpose::Work)?;
     let page = folder.join(page);
@@ -17,7 +17,7 @@ pub(crate) fn prepare(folder: &Path, page: &str) -> Result<Lock, Error> {
 }
 
 /// Writes a file.
-pub(crate) fn save(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
+pub fn save(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
     let path = folder.join(name);
     fs::write(&path, text).map_err(|source| Error::Write { path, source })
 }

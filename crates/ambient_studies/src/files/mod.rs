@@ -1,5 +1,5 @@
 //! What goes to disk: folders that one command writes at a time, and files whose damage is noticed.
 
 pub mod checksum;
-pub(crate) mod folder;
+pub mod folder;
 pub mod lock;

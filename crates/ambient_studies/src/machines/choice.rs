@@ -40,7 +40,7 @@ impl Choice {
     /// # Errors
     ///
     /// [`Error::NoDevices`], [`Error::Device`], [`Error::Option`], and what `task` returns.
-    pub(crate) fn with<T: OnMachine>(&self, task: T) -> Result<T::Output, Error> {
+    pub fn with<T: OnMachine>(&self, task: T) -> Result<T::Output, Error> {
         match (self.backend, self.adapter.as_deref(), self.threads) {
             (Backend::Wgpu, adapter, None) => on_device(adapter, self.precision, task),
             (Backend::Wgpu, _, Some(_)) => {

@@ -192,7 +192,7 @@ pub fn table(adapters: &[Adapter]) -> String {
 }
 
 /// Something to be done on a machine of any type.
-pub(crate) trait OnMachine: Send {
+pub trait OnMachine: Send {
     /// What comes of it.
     type Output: Send;
 
