@@ -12,5 +12,3 @@ pub mod starts;
 pub mod stepping;
 pub mod study;
 pub mod table;
-
-pub use stepping::is_given;

@@ -1,6 +1,5 @@
 //! Steps of any rule on a function of two variables, one after another.
 
-use ambient_metric::any::{AnyPreconditioner, AnySpace};
 use ambient_metric::{AnyRule, Configuration, Covector, Error};
 use ambient_metric_ndarray::Parameters;
 use ambient_rules::{Compiled as _, CpuOptimiser};
@@ -8,6 +7,7 @@ use ndarray::{arr1, array};
 
 use ambient_studies::functions::Function;
 use ambient_studies::rules::hyperparameters::Hyperparameters;
+use ambient_studies::rules::named::is_given;
 
 /// A rule that steps on a function.
 #[derive(Debug)]
@@ -76,10 +76,4 @@ impl Stepping {
         let sum: f64 = losses.iter().map(|report| report.damping).sum();
         Ok(self.learning_rate * (sum / losses.len() as f64))
     }
-}
-
-/// Whether a rule has a coupling whose covector has to be given.
-#[must_use]
-pub fn is_given(rule: &AnyRule) -> bool {
-    matches!(&rule.preconditioner, AnyPreconditioner::Induced(surface) if surface.ambient == AnySpace::Given)
 }

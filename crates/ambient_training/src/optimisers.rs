@@ -3,7 +3,6 @@
 use core::fmt;
 use core::str::FromStr;
 
-use ambient_lowdim::is_given;
 use ambient_metric::base::{EveryMatrix, HiddenMatrices, Remembering, Route, Width};
 use ambient_metric::space::NewtonSchulz;
 use ambient_metric::{
@@ -13,7 +12,7 @@ use ambient_metric::{
 use ambient_metric_burn::Parameters;
 use ambient_studies::error::Error;
 use ambient_studies::rules::hyperparameters::Hyperparameters;
-use ambient_studies::rules::named::Named;
+use ambient_studies::rules::named::{Named, is_given};
 use serde::{Deserialize, Serialize};
 
 use crate::task::Task;

@@ -7,7 +7,6 @@ use ambient_metric::any::AnyBaseMetric;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::is_given;
 use crate::outcome::Outcome;
 use crate::reference::Paper;
 use crate::run::Run;
@@ -16,7 +15,7 @@ use ambient_studies::error::Error;
 use ambient_studies::functions::Function;
 use ambient_studies::present::progress;
 use ambient_studies::rules::hyperparameters::Hyperparameters;
-use ambient_studies::rules::named::Named;
+use ambient_studies::rules::named::{Named, is_given};
 
 const RATES_PER_DECADE: i32 = 3;
 const MOMENTA: [f64; 2] = [0.0, 0.9];

@@ -132,3 +132,9 @@ impl FromStr for Studied {
         })
     }
 }
+
+/// Whether a rule has a coupling whose covector has to be given.
+#[must_use]
+pub fn is_given(rule: &AnyRule) -> bool {
+    matches!(&rule.preconditioner, AnyPreconditioner::Induced(surface) if surface.ambient == AnySpace::Given)
+}
