@@ -29,23 +29,23 @@ pub trait Compiled: Element<Wide = f64> {
 }
 
 macro_rules! compiled {
-    ($($element:ty),+) => {
+    ($($element:ty: $rules:ident),+) => {
         $(impl Compiled for $element {
             fn build(
                 configuration: Configuration<AnyRule>,
                 parameters: &Parameters<Self>,
             ) -> Result<CpuOptimiser<Self>, Error> {
-                configuration.build_any(parameters)
+                $rules::build(configuration, parameters)
             }
 
             fn restore(
                 checkpoint: Checkpoint<AnyRule>,
                 parameters: &Parameters<Self>,
             ) -> Result<CpuOptimiser<Self>, Error> {
-                checkpoint.restore_any(parameters)
+                $rules::restore(checkpoint, parameters)
             }
         })+
     };
 }
 
-compiled!(f32, f64);
+compiled!(f32: ambient_rules_f32, f64: ambient_rules_f64);
