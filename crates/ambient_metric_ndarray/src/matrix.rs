@@ -48,17 +48,25 @@ macro_rules! matrix_element {
 
 matrix_element!(f32, f64);
 
-/// Eigenvalues and eigenvectors, in the columns, of a symmetric matrix. (Not generic, so that it is compiled once.)
-fn eigenvalues(matrix: &Mat<f64>) -> Result<(Vec<f64>, Mat<f64>), Error> {
-    let decomposition = matrix.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
-    Ok((decomposition.S().column_vector().iter().copied().collect(), decomposition.U().to_owned()))
+/// Singular values with their vectors, in the columns.
+struct SingularValues {
+    left: Mat<f64>,
+    values: Vec<f64>,
+    right: Mat<f64>,
 }
 
-/// Left singular vectors, in the columns, singular values and right singular vectors.
-fn singular_values(matrix: &Mat<f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>), Error> {
+/// The eigenvalues of a symmetric matrix, times a scale, and its eigenvectors, in the columns. (Not generic, so that it is compiled once.)
+fn eigenvalues(matrix: &Mat<f64>, scale: f64) -> Result<(Vec<f64>, Mat<f64>), Error> {
+    let decomposition = matrix.self_adjoint_eigen(Side::Lower).map_err(stuck)?;
+    let values = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
+    Ok((values, decomposition.U().to_owned()))
+}
+
+/// The singular values of a matrix, times a scale.
+fn singular_values(matrix: &Mat<f64>, scale: f64) -> Result<SingularValues, Error> {
     let decomposition = matrix.thin_svd().map_err(stuck)?;
-    let values = decomposition.S().column_vector().iter().copied().collect();
-    Ok((decomposition.U().to_owned(), values, decomposition.V().to_owned()))
+    let values = decomposition.S().column_vector().iter().map(|value| value * scale).collect();
+    Ok(SingularValues { left: decomposition.U().to_owned(), values, right: decomposition.V().to_owned() })
 }
 
 /// A diag(values) Bᵀ, where there are as many values as columns.
@@ -234,8 +242,7 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
             return Err(shape_error("a symmetric matrix", [self.rows; 2], vec![self.rows, self.columns]));
         }
         let (scaled, scale) = self.doubles()?;
-        let (mut values, vectors) = eigenvalues(&scaled)?;
-        values.iter_mut().for_each(|value| *value *= scale);
+        let (values, vectors) = eigenvalues(&scaled, scale)?;
         Ok(Self::spread(&vectors, functions(&values)?))
     }
 
@@ -244,16 +251,14 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
         functions: impl FnOnce(&[f64]) -> Result<[Vec<f64>; N], Error>,
     ) -> Result<[Self; N], Error> {
         let (scaled, scale) = self.doubles()?;
-        let (left, mut values, right) = singular_values(&scaled)?;
-        values.iter_mut().for_each(|value| *value *= scale);
+        let SingularValues { left, values, right } = singular_values(&scaled, scale)?;
         let vectors = if self.rows > self.columns { right } else { left };
         Ok(Self::spread(&vectors, functions(&values)?))
     }
 
     fn map_singular_values(&self, function: impl FnOnce(&[f64]) -> Result<Vec<f64>, Error>) -> Result<Self, Error> {
         let (scaled, scale) = self.doubles()?;
-        let (left, mut values, right) = singular_values(&scaled)?;
-        values.iter_mut().for_each(|value| *value *= scale);
+        let SingularValues { left, values, right } = singular_values(&scaled, scale)?;
         let product = weighted_product(&left, &function(&values)?, &right);
         let elements = (0..self.rows * self.columns)
             .map(|index| E::narrow(product[(index / self.columns, index % self.columns)]))

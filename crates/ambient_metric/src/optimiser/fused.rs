@@ -10,7 +10,7 @@ use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::passes::Passes;
-use crate::rule::rule::{Advance, Measure, Measured, Names, Pass, PassOf, Rule};
+use crate::rule::rule::{Advance, Measure, MeasuredBy, Names, Pass, PassOf, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
@@ -41,9 +41,9 @@ struct Acts<R: Rule, S: Real> {
     /// Per group.
     corrections: Vec<R::Corrections<S>>,
     /// Per group.
-    measured: Vec<Measured<S, R::Sums<S>>>,
+    measured: Vec<MeasuredBy<R, S>>,
     /// Per pool.
-    pooled: Vec<Measured<S, R::Sums<S>>>,
+    pooled: Vec<MeasuredBy<R, S>>,
     /// Per memory: of every pool, and of parameters that came later.
     memory: Vec<R::Memory<S>>,
     /// Per group.
@@ -118,7 +118,7 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
             memory.iter().map(|memory| from_slice(memory, |&number| Field::constant(number))).collect();
         let (acts, first_group) = (Acts::new(groups, &memory), groups.first());
         let (passes, is_fragile) = (rule.passes()?, !stands_zero::<R, T::Element>(rule));
-        Ok(Self { state, acts, memory, steps, is_fragile, first_group, passes })
+        Ok(Self { state, memory, steps, is_fragile, first_group, acts, passes })
     }
 
     /// Its state and scalar memories.
@@ -433,7 +433,7 @@ impl<R: Rule, S: Element> Act<R, S> {
         (rates, xi, losses): (&Rates, &[f64], &[S]),
         memory: R::Memory<S>,
         corrections: R::Corrections<S>,
-        totals: Totals<Measured<S, R::Sums<S>>>,
+        totals: Totals<MeasuredBy<R, S>>,
     ) -> Self {
         let inputs = Inputs {
             loss: from_slice(losses, |&loss| loss),
@@ -506,7 +506,7 @@ impl<R: Rule, T: Tensor> Running<'_, R, T> {
         &mut self,
         corrections: Uniforms<'_, R::Corrections<Wide<T>>>,
         operands: Operands<'_, T>,
-        totals: &mut [Measured<Wide<T>, R::Sums<Wide<T>>>],
+        totals: &mut [MeasuredBy<R, Wide<T>>],
     ) -> Result<(), Error> {
         match self.passes {
             Some(passes) => passes.measure::<R>(corrections, operands, totals),

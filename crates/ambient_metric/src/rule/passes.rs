@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, from_slice};
 use crate::number::scalar::Field;
-use crate::rule::rule::{Advance, Measure, Measured, PassOf, Rule};
+use crate::rule::rule::{Advance, Measure, MeasuredBy, PassOf, Rule};
 use crate::space::kernel::Uniforms;
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
 use crate::space::tensor::{Operands, Tensor, Wide};
@@ -35,7 +35,7 @@ impl Counts {
         Self {
             corrections: <R::Corrections<f64> as Bundle<f64>>::LEN,
             multipliers: <R::Multipliers<f64> as Bundle<f64>>::LEN,
-            sums: <Measured<f64, R::Sums<f64>> as Bundle<f64>>::LEN,
+            sums: <MeasuredBy<R, f64> as Bundle<f64>>::LEN,
         }
     }
 }
@@ -84,7 +84,7 @@ impl<T: Tensor> Passes<T> {
         &mut self,
         corrections: Uniforms<'_, R::Corrections<Wide<T>>>,
         operands: Operands<'_, T>,
-        totals: &mut [Measured<Wide<T>, R::Sums<Wide<T>>>],
+        totals: &mut [MeasuredBy<R, Wide<T>>],
     ) -> Result<(), Error> {
         self.uniforms.clear();
         for group in corrections.groups {

@@ -279,6 +279,9 @@ bundle! {
     pub nested struct Measured<S, R> { squared_gradient: S, rule: R }
 }
 
+/// The sums of act 1 of a rule.
+pub(crate) type MeasuredBy<R, S> = Measured<S, <R as Rule>::Sums<S>>;
+
 /// Act 1 of a rule as a kernel, to be summed: of one that is borrowed, `Measure(&rule)`, or shared.
 ///
 /// # Example

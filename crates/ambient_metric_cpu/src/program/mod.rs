@@ -375,17 +375,23 @@ fn stretch<'a, E: Element>(slices: impl Iterator<Item = &'a [E]>, end: usize) ->
     Stretch { operands, chunks: end / WIDTH }
 }
 
+/// What is done with memory for registers.
+type WithFrame<'f, E> = dyn FnMut(&[Cell<[E; WIDTH]>]) + 'f;
+
 /// Calls with memory for so many registers.
-fn with_registers<E: Element>(registers: usize, f: &mut dyn FnMut(&[Cell<[E; WIDTH]>])) {
-    match registers * MOST_LANES {
-        0..=FEW_LANES => with_lanes::<E, FEW_LANES>(f),
-        ..=SOME_LANES => with_lanes::<E, SOME_LANES>(f),
-        _ => with_lanes::<E, ALL_LANES>(f),
+fn with_registers<E: Element>(registers: usize, f: &mut WithFrame<'_, E>) {
+    let lanes = registers * MOST_LANES;
+    if lanes <= FEW_LANES {
+        with_lanes::<E, FEW_LANES>(f);
+    } else if lanes <= SOME_LANES {
+        with_lanes::<E, SOME_LANES>(f);
+    } else {
+        with_lanes::<E, ALL_LANES>(f);
     }
 }
 
 #[inline(never)]
-fn with_lanes<E: Element, const N: usize>(f: &mut dyn FnMut(&[Cell<[E; WIDTH]>])) {
+fn with_lanes<E: Element, const N: usize>(f: &mut WithFrame<'_, E>) {
     let mut lanes = Aligned([[E::zero(); WIDTH]; N]);
     f(Cell::from_mut(&mut lanes.0[..]).as_slice_of_cells());
 }

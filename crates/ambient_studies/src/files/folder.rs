@@ -7,6 +7,10 @@ use super::lock::{Lock, Purpose};
 use crate::error::Error;
 
 /// Makes the folder, locks it and opens the page in it, so that a folder that cannot be written is known before the first run.
+///
+/// # Errors
+///
+/// [`Error::Write`] where the folder cannot be made or written, [`Error::Busy`] where another command is at work in it, and [`Error::Lock`].
 #[must_use = "the folder is free when the lock is dropped"]
 pub fn prepare(folder: &Path, page: &str) -> Result<Lock, Error> {
     fs::create_dir_all(folder).map_err(|source| Error::Write { path: folder.to_owned(), source })?;
@@ -17,6 +21,10 @@ pub fn prepare(folder: &Path, page: &str) -> Result<Lock, Error> {
 }
 
 /// Writes a file.
+///
+/// # Errors
+///
+/// [`Error::Write`].
 pub fn save(folder: &Path, name: &str, text: &str) -> Result<(), Error> {
     let path = folder.join(name);
     fs::write(&path, text).map_err(|source| Error::Write { path, source })
