@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 
 /// The record stands in another crate, so it is read when the test runs.
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_studies/reference/golden_steps.json");
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_replay/reference/golden_steps.json");
 
 #[derive(Deserialize)]
 struct Case {
