@@ -342,7 +342,8 @@ impl<T: Tensor<Element: Element<Wide = f64>>> core::fmt::Debug for dyn AnyOptimi
 impl Configuration<AnyRule> {
     /// The optimiser of a rule that was chosen at run time.
     ///
-    /// This compiles the passes of every kind of rule for the tensor: call it in one place, from a function that is not generic.
+    /// This compiles the optimisers of every kind of rule for the tensor: call it in one place, from a function that is not generic. The rule may be one of matrices, so a tensor
+    /// has to have these (`Parameters` with the feature `matrices`); where it is pointwise, [`AnyRule::fused`] and [`build`](Self::build) ask for no more than a [`Tensor`].
     ///
     /// # Errors
     ///

@@ -187,6 +187,10 @@ pub trait SpectralMatrix: MatrixPart {
 /// # Errors
 ///
 /// [`Error::NoSuchPart`], [`Error::Shape`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no matrices, which metrics of whole tensors and chosen rules compute with",
+    note = "for `Parameters` of `ambient_metric_ndarray` turn on its feature `matrices`"
+)]
 pub trait MatrixTensor: Tensor {
     /// Its matrices.
     type Matrix: MatrixPart<Element = Self::Element>;
