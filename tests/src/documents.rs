@@ -15,6 +15,9 @@ mod architecture {}
 #[doc = include_str!("../../docs/rules.md")]
 mod rules {}
 
+#[doc = include_str!("../../docs/catalogue.md")]
+mod catalogue {}
+
 #[doc = include_str!("../../docs/how_to_choose.md")]
 mod how_to_choose {}
 

@@ -35,6 +35,7 @@ conformance_heights!(learned_diagonal_identity, LearnedDiagonal::default(), Iden
 conformance_heights!(learned_diagonal_sqrt, LearnedDiagonal::default(), Sqrt);
 
 /// A height that fades, b(h) = 1/(1 + h).
+#[derive(Clone)]
 struct Fading;
 
 impl AmbientMetric for Fading {
@@ -48,6 +49,7 @@ impl AmbientMetric for Fading {
 }
 
 /// c = κ l / (1 + |l|).
+#[derive(Clone)]
 struct Bounded(f64);
 
 impl<const K: usize> AmbientMetric<K> for Bounded {
@@ -66,6 +68,7 @@ impl<const K: usize> AmbientMetric<K> for Bounded {
 }
 
 /// All that an ambient metric can have: state, columns by it, a and B by the losses, and losses that are weighed.
+#[derive(Clone)]
 struct Everything;
 
 impl<const K: usize> AmbientMetric<K> for Everything {

@@ -4,7 +4,7 @@
 use ambient_metric::ambient::{AlongMomentum, AlongParameters, Covectors, Sqrt};
 use ambient_metric::base::LearnedDiagonal;
 use ambient_metric::rule::{Clipped, Damping, Hard, Raised};
-use ambient_metric::space::{HeavyBall, Inputs, Outcome};
+use ambient_metric::space::{HeavyBall, Inputs, Outcome, Recall};
 use ambient_metric::{
     Descent, DiagonalMetric, Ema, Flat, Height, Induced, Log, Log1p, Momentum, Nesterov, NoMomentum, Preconditioner,
     Real, rules,
@@ -14,6 +14,7 @@ use ambient_metric_conformance::{
 };
 
 /// γ = u + 1/64 with u ← max(u/2, |l|): the largest gradient of late.
+#[derive(Clone)]
 struct Largest;
 
 impl DiagonalMetric for Largest {
@@ -33,6 +34,7 @@ impl DiagonalMetric for Largest {
 conformance_metric!(largest, Largest);
 
 /// The metric of RMSprop with a fourth root: no fraction after most gradients.
+#[derive(Clone)]
 struct Gentle;
 
 impl DiagonalMetric for Gentle {
@@ -61,7 +63,7 @@ conformance_surface!(gentle_and_sqrt, Gentle, Sqrt);
 struct Pair;
 
 impl Momentum for Pair {
-    type State<S: Real> = [S; 2];
+    type State<S: Real> = S;
     type Corrections<S: Real> = ();
 
     fn decay(&self) -> f64 {
@@ -71,13 +73,13 @@ impl Momentum for Pair {
     fn correct<S: Real>(&self, _power: S) {}
 
     #[inline(always)]
-    fn remember<S: Real>(&self, [_, present]: [S; 2], gradient: S) -> [S; 2] {
-        [present, gradient]
+    fn remember<S: Real>(&self, _past: S, gradient: S) -> S {
+        gradient
     }
 
     #[inline(always)]
-    fn covector<S: Real>(&self, (): (), [before, present]: [S; 2], _gradient: S) -> S {
-        S::constant(0.5) * (before + present)
+    fn covector<S: Real>(&self, (): (), at: Recall<S, S>) -> S {
+        S::constant(0.5) * (at.past + at.gradient)
     }
 }
 

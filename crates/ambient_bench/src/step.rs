@@ -536,7 +536,7 @@ impl<M: Machine> Fused<M> {
         let slots = (0..2).map(|slot| theta.borrow().state_like(storage, slot, 0));
         let state = slots.collect::<Result<Vec<M::Tensor>, _>>()?;
         let size = machine.precision().size();
-        let advance_bytes = Recording::update(&Advance(&rule)).bytes_stored(size, storage.bytes(size));
+        let advance_bytes = Recording::update(&Advance(rule)).bytes_stored(size, storage.bytes(size));
         let gradient = Rc::clone(&space.gradient);
         let contender = Self { rule, memory: rule.begin(), state, theta, gradient };
         Ok(Entry { name: "adamw".to_owned(), measure_bytes: 0, advance_bytes, contender: Box::new(contender) })
@@ -559,6 +559,6 @@ impl<M: Machine> Contender for Fused<M> {
         self.memory = memory;
         let pass = Pass { corrections, multipliers };
         let (theta, state) = (&mut *self.theta.borrow_mut(), &mut self.state);
-        Ok(Tensor::update(&Advance(&self.rule), Uniforms::same(&pass), theta, state, &[&self.gradient.0])?)
+        Ok(Tensor::update(&Advance(self.rule.clone()), Uniforms::same(&pass), theta, state, &[&self.gradient.0])?)
     }
 }

@@ -102,7 +102,7 @@ pub enum Error {
         groups: usize,
     },
     /// A rule was given another number of losses or gradients than it is for.
-    #[error("the rule is for {expected} losses and was given {found}: give one gradient and one loss for each")]
+    #[error("the rule is for {} and was given {found}: give one gradient and one loss for each", losses(*expected))]
     Losses {
         /// How many it is for.
         expected: usize,
@@ -114,6 +114,15 @@ pub enum Error {
         "the rule has no metric coefficient ξ that could be changed: only a rule over a surface has one, such as `Induced`"
     )]
     NoCoefficient,
+    /// The dual of a norm stands where a metric is needed.
+    #[error(
+        "{metric} is the dual of a norm and no metric: it raises a covector and has no γ. Take it with `Flat`, `Clipped` or the damped surface of \
+         one loss, or take a base metric such as `Euclidean`"
+    )]
+    NoMetric {
+        /// Its name.
+        metric: String,
+    },
     /// A gradient has an element that is NaN or infinite.
     #[error(
         "the gradient of parameter `{parameter}` has an element that is NaN or infinite: skip this step or lower the learning rate"
@@ -432,6 +441,15 @@ fn list(names: &[String]) -> String {
 /// [`Error::Hyperparameter`].
 pub(crate) fn require(allowed: bool, name: &'static str, value: f64, requirement: &'static str) -> Result<(), Error> {
     if allowed { Ok(()) } else { Err(Error::Hyperparameter { name, value, requirement }) }
+}
+
+fn losses(count: usize) -> String {
+    if count == 1 { "one loss".to_owned() } else { format!("{count} losses") }
+}
+
+/// Accepts the dual of a norm where a metric is not needed.
+pub(crate) fn require_metric(is_metric: bool, is_needed: bool, name: impl FnOnce() -> String) -> Result<(), Error> {
+    if is_metric || !is_needed { Ok(()) } else { Err(Error::NoMetric { metric: name() }) }
 }
 
 /// Accepts the decay of a moving average: in [0, 1).

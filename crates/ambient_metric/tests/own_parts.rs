@@ -14,6 +14,7 @@ use ambient_metric_ndarray::Parameters;
 use ndarray::array;
 
 /// γ⁻¹ = 2, without anything else.
+#[derive(Clone)]
 struct Halved;
 
 impl DiagonalMetric for Halved {
@@ -26,6 +27,7 @@ impl DiagonalMetric for Halved {
 }
 
 /// The momentum as it is.
+#[derive(Clone)]
 struct Plain;
 
 impl Preconditioner for Plain {
@@ -45,6 +47,7 @@ impl Preconditioner for Plain {
 }
 
 /// The product metric, under a name of its own.
+#[derive(Clone)]
 struct Bare;
 
 impl AmbientMetric for Bare {
@@ -89,6 +92,7 @@ impl Rule for Straight {
     }
 }
 
+#[derive(Clone)]
 struct Cubic;
 
 impl Embedding for Cubic {
@@ -140,6 +144,7 @@ fn there_is_nothing_to_correct_and_nothing_to_refuse() {
 
 #[test]
 fn a_metric_stands_a_gradient_of_zero_where_its_inverse_is_a_number_then() {
+    #[derive(Clone)]
     struct Unguarded;
     impl DiagonalMetric for Unguarded {
         type State<S: Real> = S;

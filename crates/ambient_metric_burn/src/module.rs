@@ -22,6 +22,13 @@ pub(crate) struct Found {
     gradient: Option<Tensor<1>>,
 }
 
+impl Found {
+    /// With a gradient of zeros.
+    pub(crate) fn still(self) -> Self {
+        Self { gradient: Some(self.value.zeros_like()), ..self }
+    }
+}
+
 /// The tensors of a module in the order in which it is visited, each with its gradient where there is one.
 ///
 /// A tensor that several places share is found at the first of them.

@@ -4,7 +4,7 @@ use ambient_metric::{AnyOptimiser, Configuration, Covector, Error, Layout, Optim
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
-use crate::module::{find, gather, scatter};
+use crate::module::{Found, find, gather, scatter};
 use crate::parameters::{BurnElement, Parameters};
 
 /// An optimiser of the core at work on the parameters of a Burn module.
@@ -130,6 +130,38 @@ impl<E: BurnElement, O: AnyOptimiser<Parameters<E>>> ModuleOptimiser<O, E> {
         stepped?;
         *module = scatter(module.clone(), &gathered.parameters, &gathered.places);
         self.engine.report()
+    }
+
+    /// The module at the point at which its loss is to be evaluated: as it is, unless the rule's
+    /// [evaluation point](ambient_metric::rule::Evaluated) is another than the parameters that are trained. Training goes on with the module itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`step`](Self::step), gradients aside.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::{AnyRule, Configuration};
+    /// use ambient_metric_burn::ModuleOptimiser;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let model = LinearConfig::new(4, 2).init(&Device::flex().autodiff());
+    /// let rule = "adamw + averaged(0.99)".parse::<AnyRule>()?.fused()?;
+    /// let optimiser = ModuleOptimiser::new(Configuration::new(rule, 0.01), &model)?;
+    /// // After training: what is to be tested and saved.
+    /// let tested = optimiser.evaluation_module(&model)?;
+    /// assert_eq!(tested.weight.val().into_data(), model.weight.val().into_data());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn evaluation_module<M: Module>(&self, module: &M) -> Result<M, Error> {
+        let is_stepped = |found: &Found| self.layout.parts().iter().any(|part| part.name == found.part.name);
+        let found = find(module, &mut GradientsParams::new());
+        let found = found.into_iter().map(|found| if is_stepped(&found) { found.still() } else { found });
+        let gathered = gather(&self.layout, found.collect())?;
+        let point = self.engine.evaluation_point(&gathered.parameters)?;
+        Ok(scatter(module.clone(), &point, &gathered.places))
     }
 
     /// How many numbers are stepped.

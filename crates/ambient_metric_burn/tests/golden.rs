@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ambient_metric::{Configuration, RmsProp, Rule, rules};
+use ambient_metric::{AnyRule, Configuration, RmsProp, Rule, rules};
 use ambient_metric_burn::{BurnElement, ModuleOptimiser, Parameters};
 use burn::module::{Module, Param};
 use burn::optim::GradientsParams;
@@ -111,4 +111,81 @@ fn single_precision_agrees_to_1e_4_and_double_to_1e_12() {
     assert!(single <= 1e-4, "{single:e}");
     assert!(double <= 1e-12, "{double:e}");
     assert!(single > double, "single precision was not used");
+}
+
+/// The record of the catalogue, taken by the reference implementations.
+const CATALOGUE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../ambient_replay/reference/catalogue.json");
+
+#[derive(Deserialize)]
+struct Catalogue {
+    learning_rate: f64,
+    start: Numbers,
+    gradients: Vec<Numbers>,
+    cases: Vec<Trajectory>,
+}
+
+#[derive(Deserialize)]
+struct Trajectory {
+    rule: String,
+    weight_decay: f64,
+    parameters: Vec<Numbers>,
+    evaluated: Option<Vec<Numbers>>,
+}
+
+#[derive(Deserialize)]
+struct Numbers {
+    a: Vec<f64>,
+    b: Vec<f64>,
+    c: Vec<f64>,
+}
+
+#[derive(Module, Debug)]
+struct Three {
+    a: Param<Tensor<1>>,
+    b: Param<Tensor<1>>,
+    c: Param<Tensor<2>>,
+}
+
+/// max |θ − ref| / |ref| over the steps of a case.
+fn strays<E: BurnElement>(catalogue: &Catalogue, case: &Trajectory) -> f64 {
+    let (device, trained) = (Device::flex(), Device::flex().autodiff());
+    let mut model = Three {
+        a: Param::from_tensor(vector::<E>(&catalogue.start.a, &trained)),
+        b: Param::from_tensor(vector::<E>(&catalogue.start.b, &trained)),
+        c: Param::from_tensor(matrix::<E>(&catalogue.start.c, &[3, 4], &trained)),
+    };
+    let rule = case.rule.parse::<AnyRule>().unwrap().fused().unwrap();
+    let configuration = Configuration::new(rule, catalogue.learning_rate).weight_decay(case.weight_decay);
+    let mut optimiser = ModuleOptimiser::of(&model, |theta: &Parameters<E>| configuration.build(theta)).unwrap();
+    let mut largest = 0.0_f64;
+    let mut compare = |model: &Three, expected: &Numbers| {
+        let found: [Vec<f64>; 3] = [
+            model.a.val().try_into_vec_as().unwrap(),
+            model.b.val().try_into_vec_as().unwrap(),
+            model.c.val().try_into_vec_as().unwrap(),
+        ];
+        let expected = [&expected.a, &expected.b, &expected.c].into_iter().flatten();
+        largest = found.iter().flatten().zip(expected).map(|(x, y)| (x - y).abs() / y.abs()).fold(largest, f64::max);
+    };
+    for (step, gradient) in catalogue.gradients.iter().enumerate() {
+        let mut gradients = GradientsParams::new();
+        gradients.register(model.a.id, vector::<E>(&gradient.a, &device));
+        gradients.register(model.b.id, vector::<E>(&gradient.b, &device));
+        gradients.register(model.c.id, matrix::<E>(&gradient.c, &[3, 4], &device));
+        optimiser.step(catalogue.learning_rate, &mut model, gradients, 1.0).unwrap();
+        compare(&model, &case.parameters[step]);
+        let evaluated = case.evaluated.as_ref().unwrap_or(&case.parameters);
+        compare(&optimiser.evaluation_module(&model).unwrap(), &evaluated[step]);
+    }
+    largest
+}
+
+#[test]
+fn the_catalogue_takes_the_steps_of_the_reference_implementations() {
+    let catalogue: Catalogue = serde_json::from_str(&std::fs::read_to_string(CATALOGUE).unwrap()).unwrap();
+    assert!(catalogue.cases.len() >= 21);
+    for case in &catalogue.cases {
+        let (single, double) = (strays::<f32>(&catalogue, case), strays::<f64>(&catalogue, case));
+        assert!(double <= 1e-12 && single <= 1e-4, "{}: {double:e} in f64, {single:e} in f32", case.rule);
+    }
 }

@@ -12,7 +12,7 @@ use core::cell::Cell;
 
 use ambient_metric::ambient::{Gram, Position};
 use ambient_metric::number::{Dual, Element, nested_names};
-use ambient_metric::space::Local;
+use ambient_metric::space::{Local, Recall};
 use ambient_metric::{
     AmbientMetric, Configuration, Covector, Dense, Descent, DiagonalMetric, Embedding, Error, Height, Induced,
     Momentum, NoMomentum, Preconditioner, Real, Report,
@@ -185,21 +185,10 @@ impl<const K: usize> Point<K> {
 }
 
 /// An ambient metric, as it is, or as the numbers that it has at one point in `f64`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Chosen<'a, A, const K: usize> {
     Itself(&'a A),
     Frozen { scale: Option<f64>, block: Option<Gram<f64, K>>, descended: Option<[f64; K]> },
-}
-
-impl<A, const K: usize> Clone for Chosen<'_, A, K> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Itself(ambient) => Self::Itself(ambient),
-            Self::Frozen { scale, block, descended } => {
-                Self::Frozen { scale: *scale, block: *block, descended: *descended }
-            }
-        }
-    }
 }
 
 fn constants<S: Real, const K: usize>(block: Gram<f64, K>) -> Gram<S, K> {
@@ -339,7 +328,7 @@ impl<'a, A: AmbientMetric<K>, const K: usize> At<'a, A, K> {
             .collect();
         let local = |index: usize| {
             let gradient: [Exact; K] = core::array::from_fn(|loss| point.gradient(loss)[index]);
-            let momentum = gradient.map(|l| momentum.covector((), (), l));
+            let momentum = gradient.map(|l| momentum.covector((), Recall { past: (), present: (), gradient: l }));
             Local { parameter: point.coordinates[index].0.exact(), gradient, momentum }
         };
         let mut chosen = Chosen::Itself(ambient);
@@ -530,8 +519,8 @@ impl Momentum for Turned {
     fn remember<S: Real>(&self, (): (), _gradient: S) {}
 
     #[inline(always)]
-    fn covector<S: Real>(&self, (): (), (): (), gradient: S) -> S {
-        gradient * gradient + S::constant(0.5)
+    fn covector<S: Real>(&self, (): (), at: Recall<(), S>) -> S {
+        at.gradient * at.gradient + S::constant(0.5)
     }
 }
 
@@ -680,7 +669,8 @@ pub fn p2_the_step_solves_the_explicit_system<A: AmbientMetric<K>, const K: usiz
 pub fn p2_the_full_inverse_solves_the_explicit_system<A: AmbientMetric<K>, const K: usize>(ambient: &A) -> Proof {
     at_points(ambient, Turned, |at| {
         let taken = at.step(at.induced(at.ambient.clone()).exact(), Turned)?;
-        let momentum = |loss: usize| at.point.gradient(loss).iter().map(|&l| Turned.covector((), (), l)).collect();
+        let turned = |l: Exact| Turned.covector((), Recall { past: (), present: (), gradient: l });
+        let momentum = |loss: usize| at.point.gradient(loss).iter().map(|&l| turned(l)).collect();
         prop_assert_eq!(at.solved(&at.descended(momentum)), Some(taken.change));
         Ok(())
     })
@@ -853,9 +843,11 @@ pub fn p18_the_determinant_is_that_of_the_space_and_of_the_normals<A: AmbientMet
 }
 
 /// An ambient metric with everything times four.
+#[derive(Clone)]
 struct Larger<A>(A);
 
 /// An ambient metric over the losses in reverse order.
+#[derive(Clone)]
 struct Reversed<A>(A);
 
 macro_rules! like {

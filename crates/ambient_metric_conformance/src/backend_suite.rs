@@ -52,6 +52,7 @@ fn equal<E: Element>(found: &[E], expected: &[E]) -> TestCaseResult {
 }
 
 /// Four operands with a weight each: target and companion are written.
+#[derive(Clone)]
 struct Weighted;
 
 impl Kernel for Weighted {
@@ -66,6 +67,7 @@ impl Kernel for Weighted {
 }
 
 /// a x.
+#[derive(Clone)]
 struct Twice;
 
 impl Kernel for Twice {
@@ -169,6 +171,7 @@ pub fn kernels_see_their_operands_in_order<T: Tensor>(make: &impl Make<T>) -> Pr
 }
 
 /// x y and x, to be summed.
+#[derive(Clone)]
 struct Moments;
 
 impl Kernel for Moments {

@@ -1,27 +1,18 @@
 //! Subjects brought to where they can be proved: as they are where their numbers are fractions, else frozen at a point.
 
 use ambient_metric::base::{At, PointwiseMetric};
-use ambient_metric::space::{Totals, Wide};
-use ambient_metric::{BaseMetric, Covector, DiagonalMetric, Embedding, Error, Metric, Real, Tensor, Vector};
+use ambient_metric::space::Wide;
+use ambient_metric::{BaseMetric, Covector, Embedding, Error, Metric, Real, Tensor, Vector};
 
 use crate::exact::Exact;
 use crate::reference::Reference;
 use crate::strategies::Fraction;
 
 /// An embedding, or the straight line with its slope at a loss where that slope is no fraction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum ChosenEmbedding<'e, E> {
     Itself(&'e E),
     Line(f64),
-}
-
-impl<E> Clone for ChosenEmbedding<'_, E> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Itself(embedding) => Self::Itself(embedding),
-            Self::Line(slope) => Self::Line(*slope),
-        }
-    }
 }
 
 impl<E: Embedding> Embedding for ChosenEmbedding<'_, E> {
@@ -186,107 +177,5 @@ impl<T: Tensor, M: BaseMetric<T>> BaseMetric<T> for Frozen<'_, M, M::State> {
 
     fn log_determinant(&self, (): &()) -> Result<Wide<T>, Error> {
         self.0.log_determinant()
-    }
-}
-
-/// A diagonal metric by reference, so that a base optimiser can be made of one that cannot be cloned.
-#[derive(Debug)]
-pub(crate) struct BorrowedDiagonal<'m, M>(pub(crate) &'m M);
-
-impl<M> Clone for BorrowedDiagonal<'_, M> {
-    fn clone(&self) -> Self {
-        Self(self.0)
-    }
-}
-
-impl<M: DiagonalMetric> DiagonalMetric for BorrowedDiagonal<'_, M> {
-    type State<S: Real> = M::State<S>;
-
-    #[inline(always)]
-    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
-        self.0.observe(state, gradient)
-    }
-
-    #[inline(always)]
-    fn inverse<S: Real>(&self, state: M::State<S>) -> S {
-        self.0.inverse(state)
-    }
-
-    fn decay(&self) -> f64 {
-        DiagonalMetric::decay(self.0)
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        DiagonalMetric::validate(self.0)
-    }
-
-    fn name(&self) -> String {
-        DiagonalMetric::name(self.0)
-    }
-}
-
-/// A pointwise metric by reference, so that a rule can be made of one that cannot be cloned.
-#[derive(Debug)]
-pub(crate) struct Borrowed<'m, M>(pub(crate) &'m M);
-
-impl<M> Clone for Borrowed<'_, M> {
-    fn clone(&self) -> Self {
-        Self(self.0)
-    }
-}
-
-impl<M: PointwiseMetric> PointwiseMetric for Borrowed<'_, M> {
-    type State<S: Real> = M::State<S>;
-    type Memory<S: Real> = M::Memory<S>;
-    type Shared<S: Real> = M::Shared<S>;
-    type Lesson<S: Real> = M::Lesson<S>;
-    type Correction<S: Real> = M::Correction<S>;
-
-    fn decay(&self) -> f64 {
-        self.0.decay()
-    }
-
-    fn begin<S: Real>(&self) -> M::Memory<S> {
-        PointwiseMetric::begin(self.0)
-    }
-
-    fn share<S: Real>(&self, memory: M::Memory<S>) -> M::Shared<S> {
-        self.0.share(memory)
-    }
-
-    fn observe<S: Real>(&self, state: M::State<S>, gradient: S) -> M::State<S> {
-        self.0.observe(state, gradient)
-    }
-
-    fn inverse<S: Real>(&self, shared: M::Shared<S>, state: M::State<S>) -> S {
-        self.0.inverse(shared, state)
-    }
-
-    fn lesson<S: Real>(&self, shared: M::Shared<S>, state: M::State<S>, gradient: S) -> M::Lesson<S> {
-        self.0.lesson(shared, state, gradient)
-    }
-
-    fn learn<S: Real>(&self, memory: M::Memory<S>, xi: S, squared_length: S, lesson: M::Lesson<S>) -> M::Memory<S> {
-        self.0.learn(memory, xi, squared_length, lesson)
-    }
-
-    fn correction<S: Real>(&self, xi: S, lessons: Totals<M::Lesson<S>>) -> M::Correction<S> {
-        self.0.correction(xi, lessons)
-    }
-
-    fn settle<S: Real>(&self, correction: M::Correction<S>, state: M::State<S>, gradient: S) -> M::State<S> {
-        self.0.settle(correction, state, gradient)
-    }
-
-    fn learns_per_tensor(&self) -> bool {
-        self.0.learns_per_tensor()
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        self.0.validate()
-    }
-
-    fn name(&self) -> String {
-        self.0.name()
     }
 }

@@ -18,7 +18,7 @@ use ambient_metric::{
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 
-use crate::chosen::{Borrowed, ChosenEmbedding, choose_loss};
+use crate::chosen::{ChosenEmbedding, choose_loss};
 use crate::exact::Exact;
 use crate::matrix::Matrix;
 use crate::proof::Proof;
@@ -238,7 +238,7 @@ impl<'e, E: Embedding, const K: usize> Joined<'e, E, K> {
     }
 
     fn step<M: PointwiseMetric>(&self, metric: &M) -> Result<(Vec<Exact>, Exact), Error> {
-        let rule = Descent::new(Borrowed(metric), Induced::of(self.heights.clone()), NoMomentum);
+        let rule = Descent::new(metric.clone(), Induced::of(self.heights.clone()), NoMomentum);
         let losses: Vec<Exact> = self.losses.iter().map(|loss| loss.exact()).collect();
         let before = vec![one(); self.gradients[0].len()];
         first_step(rule, &before, &self.gradients, &losses, |_| Ok(()))
@@ -370,7 +370,7 @@ for_one_to_four_losses!(
 pub fn p13_one_loss_is_the_pull_back<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
     with_losses::<M, E, 1>(metric, embedding, |joined, _, step| {
         let [Height { embedding, xi }] = &joined.heights;
-        let rule = Descent::new(Borrowed(metric), Induced::new(embedding.clone(), *xi), NoMomentum);
+        let rule = Descent::new(metric.clone(), Induced::new(embedding.clone(), *xi), NoMomentum);
         let before = vec![one(); step.change.len()];
         let losses: Vec<Exact> = joined.losses.iter().map(|loss| loss.exact()).collect();
         let (change, ratio) = first_step(rule, &before, &joined.gradients, &losses, |_| Ok(()))?;
@@ -463,7 +463,7 @@ fn coupled_step<M: PointwiseMetric, E: Embedding>(
     tilted: &Tilted<'_, E>,
 ) -> Result<(Vec<Exact>, Exact), Error> {
     let coupled = Induced::new(tilted.embedding.clone(), tilted.xi()).coupled(Given);
-    let rule = Descent::new(Borrowed(metric), coupled, NoMomentum);
+    let rule = Descent::new(metric.clone(), coupled, NoMomentum);
     first_step(rule, &tilted.theta, core::slice::from_ref(&tilted.gradient), &[tilted.loss.exact()], |optimiser| {
         optimiser.write_state("ambient", &Reference::vector(tilted.c.iter().copied()))
     })
@@ -511,7 +511,7 @@ pub fn p14_the_completed_square_holds<M: PointwiseMetric, E: Embedding>(metric: 
 pub fn p14_without_coupling_it_is_the_pull_back<M: PointwiseMetric, E: Embedding>(metric: &M, embedding: &E) -> Proof {
     with_coupling(metric, embedding, |tilted, _| {
         let uncoupled = tilted.with_coupling(vec![zero(); tilted.c.len()]);
-        let rule = Descent::new(Borrowed(metric), Induced::new(tilted.embedding.clone(), tilted.xi()), NoMomentum);
+        let rule = Descent::new(metric.clone(), Induced::new(tilted.embedding.clone(), tilted.xi()), NoMomentum);
         let gradient = core::slice::from_ref(&tilted.gradient);
         let plain = first_step(rule, &tilted.theta, gradient, &[tilted.loss.exact()], |_| Ok(()))?;
         prop_assert_eq!(coupled_step(metric, &uncoupled)?, plain);
@@ -528,7 +528,7 @@ pub fn p14_the_bilinear_step_solves_the_explicit_system<M: PointwiseMetric, E: E
         let a: Vec<Exact> = tilted.gradient.iter().map(|&l| Exact::ratio(-1, 2) * l).collect();
         let ambient = tilted.ambient(inverse, &a, &tilted.c);
         let form = Bilinear::new(tilted.embedding.clone(), tilted.xi(), AlongGradient(-0.5), Given);
-        let rule = Descent::new(Borrowed(metric), form, NoMomentum);
+        let rule = Descent::new(metric.clone(), form, NoMomentum);
         let gradient = core::slice::from_ref(&tilted.gradient);
         let step = first_step(rule, &tilted.theta, gradient, &[tilted.loss.exact()], |optimiser| {
             optimiser.write_state("ambient.1", &Reference::vector(tilted.c.iter().copied()))

@@ -167,8 +167,8 @@ pub fn the_acts_are_inlined<R: Rule>(rule: &R) -> Proof {
     let multipliers: R::Multipliers<Probe> = Bundle::build(&mut next);
     let at: Coordinate<Probe, R::State<Probe>, R::PerLoss<Probe>> = Bundle::build(&mut next);
     let acts = [
-        ("act 1", is_inlined(&Measure(rule), corrections, at)),
-        ("act 3", is_inlined(&Advance(rule), Pass { corrections, multipliers }, at)),
+        ("act 1", is_inlined(&Measure(rule.clone()), corrections, at)),
+        ("act 3", is_inlined(&Advance(rule.clone()), Pass { corrections, multipliers }, at)),
     ];
     // Where the stack is cannot be asked under an interpreter.
     let calls: Vec<&str> =
@@ -204,6 +204,7 @@ mod tests {
     }
 
     /// A metric whose author forgot the attribute.
+    #[derive(Clone)]
     struct Forgotten;
 
     impl DiagonalMetric for Forgotten {
@@ -218,6 +219,7 @@ mod tests {
     }
 
     /// A metric with a closure.
+    #[derive(Clone)]
     struct Closure;
 
     impl DiagonalMetric for Closure {

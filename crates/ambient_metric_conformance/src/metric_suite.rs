@@ -9,7 +9,7 @@ use ambient_metric::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use crate::chosen::{BorrowedDiagonal, ChosenMetric};
+use crate::chosen::ChosenMetric;
 use crate::exact::Exact;
 use crate::geometry;
 use crate::proof::Proof;
@@ -26,8 +26,8 @@ fn over<M: DiagonalMetric, P: Preconditioner, Q: Momentum>(
     preconditioner: P,
     momentum: Q,
     learning_rate: f64,
-) -> Configuration<Descent<BorrowedDiagonal<'_, M>, P, Q>> {
-    let rule = Descent::new(BorrowedDiagonal(metric), preconditioner, momentum);
+) -> Configuration<Descent<M, P, Q>> {
+    let rule = Descent::new(metric.clone(), preconditioner, momentum);
     Configuration::new(rule, learning_rate).weight_decay(0.25)
 }
 

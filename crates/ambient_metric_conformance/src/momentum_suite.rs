@@ -5,6 +5,7 @@
 
 use ambient_metric::Momentum;
 use ambient_metric::number::Element;
+use ambient_metric::space::Recall;
 use proptest::prelude::*;
 
 use crate::exact::Exact;
@@ -20,8 +21,9 @@ fn followed<Q: Momentum>(momentum: &Q, gradients: &[Exact]) -> Vec<Exact> {
     let (mut power, decay) = (Exact::ratio(1, 1), Exact::ratio_of(momentum.decay()));
     let mut step = |&gradient: &Exact| {
         power = power * decay;
-        state = momentum.remember(state, gradient);
-        momentum.covector(momentum.correct(power), state, gradient)
+        let at = Recall::of(momentum, state, gradient);
+        state = at.present;
+        momentum.covector(momentum.correct(power), at)
     };
     gradients.iter().map(&mut step).collect()
 }

@@ -176,7 +176,7 @@ pub fn what_decays_ends_at_zero<R: Rule>(rule: &R) -> Proof {
             gradient: Bundle::<f32>::build(&mut || f32::narrow(first)),
         };
         for _ in 0..120_000 {
-            let next = ambient_metric::Kernel::evaluate(&Advance(rule), pass, at);
+            let next = ambient_metric::Kernel::evaluate(&Advance(rule.clone()), pass, at);
             at = Coordinate { parameter: 0.0, state: next.state, gradient: <R::PerLoss<f32> as Bundle<f32>>::zero() };
         }
         for slot in at.state.scalars() {

@@ -21,7 +21,7 @@ use ambient_metric::{
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use crate::chosen::{Borrowed, ChosenEmbedding, ChosenMetric, choose_loss, inverse_in_f64, is_exact_after};
+use crate::chosen::{ChosenEmbedding, ChosenMetric, choose_loss, inverse_in_f64, is_exact_after};
 use crate::exact::Exact;
 use crate::first_step::{self, Subject};
 use crate::geometry;
@@ -105,7 +105,7 @@ struct Rounded {
 }
 
 fn in_f64<M, E, P, Q>(
-    rule: &Subject<Borrowed<'_, M>, ChosenEmbedding<'_, E>, P, Q>,
+    rule: &Subject<M, ChosenEmbedding<'_, E>, P, Q>,
     case: &Surface,
     claim: impl FnOnce(&Rounded) -> Result<f64, TestCaseError>,
 ) -> Result<f64, TestCaseError>
@@ -116,7 +116,7 @@ where
     Q: Momentum + Clone,
 {
     let gradient: Vec<f64> = case.gradient.iter().map(|l| l.to_f64()).collect();
-    let inverse = inverse_in_f64(rule.metric.0, &case.gradient)?;
+    let inverse = inverse_in_f64(&rule.metric, &case.gradient)?;
     let loss = case.loss.to_f64();
     let slope: f64 = rule.preconditioner.heights.embedding.slope(loss);
     let mut theta = Reference::vector(vec![0.0; gradient.len()]);
@@ -237,7 +237,7 @@ macro_rules! of_the_first_step {
                 P: Placement + Clone,
                 Q: Momentum + Clone,
             {
-                let rule = Descent::new(Borrowed(metric), induced.clone(), momentum);
+                let rule = Descent::new(metric.clone(), induced.clone(), momentum);
                 if is_exact_after(metric, &case.gradient) {
                     $exact(&rule, case)?;
                     return Ok(0.0);

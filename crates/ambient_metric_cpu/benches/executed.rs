@@ -1,5 +1,4 @@
-//! How long a step of an executed recording takes beside one of the compiled rule: pairs of both, one right after the other, so that what else the
-//! machine does falls on both alike.
+//! How long a step of an executed recording takes beside one of the compiled rule.
 //!
 //! ```sh
 //! cargo bench -p ambient_metric_cpu --bench executed            # N = 2, 2¹³ and 2²⁶
@@ -9,24 +8,28 @@
 #![allow(clippy::expect_used, reason = "a benchmark has nobody to return an error to")]
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::rc::Rc;
 
 use ambient_metric::ambient::AlongMomentum;
 use ambient_metric::number::Element;
 use ambient_metric::{
-    Configuration, Covector, Descent, Ema, Euclidean, Height, Identity, Induced, Layout, Log, RmsProp, Rule, rules,
+    Configuration, Covector, Descent, Ema, Euclidean, Height, Identity, Induced, Layout, Log, Optimiser, RmsProp, Rule,
+    rules,
 };
 use ambient_metric_cpu::{Executed, Recorded, StepRates};
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
+
+use self::paired::Way;
+
+mod paired;
 
 const ETA: f64 = 1e-6;
 
 fn main() {
     let exponents: Vec<u32> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let exponents = if exponents.is_empty() { vec![1, 13, 26] } else { exponents };
-    println!("| rule | numbers | N | typed, ns per step | executed / typed, median | quartiles | of the least |");
-    println!("|---|---|---:|---:|---:|---:|---:|");
+    paired::head("executed");
     for exponent in exponents {
         both(exponent, "sgd", || rules::sgd(0.9));
         both(exponent, "euclidean", || rules::euclidean(0.1));
@@ -45,73 +48,67 @@ fn main() {
     }
 }
 
-fn both<R: Rule<PerLoss<f64> = [f64; 1]> + Clone>(exponent: u32, name: &str, rule: impl Fn() -> R) {
+fn both<R: Rule<PerLoss<f64> = [f64; 1]> + 'static>(exponent: u32, name: &str, rule: impl Fn() -> R) {
     row::<_, f32, 1>(exponent, name, &rule());
     row::<_, f64, 1>(exponent, name, &rule());
 }
 
 /// One line of the table.
-fn row<R: Rule + Clone, E: Element<Wide = f64>, const K: usize>(exponent: u32, name: &str, rule: &R) {
+fn row<R: 'static, E: Element<Wide = f64>, const K: usize>(exponent: u32, name: &str, rule: &R)
+where
+    R: Rule<PerLoss<f64> = [f64; K]>,
+{
     let len = 1_usize << exponent;
-    // So many steps are timed at once that the clock does not count, and so many pairs that the median stands still.
-    let (steps, pairs) = match exponent {
-        0..6 => (2000, 301),
-        6..18 => (40, 301),
-        18..24 => (2, 51),
-        _ => (1, 15),
-    };
     let numbers =
         |shift: f64| (0..len).map(|index| E::constant((index as f64 * 0.37 + shift).sin())).collect::<Vec<E>>();
-    let mut theta = numbers(0.0);
-    let gradients: [Vec<E>; K] = core::array::from_fn(|loss| numbers(1.0 + loss as f64));
-    let mut typed_theta = Parameters::from(Array1::from(theta.clone()));
-    let covectors: [Covector<_>; K] =
-        core::array::from_fn(|loss| Covector(Parameters::from(Array1::from(gradients[loss].clone()))));
-    let covectors: [&Covector<_>; K] = core::array::from_fn(|loss| &covectors[loss]);
-    let mut typed = Configuration::new(rule.clone(), ETA).build(&typed_theta).expect("the constants are in range");
     let recorded = Recorded::of(rule).expect("the constants are in range");
-    let mut executed =
-        Executed::<E, K>::new(&recorded, &Layout::single("theta", vec![len])).expect("the machine has places");
-    let rates = StepRates::new(ETA, core::array::from_fn(|loss| recorded.xi().map_or(0.0, |xi| xi[loss])));
-    let losses = [1.0; K];
-    let (mut of_typed, mut ratios, mut least) = (Vec::new(), Vec::new(), [f64::INFINITY; 2]);
-    for pair in 0..pairs + 2 {
-        let mut times = [0.0; 2];
-        for turn in 0..2 {
-            let which = (turn + pair) % 2;
-            let start = Instant::now();
-            for _ in 0..steps {
-                if which == 0 {
-                    typed.step_losses(&mut typed_theta, black_box(&covectors), &losses).expect("gradients are finite");
-                } else {
-                    let parts: [[&[E]; 1]; K] = core::array::from_fn(|loss| [black_box(gradients[loss].as_slice())]);
-                    let gradients = core::array::from_fn(|loss| &parts[loss][..]);
-                    black_box(executed.step(&mut [&mut theta], gradients, losses, &rates))
-                        .expect("gradients are finite");
-                }
-            }
-            times[which] = start.elapsed().as_secs_f64() * 1e9 / f64::from(steps);
-        }
-        // The first pairs warm up.
-        if pair >= 2 {
-            of_typed.push(times[0]);
-            ratios.push(times[1] / times[0]);
-            least = [least[0].min(times[0]), least[1].min(times[1])];
-        }
+    paired::row::<E>(name, exponent, || {
+        let gradients: Rc<[Covector<_>; K]> =
+            Rc::new(core::array::from_fn(|loss| Covector(Parameters::from(Array1::from(numbers(1.0 + loss as f64))))));
+        let theta = Parameters::from(Array1::from(numbers(0.0)));
+        let optimiser = Configuration::new(rule.clone(), ETA).build(&theta).expect("the constants are in range");
+        let typed = Typed { optimiser, theta, gradients: Rc::clone(&gradients) };
+        let executed = Executed::new(&recorded, &Layout::single("theta", vec![len])).expect("the machine has places");
+        let rates = StepRates::new(ETA, core::array::from_fn(|loss| recorded.xi().map_or(0.0, |xi| xi[loss])));
+        [Box::new(typed), Box::new(Ran { executed, rates, theta: numbers(0.0), gradients })]
+    });
+}
+
+/// The compiled rule.
+struct Typed<R: Rule, E: Element<Wide = f64>, const K: usize> {
+    optimiser: Optimiser<R, Parameters<E>>,
+    theta: Parameters<E>,
+    gradients: Rc<[Covector<Parameters<E>>; K]>,
+}
+
+impl<R: Rule, E: Element<Wide = f64>, const K: usize> Way<E> for Typed<R, E, K> {
+    fn step(&mut self) {
+        let gradients = black_box(&*self.gradients).each_ref();
+        self.optimiser.step_losses(&mut self.theta, &gradients, &[1.0; K]).expect("gradients are finite");
     }
-    assert!(theta.iter().zip(typed_theta.iter()).all(|(a, b)| a == b), "the bits differ");
-    let quantile = |numbers: &mut Vec<f64>, part: f64| {
-        numbers.sort_by(f64::total_cmp);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a short list")]
-        numbers[((numbers.len() - 1) as f64 * part) as usize]
-    };
-    println!(
-        "| {name} | {} | 2^{exponent} | {:.1} | {:.2} | {:.2}–{:.2} | {:.2} |",
-        core::any::type_name::<E>(),
-        quantile(&mut of_typed, 0.5),
-        quantile(&mut ratios, 0.5),
-        quantile(&mut ratios, 0.25),
-        quantile(&mut ratios, 0.75),
-        least[1] / least[0],
-    );
+
+    fn parameters(&self) -> &[E] {
+        self.theta.as_slice()
+    }
+}
+
+/// Its recording.
+struct Ran<E: Element<Wide = f64>, const K: usize> {
+    executed: Executed<E, K>,
+    rates: StepRates<K>,
+    theta: Vec<E>,
+    gradients: Rc<[Covector<Parameters<E>>; K]>,
+}
+
+impl<E: Element<Wide = f64>, const K: usize> Way<E> for Ran<E, K> {
+    fn step(&mut self) {
+        let parts: [[&[E]; 1]; K] = black_box(&*self.gradients).each_ref().map(|gradient| [gradient.0.as_slice()]);
+        let gradients = parts.each_ref().map(|parts| &parts[..]);
+        black_box(self.executed.step(&mut [&mut self.theta], gradients, [1.0; K], &self.rates))
+            .expect("gradients are finite");
+    }
+
+    fn parameters(&self) -> &[E] {
+        &self.theta
+    }
 }

@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_rule_depends_on_what_its_acts_read() {
         let rule = rules::rmsprop(0.1);
-        let (measure, advance) = (Dependence::of(&Measure(&rule)), Dependence::of(&Advance(&rule)));
+        let (measure, advance) = (Dependence::of(&Measure(rule)), Dependence::of(&Advance(rule)));
         // Parameter, momentum, ρ, gradient, and nothing behind them; what is not known counts as read.
         assert_eq!([0, 1, 2, 3, 4, 40].map(|slot| measure.on(slot)), [false, false, true, true, false, true]);
         assert_eq!([0, 1, 2, 3, 4, 40].map(|slot| advance.on(slot)), [true, true, true, true, false, true]);

@@ -165,6 +165,7 @@ pub fn check_operands(found: usize) -> Result<(), Error> {
 /// use ambient_metric::{Kernel, Real};
 /// use ambient_metric_cpu::{Elements, pass};
 ///
+/// #[derive(Clone)]
 /// struct Product;
 /// impl Kernel for Product {
 ///     type Uniform<S: Real> = ();
@@ -241,7 +242,9 @@ pub(crate) fn sum_window<E: Element>(
         if tensors().any(Elements::is_narrow) {
             sum_some::<E, Mixed>(work, &stretch::<E, Mixed>(tensors(), &whole), first, totals);
         } else {
-            sum_some::<E, Full>(work, &stretch::<E, Full>(tensors(), &whole), first, totals);
+            let mut stretch = stretch::<E, Full>(tensors(), &whole);
+            read_what_counts(work, &mut stretch);
+            sum_some::<E, Full>(work, &stretch, first, totals);
         }
     }
     for index in rest {
@@ -252,6 +255,20 @@ pub(crate) fn sum_window<E: Element>(
                 *total = *total + value.widen();
             }
         });
+    }
+}
+
+/// In the place of tensors on which nothing depends, one that is read anyway. A kernel of chosen parts reads what any of them needs, and the memory of the
+/// rest would take its time.
+fn read_what_counts<E: Element>(work: &dyn Sums<E>, stretch: &mut Stretch<&[[E; WIDTH]]>) {
+    let (inputs, slots) = (work.dependence(), work.inputs());
+    let Some(&read) = (0..slots).rfind(|&slot| inputs.on(slot)).and_then(|slot| stretch.operands.get(slot)) else {
+        return;
+    };
+    for (slot, operand) in stretch.operands.iter_mut().enumerate().take(slots) {
+        if !inputs.on(slot) {
+            *operand = read;
+        }
     }
 }
 
@@ -339,6 +356,7 @@ impl<'t, E: Element> Replaced<'t, E> {
 /// use ambient_metric::{Kernel, Real};
 /// use ambient_metric_cpu::{Elements, pass};
 ///
+/// #[derive(Clone)]
 /// struct Axpy;
 /// impl Kernel for Axpy {
 ///     type Uniform<S: Real> = S;
@@ -615,6 +633,8 @@ impl<K: Kernel, E: Element> WithSimd for Add<'_, '_, K, E, K::Uniform<E>> {
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, stretch, blocks, window: Window { first: window, stride }, sums } = self;
+        // A copy that no store can change, so that its constants stay in registers.
+        let kernel = kernel.clone();
         let lanes: K::Uniform<Lanes<V, E>> = convert(uniform, &mut Lanes::splat);
         let inputs = <K::Input<E> as Bundle<E>>::LEN;
         for first in (0..blocks.chunks).step_by(TURN) {
@@ -680,6 +700,7 @@ impl<K: Kernel, E: Element> WithSimd for Store<'_, '_, '_, K, E, K::Uniform<E>> 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _vectors: V) {
         let Self { kernel, uniform, targets, reads, order } = self;
+        let kernel = kernel.clone();
         let lanes: K::Uniform<Lanes<V, E>> = convert(uniform, &mut Lanes::splat);
         let written = <K::Output<E> as Bundle<E>>::LEN;
         let read = <K::Input<E> as Bundle<E>>::LEN.saturating_sub(written);

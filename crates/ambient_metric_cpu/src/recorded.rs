@@ -178,7 +178,7 @@ impl OnRule for Record {
             xi: rule.xi().map(|xi| xi.scalars().collect()),
             begin: rule.begin::<f64>().scalars().collect(),
             domain: Recording::domain(rule),
-            measure: Recording::kernel(&Measure(rule)),
+            measure: Recording::kernel(&Measure(rule.clone())),
             damp: Recording::damp(rule),
             advance: Recording::advance(rule),
         }

@@ -8,6 +8,7 @@ use ambient_metric_ndarray::Parameters;
 use ndarray::array;
 
 /// γ = u with u ← max(βu, |l|): the largest gradient of late, as `AdaMax` has it.
+#[derive(Clone)]
 struct Largest {
     beta: f64,
 }

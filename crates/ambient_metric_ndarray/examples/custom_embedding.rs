@@ -7,6 +7,7 @@ use ambient_metric_ndarray::Parameters;
 use ndarray::array;
 
 /// f(L) = asinh L: linear for small losses, logarithmic for large ones of either sign.
+#[derive(Clone)]
 struct Asinh;
 
 impl Embedding for Asinh {

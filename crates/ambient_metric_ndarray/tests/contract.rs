@@ -13,6 +13,7 @@ const LENGTHS: [usize; 16] =
     [1, 2, 15, 16, 17, 31, 127, 128, 129, 145, 4095, 4096, 4097, 8200, 262_144 + 4096 + 3, 600_001];
 
 /// Eight operands, of which the first `WRITTEN` are written. Where all are zero the outputs are not, so that no element may be seen twice.
+#[derive(Clone)]
 struct Eight<const WRITTEN: usize>;
 
 impl<const WRITTEN: usize> Kernel for Eight<WRITTEN> {
@@ -123,6 +124,7 @@ proptest! {
     /// Blocks are short enough: numbers of one sign are added in `f32` with a loss of 2⁻¹⁶, whatever their number.
     #[test]
     fn long_sums_in_single_precision_lose_little(len in 100_000..600_000_usize, x in 0.5..1.0_f32) {
+        #[derive(Clone)]
         struct Itself;
         impl Kernel for Itself {
             type Uniform<S: Real> = ();
@@ -143,6 +145,7 @@ proptest! {
 /// As many operands as there may be, and one more; sums as many as there are.
 #[test]
 fn what_is_too_much_for_a_pass_is_refused_and_counted() {
+    #[derive(Clone)]
     struct Many<const INPUTS: usize, const SUMS: usize>;
     impl<const INPUTS: usize, const SUMS: usize> Kernel for Many<INPUTS, SUMS> {
         type Uniform<S: Real> = ();

@@ -10,6 +10,7 @@ use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
 
 /// An average and a step along its root, of three tensors: as many operations as a rule has.
+#[derive(Clone)]
 struct Walk;
 
 impl Kernel for Walk {
@@ -24,6 +25,7 @@ impl Kernel for Walk {
 }
 
 /// What was in the target does not count.
+#[derive(Clone)]
 struct Replace;
 
 impl Kernel for Replace {
@@ -37,6 +39,7 @@ impl Kernel for Replace {
 }
 
 /// x l, ρ l² and one, to be summed.
+#[derive(Clone)]
 struct Sums;
 
 impl Kernel for Sums {

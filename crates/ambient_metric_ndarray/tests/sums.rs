@@ -53,6 +53,7 @@ fn runs_are_the_same_bits_on_any_number_of_threads() {
 }
 
 /// x, to be summed.
+#[derive(Clone)]
 struct Total;
 
 impl Kernel for Total {

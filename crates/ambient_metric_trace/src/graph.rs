@@ -181,6 +181,7 @@ impl Node {
 /// use ambient_metric::{Field, Kernel, Real};
 /// use ambient_metric_trace::Recording;
 ///
+/// #[derive(Clone)]
 /// struct Twice;
 /// impl Kernel for Twice {
 ///     type Uniform<S: Real> = ();

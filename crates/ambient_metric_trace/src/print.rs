@@ -26,7 +26,7 @@ pub enum Notation {
 /// use ambient_metric::rule::Advance;
 /// use ambient_metric_trace::{Recording, Wgsl};
 ///
-/// let recording = Recording::update(&Advance(&rules::sgd(0.5)));
+/// let recording = Recording::update(&Advance(rules::sgd(0.5)));
 /// let body = Wgsl { double: false, width: 4 }.body(&recording);
 /// assert_eq!(body.outputs.len(), 2);
 /// assert!(body.per_element.iter().any(|line| line.contains("gradient + 0.5f * state_momentum")));
@@ -252,10 +252,10 @@ impl Recording {
     /// use ambient_metric::rule::Advance;
     /// use ambient_metric_trace::{Notation, Recording, Wgsl};
     ///
-    /// let text = Recording::update(&Advance(&rules::sgd(0.5))).print(Notation::Text);
+    /// let text = Recording::update(&Advance(rules::sgd(0.5))).print(Notation::Text);
     /// assert!(text.contains("state.momentum ← t0"));
     /// let wgsl = Notation::Wgsl(Wgsl { double: false, width: 4 });
-    /// let shader = Recording::update(&Advance(&rules::sgd(0.5))).print(wgsl);
+    /// let shader = Recording::update(&Advance(rules::sgd(0.5))).print(wgsl);
     /// assert!(shader.contains("state_momentum = select(t0, "));
     /// ```
     #[must_use]

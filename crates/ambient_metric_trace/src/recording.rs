@@ -34,7 +34,7 @@ pub struct Slot {
 /// use ambient_metric_trace::Recording;
 ///
 /// let rule = rules::rmsprop(0.1);
-/// let measure = Recording::kernel(&Measure(&rule));
+/// let measure = Recording::kernel(&Measure(rule));
 /// // Momentum is in the state, but the sum does not depend on it.
 /// let read: Vec<_> = measure.reads().map(|slot| slot.name.as_str()).collect();
 /// assert_eq!(read, ["state.metric", "gradient"]);
@@ -127,7 +127,7 @@ impl OnRule for Advancing {
     type Output = Recording;
 
     fn on<R: Rule>(self, rule: &R) -> Recording {
-        Recording::update(&Advance(rule))
+        Recording::update(&Advance(rule.clone()))
     }
 }
 
@@ -174,7 +174,7 @@ impl Recording {
         let graph = record(|| {
             let memory = fresh("memory", &mut uniforms, Node::Uniform);
             let at = fresh("", &mut inputs, Node::Input);
-            named("", ambient_metric::rule::Measure(rule).evaluate(rule.correct(memory), at), &mut outputs);
+            named("", ambient_metric::rule::Measure(rule.clone()).evaluate(rule.correct(memory), at), &mut outputs);
         });
         Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
@@ -230,7 +230,7 @@ impl Recording {
     /// use ambient_metric::rule::Advance;
     /// use ambient_metric_trace::{Notation, Recording};
     ///
-    /// let step = Recording::update(&Advance(&rules::sgd(0.5))).with_symbol("parameter", "w").with_symbol("gradient", r"\nabla L");
+    /// let step = Recording::update(&Advance(rules::sgd(0.5))).with_symbol("parameter", "w").with_symbol("gradient", r"\nabla L");
     /// assert!(step.print(Notation::Latex).contains(r"w &\leftarrow w - "));
     /// assert!(step.print(Notation::Latex).contains(r"\nabla L"));
     /// ```
@@ -278,7 +278,7 @@ impl Recording {
     /// ```
     /// use ambient_metric_trace::Recording;
     ///
-    /// let sgd = Recording::update(&ambient_metric::rule::Advance(&ambient_metric::rules::sgd(0.5)));
+    /// let sgd = Recording::update(&ambient_metric::rule::Advance(ambient_metric::rules::sgd(0.5)));
     /// // The gradient enters the new momentum, the parameter both what is subtracted and what decays.
     /// let uses = |name| sgd.inputs().iter().find(|slot| slot.name == name).map(|slot| sgd.uses()[slot.id.index()]);
     /// assert_eq!((uses("gradient"), uses("parameter")), (Some(1), Some(2)));
@@ -313,7 +313,7 @@ impl Recording {
     /// ```
     /// use ambient_metric::{rule::Advance, rules};
     /// use ambient_metric_trace::Recording;
-    /// assert!(Recording::update(&Advance(&rules::sgd(0.5))).is_update());
+    /// assert!(Recording::update(&Advance(rules::sgd(0.5))).is_update());
     /// ```
     #[must_use]
     pub fn is_update(&self) -> bool {
@@ -334,7 +334,7 @@ impl Recording {
     /// use ambient_metric_trace::Recording;
     ///
     /// // θ, m, ρ and l are read, and θ, m and ρ written.
-    /// let advance = Recording::update(&Advance(&rules::rmsprop(0.1)));
+    /// let advance = Recording::update(&Advance(rules::rmsprop(0.1)));
     /// assert_eq!((advance.bytes(4), advance.bytes_stored(4, 2)), (28, 20));
     /// ```
     #[must_use]
@@ -395,7 +395,7 @@ impl Recording {
     /// use ambient_metric::{Rule, rules};
     /// use ambient_metric_trace::Recording;
     ///
-    /// let sgd = Recording::update(&ambient_metric::rule::Advance(&rules::sgd(0.5)));
+    /// let sgd = Recording::update(&ambient_metric::rule::Advance(rules::sgd(0.5)));
     /// // metric correction, η, ηλ; θ, m, l
     /// let out = sgd.evaluate(&[1.0, 0.1, 0.0], &[1.0, 2.0, 3.0]);
     /// assert_eq!(out, [1.0 - 0.1 * 4.0, 4.0]);

@@ -27,7 +27,7 @@ impl Recording {
     /// use ambient_metric::{rule::Advance, rules};
     /// use ambient_metric_trace::Recording;
     ///
-    /// let advance = Recording::update(&Advance(&rules::adam()));
+    /// let advance = Recording::update(&Advance(rules::adam()));
     /// let text = serde_json::to_string(&advance)?;
     /// assert_eq!(serde_json::from_str::<Recording>(&text)?, advance);
     ///
@@ -49,7 +49,7 @@ impl Recording {
     /// use ambient_metric::{rule::Advance, rules};
     /// use ambient_metric_trace::Recording;
     ///
-    /// let fingerprint = |momentum| Recording::update(&Advance(&rules::sgd(momentum))).fingerprint();
+    /// let fingerprint = |momentum| Recording::update(&Advance(rules::sgd(momentum))).fingerprint();
     /// assert_eq!(fingerprint(0.9), fingerprint(0.9));
     /// assert_ne!(fingerprint(0.9), fingerprint(0.8));
     /// ```

@@ -37,7 +37,7 @@ fn validate_rule<R: Rule>(rule: &R) {
                 let watched = ScalarLayout::of(rule, 1, 64).losses;
                 let name = format!("{} {wgsl:?}", rule.name());
                 validate(&name, &PassShader::new(&measure, wgsl, Purpose::Sum { watched }, shared).text);
-                let advance = Recording::update(&Advance(rule));
+                let advance = Recording::update(&Advance(rule.clone()));
                 validate(&name, &PassShader::new(&advance, wgsl, Purpose::Update { gated: true }, shared).text);
                 validate(&name, &PassShader::new(&advance, wgsl, Purpose::Update { gated: false }, shared).text);
             }
@@ -123,6 +123,7 @@ fn kernels_of_every_function_are_valid() {
 }
 
 /// The slope of the larger of x and zero.
+#[derive(Clone)]
 struct Slope;
 
 impl Kernel for Slope {
@@ -135,6 +136,7 @@ impl Kernel for Slope {
 }
 
 /// Bundles whose slots have numbers for names, within bundles of that kind.
+#[derive(Clone)]
 struct Paired;
 
 impl Kernel for Paired {
@@ -161,9 +163,9 @@ fn bundles_without_names_of_their_own_are_valid() {
 #[test]
 fn shader_statements_are_a_notation_like_the_others() {
     let rule = rules::sgd(0.5);
-    let lines = Recording::update(&Advance(&rule)).print(Notation::Wgsl(Wgsl { double: false, width: 1 }));
+    let lines = Recording::update(&Advance(rule.clone())).print(Notation::Wgsl(Wgsl { double: false, width: 1 }));
     let inputs = ["parameter", "state_momentum", "gradient"].map(|name| format!("var {name}: f32 = 1.0;\n")).concat();
-    let uniforms: Vec<String> = Recording::update(&Advance(&rule))
+    let uniforms: Vec<String> = Recording::update(&Advance(rule.clone()))
         .uniforms()
         .iter()
         .map(|slot| format!("let {} = 0.5f;\n", Wgsl::variable(&slot.name)))
@@ -282,7 +284,7 @@ fn kernels_of_the_built_in_rules_are_as_reviewed() {
 fn formulas_of_a_rule_are_as_reviewed() {
     let rule = rules::rmsprop(0.1);
     let mut listing = String::new();
-    for recording in [Recording::measure(&rule), Recording::damp(&rule), Recording::update(&Advance(&rule))] {
+    for recording in [Recording::measure(&rule), Recording::damp(&rule), Recording::update(&Advance(rule.clone()))] {
         listing.push_str(&recording.print(Notation::Text));
         listing.push('\n');
         listing.push_str(&recording.print(Notation::Latex));
@@ -296,9 +298,9 @@ fn traffic_is_what_a_rule_reads_and_writes() {
     let bytes = |measure: &Recording, advance: &Recording| (measure.bytes(4), advance.bytes(4));
     let of = |rule: &dyn Fn() -> (usize, usize)| rule();
     let rmsprop = rules::rmsprop(0.1);
-    assert_eq!(of(&|| bytes(&Recording::measure(&rmsprop), &Recording::update(&Advance(&rmsprop)))), (8, 28));
+    assert_eq!(of(&|| bytes(&Recording::measure(&rmsprop), &Recording::update(&Advance(rmsprop)))), (8, 28));
     let adam = rules::adam();
-    assert_eq!(of(&|| bytes(&Recording::measure(&adam), &Recording::update(&Advance(&adam)))), (4, 28));
+    assert_eq!(of(&|| bytes(&Recording::measure(&adam), &Recording::update(&Advance(adam)))), (4, 28));
     let exact = Descent::new(Euclidean, Induced::new(Log, 0.1).exact(), Ema(0.9));
-    assert_eq!(of(&|| bytes(&Recording::measure(&exact), &Recording::update(&Advance(&exact)))), (8, 20));
+    assert_eq!(of(&|| bytes(&Recording::measure(&exact), &Recording::update(&Advance(exact)))), (8, 20));
 }

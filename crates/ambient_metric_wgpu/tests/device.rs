@@ -11,9 +11,9 @@ use ambient_metric::base::{LearnedDiagonal, LearnedScalar};
 use ambient_metric::rule::{Bilinear, Clipped, Hard, Soft};
 use ambient_metric::space::HeavyBall;
 use ambient_metric::{
-    Adagrad, BaseMetric, Bundle, Configuration, Conformal, Correlated, Covector, Descent, Ema, Embedding, Error,
-    Euclidean, Flat, Group, Height, Hyperbolic, Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum, PullBack,
-    Real, RmsProp, Rule, Tensor, Warped, Weighted, rules,
+    Adagrad, AnyRule, BaseMetric, Bundle, Configuration, Conformal, Correlated, Covector, Descent, Ema, Embedding,
+    Error, Euclidean, Flat, Group, Height, Hyperbolic, Identity, Induced, Log, Log1p, Metric, Nesterov, NoMomentum,
+    PullBack, Real, RmsProp, Rule, Tensor, Warped, Weighted, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_wgpu::{BufferPart, Context, DeviceElement, DeviceError, DeviceOptimiser, DeviceTensor, Loss, Skip};
@@ -298,6 +298,9 @@ fn agrees_for_every_rule<E: DeviceElement>(context: &Context, lengths: &[usize])
     agrees::<E, _>(context, &Descent::new(Adagrad::default(), Induced::new(Log, 0.3), Nesterov(0.9)), lengths);
     agrees::<E, _>(context, &Descent::new(RmsProp::default(), Induced::new(Log, 0.3).exact(), Ema(0.9)), lengths);
     agrees::<E, _>(context, &Descent::new(Euclidean, Induced::new(Log, 0.3).exact(), HeavyBall(0.5)), lengths);
+    for text in ["amsgrad", "adabelief", "adamax", "yogi", "lion", "induced(sign, log, xi=0.3) + ema"] {
+        agrees::<E, _>(context, &text.parse::<AnyRule>().unwrap().fused().unwrap(), lengths);
+    }
     with::<E>(context, lengths, Identity);
     with::<E>(context, lengths, Log);
     with::<E>(context, lengths, Sqrt);
@@ -311,6 +314,33 @@ fn every_rule_agrees_with_the_cpu_in_single_precision() {
         agrees_for_every_rule::<f32>(&context, lengths);
     }
     agrees::<f32, _>(&context, &Descent::new(Euclidean, Induced::new(Power(1.5), 0.3), Ema(0.9)), &[257]);
+}
+
+/// What is evaluated is computed on the device, from the memory that is there.
+#[test]
+fn evaluation_points_agree_with_the_cpu() {
+    let Some(context) = context() else { return };
+    for text in ["adamw + averaged(0.75)", "sgd + lookahead(2)", "induced(rmsprop, log) + schedule_free", "sgd"] {
+        let rule = text.parse::<AnyRule>().unwrap().fused().unwrap();
+        let start = parts::<f32>(3, &[300, 5]);
+        let (mut theta, mut reference) = (on_device(&context, &start), on_host(&start));
+        let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.1), &theta).unwrap();
+        let mut expected = Configuration::new(rule, 0.1).build(&reference).unwrap();
+        assert_eq!(bits(&optimiser.evaluation_point(&theta).unwrap()), bits(&theta), "{text}");
+        for step in 0..5 {
+            let gradient = parts::<f32>(10 + step, &[300, 5]);
+            optimiser.step(&mut theta, &Covector(on_device(&context, &gradient)), 1.0.into()).unwrap();
+            expected.step(&mut reference, &Covector(on_host(&gradient)), 1.0).unwrap();
+        }
+        let (found, expected) =
+            (optimiser.evaluation_point(&theta).unwrap(), expected.evaluation_point(&reference).unwrap());
+        for part in 0..2 {
+            for (x, y) in found.read(part).unwrap().iter().zip(expected.read(part).unwrap()) {
+                // Five steps by a tenth, of numbers around one, in a type with 24 bits.
+                assert!((x - y).abs() <= 1e-5 * (1.0 + y.abs()), "{text}: {x} {y}");
+            }
+        }
+    }
 }
 
 #[test]

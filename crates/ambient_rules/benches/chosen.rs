@@ -1,5 +1,4 @@
-//! How long a step of a chosen rule takes beside one of the typed rule: pairs of both, one right after the other, so that what else the machine does
-//! falls on both alike.
+//! How long a step of a chosen rule takes beside one of the typed rule.
 //!
 //! ```sh
 //! cargo bench -p ambient_rules            # 2¹³ and 2²⁶ parameters
@@ -9,7 +8,7 @@
 #![allow(clippy::expect_used, reason = "a benchmark has nobody to return an error to")]
 
 use std::hint::black_box;
-use std::time::Instant;
+use std::rc::Rc;
 
 use ambient_metric::ambient::AlongMomentum;
 use ambient_metric::{
@@ -20,13 +19,17 @@ use ambient_metric_ndarray::Parameters;
 use ambient_rules::Compiled;
 use ndarray::Array1;
 
+use self::paired::Way;
+
+#[path = "../../ambient_metric_cpu/benches/paired/mod.rs"]
+mod paired;
+
 const ETA: f64 = 1e-6;
 
 fn main() {
     let exponents: Vec<u32> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let exponents = if exponents.is_empty() { vec![13, 26] } else { exponents };
-    println!("| rule | numbers | N | typed, ns per step | chosen / typed, median | quartiles | of the least |");
-    println!("|---|---|---:|---:|---:|---:|---:|");
+    paired::head("chosen");
     for exponent in exponents {
         row(exponent, "sgd", rules::sgd(0.9));
         row(exponent, "euclidean(xi=0.1)", rules::euclidean(0.1));
@@ -48,65 +51,51 @@ fn main() {
 }
 
 /// The lines of a rule.
-fn row<R: Rule + Clone + Send + 'static>(exponent: u32, text: &str, rule: R) {
+fn row<R: Rule + Send + 'static>(exponent: u32, text: &str, rule: R) {
     compare::<_, f32>(exponent, text, rule.clone());
     compare::<_, f64>(exponent, text, rule);
 }
 
 /// One line of the table.
-fn compare<R: Rule + Clone + Send + 'static, E: Compiled>(exponent: u32, text: &str, rule: R) {
-    let len = 1_usize << exponent;
-    // So many steps are timed at once that the clock does not count, and so many pairs that the median stands still.
-    let (steps, pairs) = match exponent {
-        0..6 => (2000, 301),
-        6..18 => (40, 501),
-        18..24 => (2, 51),
-        _ => (1, 15),
-    };
+fn compare<R: Rule + Send + 'static, E: Compiled>(exponent: u32, text: &str, rule: R) {
     let tensor = |shift: f64| {
-        Parameters::from(Array1::from_iter((0..len).map(|index| E::constant((index as f64 * 0.37 + shift).sin()))))
+        let number = |index: usize| E::constant((index as f64 * 0.37 + shift).sin());
+        Parameters::from(Array1::from_iter((0..1_usize << exponent).map(number)))
     };
-    let mut thetas = [tensor(0.0), tensor(0.0)];
-    let typed = Configuration::new(rule, ETA).build(&thetas[0]).expect("the constants are in range");
     let chosen: AnyRule = text.parse().expect("it is a rule");
     let losses = vec![1.0; chosen.losses()];
-    let gradients: Vec<Covector<_>> = (0..losses.len()).map(|loss| Covector(tensor(1.0 + loss as f64))).collect();
-    let gradients: Vec<&Covector<_>> = gradients.iter().collect();
-    let chosen = E::build(Configuration::new(chosen, ETA), &thetas[1]).expect("the constants are in range");
-    // Both behind one pointer, which is what a program with chosen rules holds.
-    let mut both: [Box<dyn AnyOptimiser<Parameters<E>>>; 2] = [Box::new(typed), chosen];
-    let (mut of_typed, mut ratios, mut least) = (Vec::new(), Vec::new(), [f64::INFINITY; 2]);
-    for pair in 0..pairs + 2 {
-        let mut times = [0.0; 2];
-        for turn in 0..2 {
-            let which = (turn + pair) % 2;
-            let start = Instant::now();
-            for _ in 0..steps {
-                let stepped = both[which].step_losses(&mut thetas[which], black_box(&gradients), &losses);
-                stepped.expect("gradients are finite");
+    paired::row::<E>(text, exponent, || {
+        let gradients: Rc<[Covector<_>]> = (0..losses.len()).map(|loss| Covector(tensor(1.0 + loss as f64))).collect();
+        let way = |optimiser, theta| -> Box<dyn Way<E>> {
+            Box::new(Stepped { optimiser, theta, gradients: Rc::clone(&gradients), losses: losses.clone() })
+        };
+        let (theta, other) = (tensor(0.0), tensor(0.0));
+        let typed = Configuration::new(rule.clone(), ETA).build(&theta).expect("the constants are in range");
+        let chosen = E::build(Configuration::new(chosen.clone(), ETA), &other).expect("the constants are in range");
+        [way(Box::new(typed), theta), way(chosen, other)]
+    });
+}
+
+/// Either behind one pointer, which is what a program with chosen rules holds.
+struct Stepped<E: Compiled> {
+    optimiser: Box<dyn AnyOptimiser<Parameters<E>>>,
+    theta: Parameters<E>,
+    gradients: Rc<[Covector<Parameters<E>>]>,
+    losses: Vec<f64>,
+}
+
+impl<E: Compiled> Way<E> for Stepped<E> {
+    fn step(&mut self) {
+        let stepped = match black_box(&*self.gradients) {
+            [gradient] => self.optimiser.step_losses(&mut self.theta, &[gradient], &self.losses),
+            gradients => {
+                self.optimiser.step_losses(&mut self.theta, &gradients.iter().collect::<Vec<_>>(), &self.losses)
             }
-            times[which] = start.elapsed().as_secs_f64() * 1e9 / f64::from(steps);
-        }
-        // The first pairs warm up.
-        if pair >= 2 {
-            of_typed.push(times[0]);
-            ratios.push(times[1] / times[0]);
-            least = [least[0].min(times[0]), least[1].min(times[1])];
-        }
+        };
+        stepped.expect("gradients are finite");
     }
-    assert!(thetas[0].iter().zip(thetas[1].iter()).all(|(a, b)| a == b), "the bits differ");
-    let quantile = |numbers: &mut Vec<f64>, part: f64| {
-        numbers.sort_by(f64::total_cmp);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a short list")]
-        numbers[((numbers.len() - 1) as f64 * part) as usize]
-    };
-    println!(
-        "| {text} | {} | 2^{exponent} | {:.1} | {:.3} | {:.3}–{:.3} | {:.3} |",
-        core::any::type_name::<E>(),
-        quantile(&mut of_typed, 0.5),
-        quantile(&mut ratios, 0.5),
-        quantile(&mut ratios, 0.25),
-        quantile(&mut ratios, 0.75),
-        least[1] / least[0],
-    );
+
+    fn parameters(&self) -> &[E] {
+        self.theta.as_slice()
+    }
 }

@@ -73,11 +73,6 @@ impl Trained {
         own
     }
 
-    /// Whether it has an ε.
-    fn has_epsilon(&self) -> bool {
-        self.rule().is_none_or(|rule| Hyperparameters::of(rule).eps.is_some())
-    }
-
     /// The configuration for a task: the published one, if there is one, with the given values set; else what is written in the rule.
     ///
     /// # Errors
@@ -88,7 +83,8 @@ impl Trained {
         let known = self.hyperparameters();
         let published = published(task, self);
         let mut made = published.unwrap_or_default();
-        made.eps = self.has_epsilon().then_some(made.eps.unwrap_or(1e-8));
+        let own = self.rule().map_or(Some(1e-8), |rule| Hyperparameters::of(rule).eps);
+        made.eps = own.map(|own| made.eps.unwrap_or(own));
         // What a name of one word leaves open has to be said; a composition says it.
         let is_composed = self.name().contains('(');
         if let (true, Some(rule)) = (is_composed, self.rule()) {

@@ -106,13 +106,13 @@ impl<S: Study> Trainer<S> {
         }
     }
 
-    /// The scores of the model as it is.
+    /// The scores of the model at its evaluation point: as it is, unless the rule has another. Running means are those of training.
     ///
     /// # Errors
     ///
     /// Where the device fails.
     pub fn score(&self) -> Result<Epoch, Error> {
-        let model = self.model.valid();
+        let model = self.optimiser.evaluation_module(&self.model)?.valid();
         let validation = self.study.score(&model, Held::Validation)?;
         let test = self.study.score(&model, Held::Test)?.unwrap_or(f64::NAN);
         Ok(Epoch { epoch: self.step / self.batches(), validation, test })

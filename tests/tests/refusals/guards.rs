@@ -39,6 +39,7 @@ fn a_base_metric_out_of_range_has_no_state() {
 }
 
 /// γ⁻¹ = −1, which is no metric.
+#[derive(Clone)]
 struct Negative;
 
 impl DiagonalMetric for Negative {
@@ -68,6 +69,7 @@ fn a_metric_that_is_not_positive_definite_is_refused() {
 }
 
 /// γ⁻¹ = 1/|l|: infinite after a gradient of zero.
+#[derive(Clone)]
 struct Bare;
 
 impl DiagonalMetric for Bare {
@@ -107,6 +109,7 @@ fn an_epsilon_that_single_precision_cannot_invert_is_refused_before_the_first_st
 }
 
 /// A metric with any decay.
+#[derive(Clone)]
 struct Decaying(f64);
 
 impl DiagonalMetric for Decaying {

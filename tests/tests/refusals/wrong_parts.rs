@@ -1,10 +1,11 @@
 //! Parts of rules that are wrong on purpose: the suites reject each, by the property that it breaks.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 use ambient_metric::ambient::{Covectors, Gram, Position};
 use ambient_metric::rule::{Damping, Raised};
-use ambient_metric::space::{Inputs, Local, Outcome};
+use ambient_metric::space::{Inputs, Local, Outcome, Recall};
 use ambient_metric::{AmbientMetric, DiagonalMetric, Momentum, Preconditioner, Real};
 use ambient_metric_conformance::{Proof, ambient_suite, metric_suite, momentum_suite, preconditioner_suite};
 
@@ -21,6 +22,7 @@ macro_rules! proofs {
 }
 
 /// A height that counts below nothing.
+#[derive(Clone)]
 struct Negative;
 
 impl AmbientMetric for Negative {
@@ -34,7 +36,8 @@ impl AmbientMetric for Negative {
 }
 
 /// Columns that are others whenever they are asked for.
-struct Restless(AtomicUsize);
+#[derive(Clone)]
+struct Restless(Arc<AtomicUsize>);
 
 impl AmbientMetric for Restless {
     type State<S: Real> = ();
@@ -64,7 +67,7 @@ fn an_ambient_form_that_is_never_a_metric_proves_nothing() {
 fn columns_that_are_not_a_function_break_the_step() {
     let found = broken(proofs!(
         ambient_suite,
-        Restless(AtomicUsize::new(0)),
+        Restless(Arc::default()),
         the_constants_are_valid,
         p2_the_step_solves_the_explicit_system,
         p3_the_determinant_lemma_holds,
@@ -73,6 +76,7 @@ fn columns_that_are_not_a_function_break_the_step() {
 }
 
 /// a = 1 + h², which it denies to depend on the height.
+#[derive(Clone)]
 struct Denying;
 
 impl AmbientMetric for Denying {
@@ -87,6 +91,7 @@ impl AmbientMetric for Denying {
 }
 
 /// Columns along the gradient, which it says are constant.
+#[derive(Clone)]
 struct Still;
 
 impl AmbientMetric for Still {
@@ -102,7 +107,8 @@ impl AmbientMetric for Still {
 }
 
 /// A memory that is another whenever it is learned.
-struct Forgetful(AtomicUsize);
+#[derive(Clone)]
+struct Forgetful(Arc<AtomicUsize>);
 
 impl AmbientMetric for Forgetful {
     type State<S: Real> = ();
@@ -119,6 +125,7 @@ impl AmbientMetric for Forgetful {
 }
 
 /// p = (L₂, −L₁), of which no scalar is the origin.
+#[derive(Clone)]
 struct Circling;
 
 impl AmbientMetric<2> for Circling {
@@ -138,9 +145,9 @@ fn what_an_ambient_metric_says_of_itself_is_held_against_its_functions() {
     assert!(denied.contains("`scale` of `Denying` contradicts `DEPENDS_ON_POSITION = false`"), "{denied}");
     let still = failure(ambient_suite::the_constants_of_the_trait_are_true::<_, 1>(&Still));
     assert!(still.contains("`columns` of `Still` contradicts `HAS_CONSTANT_COLUMNS = true`"), "{still}");
-    let forgetful = failure(ambient_suite::the_functions_are_pure::<_, 1>(&Forgetful(AtomicUsize::new(0))));
+    let forgetful = failure(ambient_suite::the_functions_are_pure::<_, 1>(&Forgetful(Arc::default())));
     assert!(forgetful.contains("`learn` of `Forgetful` gives two answers for one question"), "{forgetful}");
-    let restless = failure(ambient_suite::the_functions_are_pure::<_, 1>(&Restless(AtomicUsize::new(0))));
+    let restless = failure(ambient_suite::the_functions_are_pure::<_, 1>(&Restless(Arc::default())));
     assert!(restless.contains("`columns` of `Restless` gives two answers"), "{restless}");
     let circling = failure(ambient_suite::what_is_descended_is_a_scalar::<_, 2>(&Circling));
     assert!(circling.contains("`descended` of `Circling` is no gradient"), "{circling}");
@@ -172,6 +179,7 @@ impl Preconditioner for Undefined {
 }
 
 /// γ⁻¹ = √2, by a call for every element.
+#[derive(Clone)]
 struct Called;
 
 impl DiagonalMetric for Called {
@@ -216,7 +224,7 @@ macro_rules! momenta {
             fn remember<S: Real>(&self, (): (), _gradient: S) {}
 
             #[inline(always)]
-            fn covector<S: Real>(&self, (): (), (): (), $gradient: S) -> S {
+            fn covector<S: Real>(&self, (): (), Recall { gradient: $gradient, .. }: Recall<(), S>) -> S {
                 $covector
             }
         }

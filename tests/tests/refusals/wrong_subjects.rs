@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test says no")]
 
-use ambient_metric::space::{Operands, Part, Uniforms, Wide};
+use ambient_metric::space::{Operands, Part, Recall, Uniforms, Wide};
 use ambient_metric::{
     BaseMetric, Covector, Descent, Ema, Embedding, Error, Euclidean, Induced, Kernel, Layout, Log, Momentum, Real,
     Tensor, Vector,
@@ -197,8 +197,8 @@ impl Momentum for Uncorrected {
     fn remember<S: Real>(&self, m: S, gradient: S) -> S {
         Ema(self.0).remember(m, gradient)
     }
-    fn covector<S: Real>(&self, (): (), m: S, _gradient: S) -> S {
-        m
+    fn covector<S: Real>(&self, (): (), at: Recall<S, S>) -> S {
+        at.present
     }
 }
 

@@ -6,10 +6,14 @@ use ambient_metric::ambient::{
     AlongGradient, AlongMomentum, AlongParameters, AmbientMetric as _, Exponential, Given, Position, Power, Reciprocal,
     Sqrt,
 };
-use ambient_metric::any::{AnyAmbient, AnyOptimiser, AnyRule, Kind, TABLE};
-use ambient_metric::base::{Drive, LearnedDiagonal, LearnedScalar, Muon, Polar, Width};
-use ambient_metric::rule::{Bilinear, Clipped, Hard, Induction, Root, Soft};
-use ambient_metric::space::{HeavyBall, NewtonSchulz};
+use ambient_metric::any::{AnyAmbient, AnyClip, AnyOptimiser, AnyRule, Kind, TABLE};
+use ambient_metric::base::{
+    AdaBelief, AdaMax, AmsGrad, Drive, LearnedDiagonal, LearnedScalar, Muon, Polar, Sign, Width, Yogi,
+};
+use ambient_metric::rule::{
+    Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, Polyak, Root, ScheduleFree, Soft,
+};
+use ambient_metric::space::{Belief, HeavyBall, LionMomentum, NewtonSchulz};
 use ambient_metric::{
     Adagrad, Checkpoint, Configuration, Conformal, Correlated, Covector, Dense, Descent, Ema, Error, Euclidean, Flat,
     Height, Hyperbolic, Identity, Induced, Kronecker, Log, Log1p, Nesterov, NoMomentum, RmsProp, Warped, Weighted,
@@ -43,7 +47,7 @@ fn gradients(step: i32, losses: usize) -> (Vec<Covector<Parameters<f64>>>, Vec<f
     )
 }
 
-/// Where an optimiser comes to, as bits, or what it says.
+/// Where an optimiser comes to, and what is to be evaluated, as bits, or what it says.
 fn run(mut optimiser: Box<dyn AnyOptimiser<Parameters<f64>>>) -> Result<Vec<u64>, String> {
     let mut theta = theta();
     for step in 0..STEPS {
@@ -51,7 +55,8 @@ fn run(mut optimiser: Box<dyn AnyOptimiser<Parameters<f64>>>) -> Result<Vec<u64>
         let gradients: Vec<_> = gradients.iter().collect();
         optimiser.step_losses(&mut theta, &gradients, &losses).map_err(|error| error.to_string())?;
     }
-    Ok(theta.as_slice().iter().map(|number| number.to_bits()).collect())
+    let point = optimiser.evaluation_point(&theta).map_err(|error| error.to_string())?;
+    Ok(theta.as_slice().iter().chain(point.as_slice()).map(|number| number.to_bits()).collect())
 }
 
 /// Whether the text's rule is the typed one: in its steps, in its name, and through its own text.
@@ -93,6 +98,27 @@ proptest! {
             build, rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric),
             "rmsprop(xi={xi:?}, momentum={mu:?}, beta={beta:?}, beta_rms={rms:?}, epsilon={eps:?})"
         );
+        let amsgrad = AmsGrad { beta: rms, epsilon: eps };
+        same!(build, Descent::new(amsgrad, Flat, ema), "amsgrad({mu:?}, {rms:?}, {eps:?})");
+        same!(build, Descent::new(amsgrad, Induced::new(Log, xi).beta(beta).exact(), ema), "induced(amsgrad({rms:?}, {eps:?}), log, exact, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        let adabelief = AdaBelief { beta: rms, epsilon: eps };
+        same!(build, Descent::new(adabelief, Flat, Belief(mu)), "adabelief({mu:?}, {rms:?}, {eps:?})");
+        same!(build, Descent::new(adabelief, Induced::of([Height { embedding: Log, xi }; 2]), Belief(mu)), "induced(adabelief({rms:?}, {eps:?}), log, log, xi={xi:?}) + belief({mu:?})");
+        same!(build, Descent::new(AdaMax { beta: rms, epsilon: eps }, Flat, ema), "adamax({mu:?}, {rms:?}, {eps:?})");
+        same!(build, Descent::new(Yogi { beta: rms, epsilon: eps }, Flat, ema), "yogi({mu:?}, {rms:?}, {eps:?})");
+        same!(build, Descent::new(Yogi { beta: rms, epsilon: eps }, Induced::new(Log, xi).ambient(Weighted(Reciprocal(kappa))), Belief(mu)), "induced(yogi({rms:?}, {eps:?}), log, weighted({kappa:?}), xi={xi:?}) + belief({mu:?})");
+        let lion = LionMomentum { beta1: mu, beta2: rms };
+        same!(build, Descent::new(Sign, Flat, lion), "lion({mu:?}, {rms:?})");
+        same!(build, Descent::new(Sign, Flat, ema), "signum({mu:?})");
+        same!(build, Descent::new(Sign, Induced::new(Log, xi).beta(beta), lion), "induced(sign, log, xi={xi:?}, beta={beta:?}) + lion({mu:?}, {rms:?})");
+        same!(build, Descent::new(Sign, Clipped::new(Hard { length: xi }), ema), "clipped(sign, hard({xi:?})) + ema({mu:?})");
+        same!(build, Descent::new(metric, Cautious(Flat), ema), "adamw({mu:?}, {rms:?}, {eps:?}) + cautious");
+        same!(build, Descent::new(Sign, Cautious(Induced::new(Log, xi).beta(beta)), lion), "induced(sign, log, xi={xi:?}, beta={beta:?}) + lion({mu:?}, {rms:?}) + cautious");
+        same!(build_whole, Descent::new(Kronecker { epsilon: eps, ..Kronecker::default() }, Induced::new(Log, xi), Belief(mu)), "induced(kronecker(epsilon={eps:?}), log, xi={xi:?}) + belief({mu:?})");
+        same!(build, Evaluated { rule: rules::adam().momentum(mu).metric(metric), point: Averaged(beta) }, "adamw({mu:?}, {rms:?}, {eps:?}) + averaged({beta:?})");
+        same!(build, Evaluated { rule: Descent::new(Euclidean, Flat, NoMomentum), point: ScheduleFree(1.0 - xi) }, "flat(euclidean) + schedule_free({:?})", 1.0 - xi);
+        same!(build, Evaluated { rule: rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric), point: Lookahead { every: 3, share: 0.5 } }, "rmsprop({xi:?}, {mu:?}, {beta:?}, {rms:?}, {eps:?}) + lookahead(3)");
+        same!(build, Evaluated { rule: Descent::new(amsgrad, Induced::new(Log, xi), NoMomentum), point: Polyak }, "induced(amsgrad({rms:?}, {eps:?}), log, xi={xi:?}) + polyak");
         same!(build, Descent::new(Euclidean, Flat, NoMomentum), "flat(euclidean)");
         same!(build, Descent::new(metric, Induced::new(Sqrt, xi).beta(beta), NoMomentum), "induced(rmsprop({rms:?}, {eps:?}), sqrt, xi={xi:?}, beta={beta:?})");
         same!(
@@ -206,7 +232,14 @@ fn what_is_wrong_with_a_text_is_shown() {
         ("adamw + ema(0.9)", "ema", "has its momentum in brackets"),
         ("flat(rmsprop) + emma(0.9)", "emma", "nearest known one is `ema`"),
         ("flat(rmsprop) ema", "e", "`e` stands where the end"),
-        ("induced(rmsprop, log, log, hyperbolic)", "induced(rmsprop, log, log, hyperbolic)", "losses"),
+        ("induced(rmsprop, log, log, hyperbolic)", "induced(rmsprop, log, log, hyperbolic)", "one loss"),
+        ("adamw + cautious + cautious", "cautious", "cautious already"),
+        ("adamw + averaged + polyak", "polyak", "one evaluation point"),
+        ("flat(rmsprop) + ema + nesterov", "nesterov", "one momentum"),
+        ("clipped(rmsprop, lookahead) + ema", "lookahead", "stands behind a rule"),
+        ("adamw + hard(1.0)", "hard", "nearest known one is"),
+        ("adamw + lookahead(every=1.5)", "every=1.5", "whole number"),
+        ("induced(sign, log, exact) + ema", "induced(sign, log, exact) + ema", "no metric"),
         ("flat(kronecker(every=1.5))", "every=1.5", "whole number"),
     ];
     for (text, place, problem) in cases {
@@ -238,7 +271,8 @@ fn the_table_is_what_is_read() {
             Kind::AmbientMetric if name == "correlated" => format!("induced(euclidean, log, log, {name}) + ema"),
             Kind::AmbientMetric => format!("induced(euclidean, log, {name}) + ema"),
             Kind::Momentum => format!("flat(euclidean) + {name}"),
-            Kind::Wrapper => format!("clipped(euclidean, {name}) + ema"),
+            Kind::Wrapper if name.parse::<AnyClip>().is_ok() => format!("clipped(euclidean, {name}) + ema"),
+            Kind::Wrapper => format!("sgd + {name}"),
             Kind::Rule if about.parts.is_empty() => name.to_owned(),
             Kind::Rule => continue,
         };

@@ -247,6 +247,7 @@ fn coupled<C: Coupling>(coupling: C, c: impl Fn(&Point) -> Vec<Exact>, point: &P
 }
 
 /// a [[γ, C], [Cᵀ, B]] with a = 2, and B of ones on the diagonal and ρ beside it.
+#[derive(Clone)]
 struct Leaning<C> {
     coupling: C,
     rho: f64,

@@ -51,10 +51,10 @@ fn acts<S: Real, R: Rule>(rule: &R, run: &Run) -> Vec<S> {
     for (&gradient, &loss) in run.gradients.iter().zip(&run.losses) {
         let at = Coordinate { parameter, state, gradient: per_loss::<S, R::PerLoss<S>>(gradient) };
         let corrections = rule.correct(memory);
-        let measured = Measure(rule).evaluate(corrections, at);
+        let measured = Measure(rule.clone()).evaluate(corrections, at);
         let inputs = Inputs { loss: per_loss(loss), learning_rate, weight_decay, xi: per_loss(xi) };
         let outcome = rule.damp(inputs, memory, Totals { pool: measured.rule, group: measured.rule });
-        let advanced = Advance(rule).evaluate(Pass { corrections, multipliers: outcome.factors }, at);
+        let advanced = Advance(rule.clone()).evaluate(Pass { corrections, multipliers: outcome.factors }, at);
         numbers.extend(measured.scalars());
         numbers.extend(corrections.scalars().chain(outcome.factors.scalars()));
         numbers.extend(outcome.memory.scalars().chain(outcome.report.scalars()));
@@ -66,7 +66,8 @@ fn acts<S: Real, R: Rule>(rule: &R, run: &Run) -> Vec<S> {
 
 /// The same numbers from recordings of the acts.
 fn traced<R: Rule>(rule: &R, run: &Run) -> Vec<f64> {
-    let (measure, damp, advance) = (Recording::measure(rule), Recording::damp(rule), Recording::update(&Advance(rule)));
+    let (measure, damp, advance) =
+        (Recording::measure(rule), Recording::damp(rule), Recording::update(&Advance(rule.clone())));
     let state = <R::State<f64> as Bundle<f64>>::LEN;
     let mut coordinate = vec![0.0; state + 1];
     coordinate[0] = run.theta;

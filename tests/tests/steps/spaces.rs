@@ -229,6 +229,7 @@ fn check<H: Heights<K>, A: AmbientMetric<K>, const K: usize>(name: &str, case: &
     assert!((found - scalar).abs() < 2e-5 * (1.0 + scalar.abs()), "{name}: scalar {found} {scalar}");
 }
 
+#[derive(Clone)]
 struct OfLoss;
 impl AmbientMetric for OfLoss {
     type State<S: Real> = ();
@@ -242,6 +243,7 @@ impl AmbientMetric for OfLoss {
     }
 }
 
+#[derive(Clone)]
 struct Mixed;
 impl AmbientMetric<2> for Mixed {
     type State<S: Real> = ();
@@ -299,6 +301,7 @@ fn symbols_and_curvatures_are_those_of_the_metric_written_out() {
 }
 
 /// The paper's ambient metric, with everything written out that is there by default.
+#[derive(Clone)]
 struct WrittenOut;
 
 impl AmbientMetric for WrittenOut {

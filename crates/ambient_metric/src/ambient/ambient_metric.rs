@@ -33,6 +33,7 @@ use crate::space::acts::Local;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
+/// #[derive(Clone)]
 /// struct Fading;
 ///
 /// impl AmbientMetric for Fading {
@@ -65,7 +66,7 @@ use crate::space::acts::Local;
     message = "`{Self}` is no ambient metric for {K} losses",
     note = "implement `AmbientMetric<{K}>`: name `State`, `Memory` and `Columns` (mostly `()`) and write those of `scale`, `block` and `columns` that differ from the product metric's"
 )]
-pub trait AmbientMetric<const K: usize = 1>: Sync {
+pub trait AmbientMetric<const K: usize = 1>: Clone + Sync {
     /// What is kept per element, for [`columns`](Self::columns); mostly `()`.
     type State<S: Real>: Bundle<S>;
     /// What is kept once, for [`scale`](Self::scale) and [`block`](Self::block); mostly `()`.

@@ -24,7 +24,7 @@ use crate::space::acts::Local;
     message = "`{Self}` is no coupling",
     note = "implement `Coupling` with one function, `covector`, or take `AlongGradient`, `AlongMomentum`, `AlongParameters` or `Given`"
 )]
-pub trait Coupling: Sync {
+pub trait Coupling: Clone + Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
 

@@ -22,6 +22,7 @@ use crate::number::scalar::{Real, finite};
 /// ```
 /// use ambient_metric::{Embedding, Real};
 ///
+/// #[derive(Clone)]
 /// struct Asinh;
 ///
 /// impl Embedding for Asinh {
@@ -41,7 +42,7 @@ use crate::number::scalar::{Real, finite};
     message = "`{Self}` is no embedding",
     note = "implement `Embedding` with one function, `fn height<S: Real>(&self, loss: S) -> S`; the slope comes from dual numbers"
 )]
-pub trait Embedding: Sync {
+pub trait Embedding: Clone + Sync {
     /// f(L).
     fn height<S: Real>(&self, loss: S) -> S;
 
@@ -318,6 +319,7 @@ mod tests {
     use super::*;
 
     /// f = max(L, 0): flat below zero.
+    #[derive(Clone)]
     struct Folded;
 
     impl Embedding for Folded {

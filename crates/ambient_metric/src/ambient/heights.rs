@@ -49,7 +49,7 @@ impl<E: Embedding> Height<E> {
     message = "`{Self}` is not the heights of {K} losses",
     note = "give one `Height` for one loss, else an array `[Height; K]`, or a tuple of up to four such `Height`s whose embeddings differ"
 )]
-pub trait Heights<const K: usize>: Sync {
+pub trait Heights<const K: usize>: Clone + Sync {
     /// f_A(L_A) of every loss.
     fn values<S: Real>(&self, losses: [S; K]) -> [S; K];
 

@@ -12,6 +12,7 @@ use crate::number::scalar::{Real, finite, holds};
 /// use ambient_metric::Real;
 /// use ambient_metric::ambient::{Exponential, Profile, Reciprocal};
 ///
+/// #[derive(Clone)]
 /// struct Bell;
 /// impl Profile for Bell {
 ///     fn value<S: Real>(&self, height: S) -> S {
@@ -27,7 +28,7 @@ use crate::number::scalar::{Real, finite, holds};
     message = "`{Self}` is no profile",
     note = "implement `Profile` with one function, `fn value<S: Real>(&self, height: S) -> S`, or take `Reciprocal` or `Exponential`"
 )]
-pub trait Profile: Sync {
+pub trait Profile: Clone + Sync {
     /// φ(h).
     fn value<S: Real>(&self, height: S) -> S;
 

@@ -6,17 +6,20 @@ use crate::ambient::coupling::Given;
 use crate::ambient::gram::Gram;
 use crate::ambient::heights::{Height, Heights};
 use crate::any::metric::AnyBaseMetric;
-use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum};
+use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyStateless};
+use crate::any::point::AnyPoint;
 use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
-use crate::base::diagonal::Euclidean;
+use crate::base::amsgrad::AmsGrad;
 use crate::base::learned::{LearnedDiagonal, LearnedScalar};
 use crate::base::pointwise::PointwiseMetric;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit};
 use crate::number::scalar::{Field, Real};
 use crate::rule::bilinear::Bilinear;
+use crate::rule::cautious::Cautious;
 use crate::rule::clipping::Clipped;
 use crate::rule::descent::Descent;
+use crate::rule::evaluated::Evaluated;
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
 use crate::rule::passes::Passes;
 use crate::rule::preconditioner::{Damping, Flat};
@@ -87,6 +90,12 @@ enum Fixed<M> {
     DampedNow(Descent<M, OfOne<AnyAmbient, Damped>, NoMomentum>),
     Flat(Descent<M, Flat, AnyMomentum>),
     Clipped(Descent<M, Clipped<AnyClip>, AnyMomentum>),
+    CautiousFlat(Descent<M, Cautious<Flat>, AnyMomentum>),
+    CautiousDamped(Descent<M, Cautious<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
+    EvaluatedFlatNow(Evaluated<Descent<M, Flat, NoMomentum>, AnyPoint>),
+    EvaluatedDampedNow(Evaluated<Descent<M, OfOne<AnyAmbient, Damped>, NoMomentum>, AnyPoint>),
+    EvaluatedFlat(Evaluated<Descent<M, Flat, AnyMomentum>, AnyPoint>),
+    EvaluatedDamped(Evaluated<Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>, AnyPoint>),
     Bilinear(Descent<M, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
     Damped(Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>),
     Exact(Descent<M, OfOne<AnyAmbient, Exact>, AnyMomentum>),
@@ -109,8 +118,9 @@ enum Learning<M> {
 /// All of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Chosen {
-    Euclidean(Fixed<Euclidean>),
+    Stateless(Fixed<AnyStateless>),
     Diagonal(Fixed<AnyDiagonal>),
+    AmsGrad(Fixed<AmsGrad>),
     LearnedScalar(Learning<LearnedScalar>),
     LearnedDiagonal(Learning<LearnedDiagonal>),
 }
@@ -119,8 +129,9 @@ enum Chosen {
 macro_rules! chosen {
     ($any:expr, $rule:ident => $does:expr) => {
         match $any {
-            Chosen::Euclidean(over) => chosen!(@fixed over, $rule => $does),
+            Chosen::Stateless(over) => chosen!(@fixed over, $rule => $does),
             Chosen::Diagonal(over) => chosen!(@fixed over, $rule => $does),
+            Chosen::AmsGrad(over) => chosen!(@fixed over, $rule => $does),
             Chosen::LearnedScalar(over) => chosen!(@learning over, $rule => $does),
             Chosen::LearnedDiagonal(over) => chosen!(@learning over, $rule => $does),
         }
@@ -131,6 +142,12 @@ macro_rules! chosen {
             Fixed::DampedNow($rule) => $does,
             Fixed::Flat($rule) => $does,
             Fixed::Clipped($rule) => $does,
+            Fixed::CautiousFlat($rule) => $does,
+            Fixed::CautiousDamped($rule) => $does,
+            Fixed::EvaluatedFlatNow($rule) => $does,
+            Fixed::EvaluatedDampedNow($rule) => $does,
+            Fixed::EvaluatedFlat($rule) => $does,
+            Fixed::EvaluatedDamped($rule) => $does,
             Fixed::Bilinear($rule) => $does,
             Fixed::Damped($rule) => $does,
             Fixed::Exact($rule) => $does,
@@ -182,7 +199,8 @@ impl AnyRule {
     /// [`Error::NoEngine`] for a metric of whole tensors, and for parts that do not go together.
     pub fn fused(&self) -> Result<AnyFused, Error> {
         Ok(AnyFused(match &self.metric {
-            AnyBaseMetric::Euclidean => Chosen::Euclidean(self.fixed(Euclidean)?),
+            AnyBaseMetric::Stateless(metric) => Chosen::Stateless(self.fixed(*metric)?),
+            AnyBaseMetric::AmsGrad(metric) => Chosen::AmsGrad(self.fixed(*metric)?),
             AnyBaseMetric::Diagonal(metric) => Chosen::Diagonal(self.fixed(*metric)?),
             AnyBaseMetric::LearnedScalar(metric) => Chosen::LearnedScalar(self.learning(*metric)?),
             AnyBaseMetric::LearnedDiagonal(metric) => Chosen::LearnedDiagonal(self.learning(*metric)?),
@@ -198,6 +216,12 @@ impl AnyRule {
 
     /// Over a metric that learns nothing.
     fn fixed<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
+        if let Some(point) = self.point {
+            return self.evaluated(metric, point);
+        }
+        if self.cautious {
+            return self.cautious(metric);
+        }
         let Some(momentum) = self.momentum else { return self.now(metric) };
         let surface = match &self.preconditioner {
             AnyPreconditioner::Flat => return Ok(Fixed::Flat(Descent { metric, preconditioner: Flat, momentum })),
@@ -240,6 +264,42 @@ impl AnyRule {
         })
     }
 
+    /// Over a metric that learns nothing, evaluated at another point.
+    fn evaluated<M>(&self, metric: M, point: AnyPoint) -> Result<Fixed<M>, Error> {
+        let plain = Self { point: None, ..self.clone() };
+        Ok(match plain.fixed(metric)? {
+            Fixed::FlatNow(rule) => Fixed::EvaluatedFlatNow(Evaluated { rule, point }),
+            Fixed::DampedNow(rule) => Fixed::EvaluatedDampedNow(Evaluated { rule, point }),
+            Fixed::Flat(rule) => Fixed::EvaluatedFlat(Evaluated { rule, point }),
+            Fixed::Damped(rule) => Fixed::EvaluatedDamped(Evaluated { rule, point }),
+            _ => {
+                return self.refused(
+                    "an evaluation point goes with `flat` and with the damped surface of one loss without coupling",
+                );
+            }
+        })
+    }
+
+    /// Over a metric that learns nothing, in cautious steps.
+    fn cautious<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
+        let Some(momentum) = self.momentum else {
+            return self.refused("without momentum no step goes against its gradient: leave `cautious` out");
+        };
+        match &self.preconditioner {
+            AnyPreconditioner::Flat => {
+                Ok(Fixed::CautiousFlat(Descent { metric, preconditioner: Cautious(Flat), momentum }))
+            }
+            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
+                (&[height], AnySpace::Straight(ambient), false) => {
+                    let preconditioner = Cautious(surface.stand(height, ambient, Damped));
+                    Ok(Fixed::CautiousDamped(Descent { metric, preconditioner, momentum }))
+                }
+                _ => self.refused(CAUTIOUS),
+            },
+            _ => self.refused(CAUTIOUS),
+        }
+    }
+
     /// Over a metric that learns nothing, without momentum.
     fn now<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
         let momentum = NoMomentum;
@@ -258,6 +318,9 @@ impl AnyRule {
 
     /// Over a metric that learns from its steps.
     fn learning<M>(&self, metric: M) -> Result<Learning<M>, Error> {
+        if self.cautious || self.point.is_some() {
+            return self.refused("a learned metric goes with neither cautious steps nor an evaluation point");
+        }
         let AnyPreconditioner::Induced(surface) = &self.preconditioner else {
             return self.refused("a learned metric learns from a surface: write `induced`");
         };
@@ -275,6 +338,8 @@ impl AnyRule {
         }
     }
 }
+
+const CAUTIOUS: &str = "`cautious` goes with `flat` and with the damped surface of one loss without coupling";
 
 const REMEMBERS: &str =
     "without momentum there are `flat` and the damped surface of one loss: write `+ ema(0)` behind the others";
@@ -297,10 +362,10 @@ impl AnySurface {
     }
 }
 
-// Room for what the largest rule has: four losses, or one that leans.
-const STATE: usize = MOST_LOSSES + 1;
+// Room for what the largest rule has: four losses over AMSGrad.
+const STATE: usize = MOST_LOSSES + 2;
 const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1;
-const CORRECTIONS: usize = 4;
+const CORRECTIONS: usize = 6;
 const SUMS: usize = MOST_LOSSES * MOST_LOSSES;
 const MULTIPLIERS: usize = 2 + 2 * MOST_LOSSES;
 
@@ -388,7 +453,7 @@ fn advance<S: Real, R: Rule>(
     Advanced { parameter, state: widen(state) }
 }
 
-impl<M: PointwiseMetric + Clone + Send + 'static> Fixed<M> {
+impl<M: PointwiseMetric + Send + 'static> Fixed<M> {
     /// Of the usual rules compiled for the tensors, of the others prepared as the backend does it.
     fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
         match self {
@@ -396,9 +461,26 @@ impl<M: PointwiseMetric + Clone + Send + 'static> Fixed<M> {
             Self::Damped(rule) => Ok(Passes::compiled(rule)),
             Self::Coupled(rule) => Ok(Passes::compiled(rule)),
             Self::Two(rule) => Ok(Passes::compiled(rule)),
+            rare => rare.prepared(),
+        }
+    }
+
+    /// As the backend prepares them.
+    fn prepared<T: Tensor>(&self) -> Result<Passes<T>, Error> {
+        match self {
+            Self::Flat(rule) => Passes::prepared(rule),
+            Self::Damped(rule) => Passes::prepared(rule),
+            Self::Coupled(rule) => Passes::prepared(rule),
+            Self::Two(rule) => Passes::prepared(rule),
             Self::FlatNow(rule) => Passes::prepared(rule),
             Self::DampedNow(rule) => Passes::prepared(rule),
             Self::Clipped(rule) => Passes::prepared(rule),
+            Self::CautiousFlat(rule) => Passes::prepared(rule),
+            Self::CautiousDamped(rule) => Passes::prepared(rule),
+            Self::EvaluatedFlatNow(rule) => Passes::prepared(rule),
+            Self::EvaluatedDampedNow(rule) => Passes::prepared(rule),
+            Self::EvaluatedFlat(rule) => Passes::prepared(rule),
+            Self::EvaluatedDamped(rule) => Passes::prepared(rule),
             Self::Bilinear(rule) => Passes::prepared(rule),
             Self::Exact(rule) => Passes::prepared(rule),
             Self::CoupledExact(rule) => Passes::prepared(rule),
@@ -410,7 +492,7 @@ impl<M: PointwiseMetric + Clone + Send + 'static> Fixed<M> {
     }
 }
 
-impl<M: PointwiseMetric + Clone + Send + 'static> Learning<M> {
+impl<M: PointwiseMetric + Send + 'static> Learning<M> {
     /// As the backend prepares them.
     fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
         match self {
@@ -502,8 +584,9 @@ impl Rule for AnyFused {
 
     fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
         match &self.0 {
-            Chosen::Euclidean(over) => over.passes(),
+            Chosen::Stateless(over) => over.passes(),
             Chosen::Diagonal(over) => over.passes(),
+            Chosen::AmsGrad(over) => over.prepared(),
             Chosen::LearnedScalar(over) => over.passes(),
             Chosen::LearnedDiagonal(over) => over.passes(),
         }

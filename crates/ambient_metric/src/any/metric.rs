@@ -1,8 +1,11 @@
 //! A base metric chosen at run time.
 
-use crate::any::parts::{AnyDiagonal, AnyMomentum, Part, Written, textual};
+use crate::any::parts::{AnyDiagonal, AnyMomentum, AnyStateless, Part, Written, textual};
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error};
+use crate::base::adabelief::AdaBelief;
+use crate::base::adamax::AdaMax;
+use crate::base::amsgrad::AmsGrad;
 use crate::base::base_metric::{BaseMetric, DiagonalMetric};
 use crate::base::dense::{Dense, DenseState};
 use crate::base::diagonal::{Adagrad, Euclidean, RmsProp};
@@ -10,6 +13,8 @@ use crate::base::kronecker::{Kronecker, KroneckerState};
 use crate::base::learned::{Drive, LearnedDiagonal, LearnedScalar};
 use crate::base::muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
 use crate::base::pointwise::{PointwiseMetric, PointwiseState};
+use crate::base::sign::Sign;
+use crate::base::yogi::Yogi;
 use crate::error::Error;
 use crate::number::scalar::Element;
 use crate::space::matrix::{MatrixTensor, NewtonSchulz, SpectralMatrix, WideOf};
@@ -32,10 +37,12 @@ use crate::space::tensor::{Covector, Vector, Wide};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnyBaseMetric {
-    /// [`Euclidean`].
-    Euclidean,
+    /// One without state.
+    Stateless(AnyStateless),
     /// One with a number per parameter.
     Diagonal(AnyDiagonal),
+    /// [`AmsGrad`].
+    AmsGrad(AmsGrad),
     /// [`LearnedScalar`].
     LearnedScalar(LearnedScalar),
     /// [`LearnedDiagonal`].
@@ -94,8 +101,9 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for AnyOrthogonaliser {
 /// What an [`AnyBaseMetric`] remembers: what the chosen one does.
 #[allow(missing_docs, reason = "the variants are those of the metric")]
 pub enum AnyBaseState<T: MatrixTensor<Element: Element<Wide = f64>>> {
-    Euclidean(PointwiseState<T, ()>),
+    Stateless(PointwiseState<T, ()>),
     Diagonal(PointwiseState<T, ()>),
+    AmsGrad(PointwiseState<T, ()>),
     LearnedScalar(PointwiseState<T, f64>),
     LearnedDiagonal(PointwiseState<T, ()>),
     Kronecker(KroneckerState<T>),
@@ -106,8 +114,9 @@ pub enum AnyBaseState<T: MatrixTensor<Element: Element<Wide = f64>>> {
 impl<T: MatrixTensor<Element: Element<Wide = f64>>> core::fmt::Debug for AnyBaseState<T> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let name = match self {
-            Self::Euclidean(_) => "Euclidean",
+            Self::Stateless(_) => "Stateless",
             Self::Diagonal(_) => "Diagonal",
+            Self::AmsGrad(_) => "AmsGrad",
             Self::LearnedScalar(_) => "LearnedScalar",
             Self::LearnedDiagonal(_) => "LearnedDiagonal",
             Self::Kronecker(_) => "Kronecker",
@@ -121,8 +130,9 @@ impl<T: MatrixTensor<Element: Element<Wide = f64>>> core::fmt::Debug for AnyBase
 impl<T: MatrixTensor<Element: Element<Wide = f64>>> Clone for AnyBaseState<T> {
     fn clone(&self) -> Self {
         match self {
-            Self::Euclidean(state) => Self::Euclidean(state.clone()),
+            Self::Stateless(state) => Self::Stateless(state.clone()),
             Self::Diagonal(state) => Self::Diagonal(state.clone()),
+            Self::AmsGrad(state) => Self::AmsGrad(state.clone()),
             Self::LearnedScalar(state) => Self::LearnedScalar(state.clone()),
             Self::LearnedDiagonal(state) => Self::LearnedDiagonal(state.clone()),
             Self::Kronecker(state) => Self::Kronecker(state.clone()),
@@ -136,11 +146,9 @@ impl<T: MatrixTensor<Element: Element<Wide = f64>>> Clone for AnyBaseState<T> {
 macro_rules! metric {
     ($any:expr, $states:expr, ($metric:ident, $state:ident) => $does:expr) => {
         match ($any, $states) {
-            (AnyBaseMetric::Euclidean, AnyBaseState::Euclidean($state)) => {
-                let $metric = &Euclidean;
-                $does
-            }
+            (AnyBaseMetric::Stateless($metric), AnyBaseState::Stateless($state)) => $does,
             (AnyBaseMetric::Diagonal($metric), AnyBaseState::Diagonal($state)) => $does,
+            (AnyBaseMetric::AmsGrad($metric), AnyBaseState::AmsGrad($state)) => $does,
             (AnyBaseMetric::LearnedScalar($metric), AnyBaseState::LearnedScalar($state)) => $does,
             (AnyBaseMetric::LearnedDiagonal($metric), AnyBaseState::LearnedDiagonal($state)) => $does,
             (AnyBaseMetric::Kronecker($metric), AnyBaseState::Kronecker($state)) => $does,
@@ -155,10 +163,10 @@ macro_rules! metric {
 macro_rules! metric_of_two {
     ($any:expr, $states:expr, $others:expr, ($metric:ident, $state:ident, $other:ident) => $does:expr) => {
         match ($any, $states, $others) {
-            (AnyBaseMetric::Euclidean, AnyBaseState::Euclidean($state), AnyBaseState::Euclidean($other)) => {
-                let $metric = &Euclidean;
+            (AnyBaseMetric::Stateless($metric), AnyBaseState::Stateless($state), AnyBaseState::Stateless($other)) => {
                 $does
             }
+            (AnyBaseMetric::AmsGrad($metric), AnyBaseState::AmsGrad($state), AnyBaseState::AmsGrad($other)) => $does,
             (AnyBaseMetric::Diagonal($metric), AnyBaseState::Diagonal($state), AnyBaseState::Diagonal($other)) => $does,
             (
                 AnyBaseMetric::LearnedScalar($metric),
@@ -187,12 +195,18 @@ impl AnyBaseMetric {
         !matches!(self, Self::Kronecker(_) | Self::Muon(_) | Self::Dense(_))
     }
 
+    /// Whether it is a metric, and not the dual of a norm.
+    pub(crate) fn has_metric(&self) -> bool {
+        !matches!(self, Self::Stateless(metric) if !DiagonalMetric::is_metric(metric))
+    }
+
     /// The name under which reports and checkpoints know it: that of the chosen one.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Euclidean => DiagonalMetric::name(&Euclidean),
+            Self::Stateless(metric) => DiagonalMetric::name(metric),
             Self::Diagonal(metric) => DiagonalMetric::name(metric),
+            Self::AmsGrad(metric) => DiagonalMetric::name(metric),
             Self::LearnedScalar(metric) => PointwiseMetric::name(metric),
             Self::LearnedDiagonal(metric) => PointwiseMetric::name(metric),
             Self::Kronecker(_) => "Kronecker".to_owned(),
@@ -212,9 +226,18 @@ where
         self.name()
     }
 
+    fn is_metric(&self) -> bool {
+        self.has_metric()
+    }
+
+    fn is_pointwise(&self) -> bool {
+        Self::is_pointwise(self)
+    }
+
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         Ok(match self {
-            Self::Euclidean => AnyBaseState::Euclidean(BaseMetric::begin(&Euclidean, parameters)?),
+            Self::Stateless(metric) => AnyBaseState::Stateless(BaseMetric::begin(metric, parameters)?),
+            Self::AmsGrad(metric) => AnyBaseState::AmsGrad(BaseMetric::begin(metric, parameters)?),
             Self::Diagonal(metric) => AnyBaseState::Diagonal(BaseMetric::begin(metric, parameters)?),
             Self::LearnedScalar(metric) => AnyBaseState::LearnedScalar(BaseMetric::begin(metric, parameters)?),
             Self::LearnedDiagonal(metric) => AnyBaseState::LearnedDiagonal(BaseMetric::begin(metric, parameters)?),
@@ -250,8 +273,11 @@ where
         T: Separable,
     {
         match (self, state) {
-            (Self::Euclidean, AnyBaseState::Euclidean(state)) => {
-                Euclidean.select(state, selection).map(AnyBaseState::Euclidean)
+            (Self::Stateless(metric), AnyBaseState::Stateless(state)) => {
+                metric.select(state, selection).map(AnyBaseState::Stateless)
+            }
+            (Self::AmsGrad(metric), AnyBaseState::AmsGrad(state)) => {
+                metric.select(state, selection).map(AnyBaseState::AmsGrad)
             }
             (Self::Diagonal(metric), AnyBaseState::Diagonal(state)) => {
                 metric.select(state, selection).map(AnyBaseState::Diagonal)
@@ -303,7 +329,12 @@ impl Part for AnyBaseMetric {
     fn make(name: &str, constants: &[f64], given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
         let drive = |given: &mut Given<'_>| if given.option("flat") { Drive::Flat } else { Drive::Metric };
         Ok(Some(match (name, constants) {
-            ("euclidean", []) => Self::Euclidean,
+            ("euclidean", []) => Self::Stateless(AnyStateless::Euclidean(Euclidean)),
+            ("sign", []) => Self::Stateless(AnyStateless::Sign(Sign)),
+            ("adabelief", &[beta, epsilon]) => Self::Diagonal(AnyDiagonal::AdaBelief(AdaBelief { beta, epsilon })),
+            ("adamax", &[beta, epsilon]) => Self::Diagonal(AnyDiagonal::AdaMax(AdaMax { beta, epsilon })),
+            ("yogi", &[beta, epsilon]) => Self::Diagonal(AnyDiagonal::Yogi(Yogi { beta, epsilon })),
+            ("amsgrad", &[beta, epsilon]) => Self::AmsGrad(AmsGrad { beta, epsilon }),
             ("rmsprop", &[beta, epsilon]) => Self::Diagonal(AnyDiagonal::RmsProp(RmsProp { beta, epsilon })),
             ("adagrad", &[epsilon]) => Self::Diagonal(AnyDiagonal::Adagrad(Adagrad { epsilon })),
             ("learned_scalar", &[kappa, decay, bound]) => {
@@ -314,13 +345,13 @@ impl Part for AnyBaseMetric {
             }
             ("kronecker", &[beta, epsilon, exponent, every]) => {
                 let beta = (beta < 1.0).then_some(beta);
-                Self::Kronecker(Kronecker { beta, epsilon, exponent, every: whole(given, 3, every)? })
+                Self::Kronecker(Kronecker { beta, epsilon, exponent, every: given.whole(3, every)? })
             }
             ("muon", &[a, b, c, steps]) => {
                 let orthogonaliser = if given.option("polar") {
                     AnyOrthogonaliser::Polar(Polar)
                 } else {
-                    let steps = usize::try_from(whole(given, 3, steps)?).unwrap_or(usize::MAX);
+                    let steps = usize::try_from(given.whole(3, steps)?).unwrap_or(usize::MAX);
                     AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps })
                 };
                 let width = match (given.option("rows_are_outputs"), given.option("columns_are_outputs")) {
@@ -344,11 +375,16 @@ impl Part for AnyBaseMetric {
 
     fn written(&self) -> Written {
         match self {
-            Self::Euclidean => Written::new("euclidean", &[]),
-            Self::Diagonal(AnyDiagonal::RmsProp(RmsProp { beta, epsilon })) => {
-                Written::new("rmsprop", &[*beta, *epsilon])
-            }
-            Self::Diagonal(AnyDiagonal::Adagrad(Adagrad { epsilon })) => Written::new("adagrad", &[*epsilon]),
+            Self::Stateless(AnyStateless::Euclidean(_)) => Written::new("euclidean", &[]),
+            Self::Stateless(AnyStateless::Sign(_)) => Written::new("sign", &[]),
+            Self::Diagonal(metric) => match *metric {
+                AnyDiagonal::RmsProp(RmsProp { beta, epsilon }) => Written::new("rmsprop", &[beta, epsilon]),
+                AnyDiagonal::Adagrad(Adagrad { epsilon }) => Written::new("adagrad", &[epsilon]),
+                AnyDiagonal::AdaBelief(AdaBelief { beta, epsilon }) => Written::new("adabelief", &[beta, epsilon]),
+                AnyDiagonal::AdaMax(AdaMax { beta, epsilon }) => Written::new("adamax", &[beta, epsilon]),
+                AnyDiagonal::Yogi(Yogi { beta, epsilon }) => Written::new("yogi", &[beta, epsilon]),
+            },
+            Self::AmsGrad(AmsGrad { beta, epsilon }) => Written::new("amsgrad", &[*beta, *epsilon]),
             Self::LearnedScalar(LearnedScalar { kappa, decay, bound, drive }) => {
                 Written::new("learned_scalar", &[*kappa, *decay, *bound]).option("flat", *drive == Drive::Flat)
             }
@@ -379,16 +415,6 @@ impl Part for AnyBaseMetric {
             }
         }
     }
-}
-
-/// A constant that is a whole number.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the table's range has been checked, and whole it is"
-)]
-fn whole(given: &Given<'_>, index: usize, number: f64) -> Result<u64, TextError> {
-    if number.fract() == 0.0 { Ok(number as u64) } else { Err(given.wrong(index, "it has to be a whole number")) }
 }
 
 /// Takes the first part of these kinds.

@@ -4,6 +4,7 @@ pub(crate) mod fused;
 pub(crate) mod metric;
 pub(crate) mod optimiser;
 pub(crate) mod parts;
+pub(crate) mod point;
 pub(crate) mod rule;
 pub(crate) mod table;
 pub(crate) mod text;
@@ -12,7 +13,10 @@ pub(crate) mod whole;
 pub use self::fused::AnyFused;
 pub use self::metric::{AnyBaseMetric, AnyBaseState, AnyOrthogonaliser};
 pub use self::optimiser::AnyOptimiser;
-pub use self::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyProfile};
+pub use self::parts::{
+    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyProfile, AnyStateless,
+};
+pub use self::point::AnyPoint;
 pub use self::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface};
 pub use self::table::{About, Constant, Kind, Range, TABLE};
 pub use self::text::TextError;

@@ -87,6 +87,13 @@ pub trait AnyOptimiser<T: Tensor<Element: Element<Wide = f64>>>: Send {
     /// As [`Optimiser::steps`].
     fn steps(&self) -> Result<u64, Error>;
 
+    /// Where the loss is to be evaluated, which may be elsewhere than at the parameters that are trained.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::evaluation_point`].
+    fn evaluation_point(&self, parameters: &T) -> Result<T, Error>;
+
     /// What the last step tells about the first group that has parameters, and its first loss.
     ///
     /// # Errors
@@ -203,6 +210,10 @@ where
         Optimiser::steps(self)
     }
 
+    fn evaluation_point(&self, parameters: &T) -> Result<T, Error> {
+        Optimiser::evaluation_point(self, parameters)
+    }
+
     fn report(&self) -> Result<Report<f64>, Error> {
         self.first_report()
     }
@@ -286,6 +297,10 @@ where
 
     fn steps(&self) -> Result<u64, Error> {
         (**self).steps()
+    }
+
+    fn evaluation_point(&self, parameters: &T) -> Result<T, Error> {
+        (**self).evaluation_point(parameters)
     }
 
     fn report(&self) -> Result<Report<f64>, Error> {

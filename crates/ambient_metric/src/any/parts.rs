@@ -15,13 +15,19 @@ use crate::ambient::warped::Warped;
 use crate::ambient::weighted::Weighted;
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error, unknown};
+use crate::base::adabelief::AdaBelief;
+use crate::base::adamax::AdaMax;
 use crate::base::base_metric::DiagonalMetric;
-use crate::base::diagonal::{Adagrad, RmsProp};
+use crate::base::diagonal::{Adagrad, Euclidean, RmsProp};
+use crate::base::sign::Sign;
+use crate::base::yogi::Yogi;
 use crate::error::Error;
 use crate::number::scalar::Real;
 use crate::rule::clipping::{Clip, Hard, Induction, Root, Soft};
 use crate::space::acts::Local;
-use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov};
+use crate::space::belief::Belief;
+use crate::space::lion::LionMomentum;
+use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov, Recall};
 
 /// What a part is written as.
 #[derive(Debug, Default)]
@@ -239,6 +245,57 @@ impl Part for AnyEmbedding {
     }
 }
 
+/// A base metric without state, chosen at run time.
+///
+/// ```
+/// use ambient_metric::any::AnyStateless;
+/// use ambient_metric::base::Sign;
+/// use ambient_metric::DiagonalMetric;
+/// assert_eq!(AnyStateless::Sign(Sign).sharp(1.0, -3.0), -1.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum AnyStateless {
+    /// [`Euclidean`].
+    Euclidean(Euclidean),
+    /// [`Sign`].
+    Sign(Sign),
+}
+
+/// Does the same with whatever metric it is.
+macro_rules! stateless {
+    ($any:expr, $part:ident => $does:expr) => {
+        match $any {
+            AnyStateless::Euclidean($part) => $does,
+            AnyStateless::Sign($part) => $does,
+        }
+    };
+}
+
+impl DiagonalMetric for AnyStateless {
+    type State<S: Real> = ();
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, (): (), _gradient: S) {}
+
+    #[inline(always)]
+    fn inverse<S: Real>(&self, (): ()) -> S {
+        stateless!(self, part => DiagonalMetric::inverse(part, ()))
+    }
+
+    #[inline(always)]
+    fn sharp<S: Real>(&self, inverse: S, covector: S) -> S {
+        stateless!(self, part => DiagonalMetric::sharp(part, inverse, covector))
+    }
+
+    fn is_metric(&self) -> bool {
+        stateless!(self, part => DiagonalMetric::is_metric(part))
+    }
+
+    fn name(&self) -> String {
+        stateless!(self, part => DiagonalMetric::name(part))
+    }
+}
+
 /// A diagonal base metric with one number per parameter, chosen at run time.
 ///
 /// ```
@@ -254,6 +311,12 @@ pub enum AnyDiagonal {
     RmsProp(RmsProp),
     /// [`Adagrad`].
     Adagrad(Adagrad),
+    /// [`AdaBelief`].
+    AdaBelief(AdaBelief),
+    /// [`AdaMax`].
+    AdaMax(AdaMax),
+    /// [`Yogi`].
+    Yogi(Yogi),
 }
 
 /// Does the same with whatever metric it is.
@@ -262,6 +325,9 @@ macro_rules! diagonal {
         match $any {
             AnyDiagonal::RmsProp($part) => $does,
             AnyDiagonal::Adagrad($part) => $does,
+            AnyDiagonal::AdaBelief($part) => $does,
+            AnyDiagonal::AdaMax($part) => $does,
+            AnyDiagonal::Yogi($part) => $does,
         }
     };
 }
@@ -309,6 +375,10 @@ pub enum AnyMomentum {
     HeavyBall(HeavyBall),
     /// [`Nesterov`].
     Nesterov(Nesterov),
+    /// [`LionMomentum`].
+    Lion(LionMomentum),
+    /// [`Belief`].
+    Belief(Belief),
 }
 
 /// Does the same with whatever momentum it is.
@@ -318,6 +388,8 @@ macro_rules! momentum {
             AnyMomentum::Ema($part) => $does,
             AnyMomentum::HeavyBall($part) => $does,
             AnyMomentum::Nesterov($part) => $does,
+            AnyMomentum::Lion($part) => $does,
+            AnyMomentum::Belief($part) => $does,
         }
     };
 }
@@ -334,8 +406,9 @@ impl Momentum for AnyMomentum {
     fn correct<S: Real>(&self, power: S) -> [S; 2] {
         match self {
             Self::Ema(part) => [part.correct(power), S::zero()],
-            Self::HeavyBall(_) => [S::zero(); 2],
+            Self::HeavyBall(_) | Self::Lion(_) => [S::zero(); 2],
             Self::Nesterov(part) => part.correct(power),
+            Self::Belief(part) => [part.correct(power), S::zero()],
         }
     }
 
@@ -345,12 +418,23 @@ impl Momentum for AnyMomentum {
     }
 
     #[inline(always)]
-    fn covector<S: Real>(&self, corrections: [S; 2], state: S, gradient: S) -> S {
+    fn covector<S: Real>(&self, corrections: [S; 2], at: Recall<S, S>) -> S {
         match self {
-            Self::Ema(part) => part.covector(corrections[0], state, gradient),
-            Self::HeavyBall(part) => part.covector((), state, gradient),
-            Self::Nesterov(part) => part.covector(corrections, state, gradient),
+            Self::Ema(part) => part.covector(corrections[0], at),
+            Self::HeavyBall(part) => part.covector((), at),
+            Self::Nesterov(part) => part.covector(corrections, at),
+            Self::Lion(part) => part.covector((), at),
+            Self::Belief(part) => part.covector(corrections[0], at),
         }
+    }
+
+    fn shows_gradient(&self) -> bool {
+        momentum!(self, part => part.shows_gradient())
+    }
+
+    #[inline(always)]
+    fn shown<S: Real>(&self, at: Recall<S, S>) -> S {
+        momentum!(self, part => part.shown(at))
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -370,17 +454,20 @@ impl Part for AnyMomentum {
             ("ema", &[decay]) => Self::Ema(Ema(decay)),
             ("heavy_ball", &[decay]) => Self::HeavyBall(HeavyBall(decay)),
             ("nesterov", &[decay]) => Self::Nesterov(Nesterov(decay)),
+            ("lion", &[beta1, beta2]) => Self::Lion(LionMomentum { beta1, beta2 }),
+            ("belief", &[decay]) => Self::Belief(Belief(decay)),
             _ => return Ok(None),
         }))
     }
 
     fn written(&self) -> Written {
-        let name = match self {
-            Self::Ema(_) => "ema",
-            Self::HeavyBall(_) => "heavy_ball",
-            Self::Nesterov(_) => "nesterov",
-        };
-        Written::new(name, &[self.decay()])
+        match *self {
+            Self::Ema(Ema(decay)) => Written::new("ema", &[decay]),
+            Self::HeavyBall(HeavyBall(decay)) => Written::new("heavy_ball", &[decay]),
+            Self::Nesterov(Nesterov(decay)) => Written::new("nesterov", &[decay]),
+            Self::Lion(LionMomentum { beta1, beta2 }) => Written::new("lion", &[beta1, beta2]),
+            Self::Belief(Belief(decay)) => Written::new("belief", &[decay]),
+        }
     }
 }
 
@@ -541,8 +628,12 @@ impl Clip for AnyClip {
 impl Part for AnyClip {
     const KINDS: &'static [Kind] = &[Kind::Wrapper];
 
-    fn make(name: &str, constants: &[f64], _given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
+    fn make(name: &str, constants: &[f64], given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
         Ok(Some(match (name, constants) {
+            ("cautious" | "averaged" | "polyak" | "lookahead" | "schedule_free", _) => {
+                let problem = format!("`{name}` stands behind a rule, as in `adamw + {name}`");
+                return Err(error(given.text, given.at.clone(), problem));
+            }
             ("hard", &[length]) => Self::Hard(Hard { length }),
             ("soft", &[rate]) => Self::Soft(Soft { rate }),
             ("root", &[xi]) => Self::Root(Root { xi }),
@@ -690,6 +781,11 @@ impl Part for AnyAmbient {
             }
         };
         Ok(Some(match (name, constants) {
+            ("along_gradient" | "along_momentum" | "along_parameters" | "given", _) => {
+                let problem = "heights lean along something that a step has: only a rule stands in such a space, as in \
+                               `induced(euclidean, identity, along_gradient(0.1)) + ema`";
+                return Err(error(given.text, given.at.clone(), problem));
+            }
             ("product", []) => Self::Product,
             ("weighted", &[kappa]) => Self::Weighted(Weighted(profile(kappa))),
             ("warped", &[kappa]) => Self::Warped(Warped(profile(kappa))),

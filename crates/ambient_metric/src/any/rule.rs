@@ -9,18 +9,28 @@ use crate::ambient::embedding::Embedding;
 use crate::ambient::heights::Height;
 use crate::any::metric::{AnyBaseMetric, AnyOrthogonaliser, take};
 use crate::any::parts::{
-    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, Part, Written, serde_text, textual,
+    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyStateless, Part, Written, serde_text,
+    textual,
 };
+use crate::any::point::AnyPoint;
 use crate::any::table::{Kind, find, of};
 use crate::any::text::{self, Call, Given, TextError, error, unknown};
-use crate::base::diagonal::RmsProp;
+use crate::base::adabelief::AdaBelief;
+use crate::base::adamax::AdaMax;
+use crate::base::amsgrad::AmsGrad;
+use crate::base::diagonal::{Euclidean, RmsProp};
 use crate::base::kronecker::Kronecker;
 use crate::base::muon::Muon;
 use crate::base::pointwise::PointwiseMetric;
-use crate::error::{Error, require_decay};
+use crate::base::sign::Sign;
+use crate::base::yogi::Yogi;
+use crate::error::{Error, require_decay, require_metric};
 use crate::rule::bilinear::Bilinear;
 use crate::rule::clipping::Clipped;
+use crate::rule::evaluated::EvaluationPoint;
 use crate::rule::preconditioner::Preconditioner;
+use crate::space::belief::Belief;
+use crate::space::lion::LionMomentum;
 use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov};
 
 /// A rule chosen at run time: a [`Descent`](crate::Descent) whose parts are values.
@@ -33,6 +43,7 @@ use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov};
 /// - `flat(METRIC)`, the base metric alone;
 /// - `induced(METRIC, EMBEDDING, …)`, the loss surface: an embedding for every loss, and if it is not `product` an ambient metric;
 /// - `bilinear(METRIC, EMBEDDING, COUPLING, COUPLING)` and `clipped(METRIC, CLIP)`;
+/// - `+ cautious` behind either, so that no component of a step goes against its gradient, and `+ averaged`, `+ lookahead`, …, which say what is evaluated;
 /// - the short names of common ones: `sgd`, `adamw`, `rmsprop`, `muon`, …, with the constants that the table has for them.
 ///
 /// Constants stand with their names or in the order of the table; `xi` may be a list with one number for each loss. [`Display`](fmt::Display) writes the
@@ -71,6 +82,10 @@ pub struct AnyRule {
     pub preconditioner: AnyPreconditioner,
     /// How gradients are remembered; `None` for not at all.
     pub momentum: Option<AnyMomentum>,
+    /// Whether the step is [cautious](crate::rule::Cautious).
+    pub cautious: bool,
+    /// The point to evaluate, where that is not the one that is trained.
+    pub point: Option<AnyPoint>,
 }
 
 /// A preconditioner chosen at run time.
@@ -189,6 +204,8 @@ fn surface(metric: AnyBaseMetric, embedding: AnyEmbedding, [xi, momentum, beta]:
         metric,
         preconditioner: AnyPreconditioner::Induced(surface),
         momentum: Some(AnyMomentum::Ema(Ema(momentum))),
+        cautious: false,
+        point: None,
     }
 }
 
@@ -220,10 +237,13 @@ impl AnyRule {
 
     /// The rule of a short name.
     fn short(name: &str, constants: &[f64]) -> Option<Self> {
+        let preconditioner = AnyPreconditioner::Flat;
         let flat =
-            |metric, momentum| Self { metric, preconditioner: AnyPreconditioner::Flat, momentum: Some(momentum) };
+            |metric, momentum| Self { metric, preconditioner, momentum: Some(momentum), cautious: false, point: None };
         let rmsprop = |beta, epsilon| AnyBaseMetric::Diagonal(AnyDiagonal::RmsProp(RmsProp { beta, epsilon }));
-        let (euclidean, ema) = (AnyBaseMetric::Euclidean, |decay| AnyMomentum::Ema(Ema(decay)));
+        let euclidean = AnyBaseMetric::Stateless(AnyStateless::Euclidean(Euclidean));
+        let ema = |decay| AnyMomentum::Ema(Ema(decay));
+        let sign = AnyBaseMetric::Stateless(AnyStateless::Sign(Sign));
         Some(match (name, constants) {
             ("sgd", &[momentum]) => flat(euclidean, AnyMomentum::HeavyBall(HeavyBall(momentum))),
             ("sgd_ema", &[momentum]) => flat(euclidean, ema(momentum)),
@@ -231,6 +251,19 @@ impl AnyRule {
             ("nadam", &[beta1, beta2, epsilon]) => {
                 flat(rmsprop(beta2, epsilon), AnyMomentum::Nesterov(Nesterov(beta1)))
             }
+            ("amsgrad", &[beta1, beta, epsilon]) => flat(AnyBaseMetric::AmsGrad(AmsGrad { beta, epsilon }), ema(beta1)),
+            ("adabelief", &[beta1, beta, epsilon]) => {
+                let metric = AnyBaseMetric::Diagonal(AnyDiagonal::AdaBelief(AdaBelief { beta, epsilon }));
+                flat(metric, AnyMomentum::Belief(Belief(beta1)))
+            }
+            ("adamax", &[beta1, beta, epsilon]) => {
+                flat(AnyBaseMetric::Diagonal(AnyDiagonal::AdaMax(AdaMax { beta, epsilon })), ema(beta1))
+            }
+            ("yogi", &[beta1, beta, epsilon]) => {
+                flat(AnyBaseMetric::Diagonal(AnyDiagonal::Yogi(Yogi { beta, epsilon })), ema(beta1))
+            }
+            ("lion", &[beta1, beta2]) => flat(sign, AnyMomentum::Lion(LionMomentum { beta1, beta2 })),
+            ("signum", &[momentum]) => flat(sign, ema(momentum)),
             ("euclidean", &[xi, momentum, beta]) => surface(euclidean, AnyEmbedding::Identity, [xi, momentum, beta]),
             ("euclidean_log", &[xi, momentum, beta]) => surface(euclidean, AnyEmbedding::Log, [xi, momentum, beta]),
             ("rmsprop", &[xi, momentum, beta, beta_rms, epsilon]) => {
@@ -243,7 +276,7 @@ impl AnyRule {
                 let Muon { orthogonaliser, width, .. } = Muon::default();
                 let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
                 let muon = Muon { momentum: AnyMomentum::Nesterov(Nesterov(momentum)), orthogonaliser, width };
-                Self { metric: AnyBaseMetric::Muon(muon), preconditioner: AnyPreconditioner::Flat, momentum: None }
+                Self { momentum: None, ..flat(AnyBaseMetric::Muon(muon), ema(0.0)) }
             }
             _ => return None,
         })
@@ -283,7 +316,7 @@ impl AnyRule {
             _ => return Err(nobody()),
         };
         given.end(&[Kind::BaseMetric, Kind::Embedding, Kind::AmbientMetric])?;
-        Ok((Self { metric, preconditioner, momentum: None }, false))
+        Ok((Self { metric, preconditioner, momentum: None, cautious: false, point: None }, false))
     }
 }
 
@@ -296,7 +329,10 @@ fn first<'c>(given: &mut Given<'c>, kinds: &[Kind]) -> Result<&'c Call, TextErro
     let (what, known) = (words.join(" or "), of(kinds).map(|about| about.name).collect::<Vec<_>>());
     Err(match given.parts.first() {
         Some(part) => error(given.text, part.at.clone(), unknown(&part.name, &what, &known)),
-        None => error(given.text, given.at.clone(), format!("here {what} is missing: one of `{}`", known.join("`, `"))),
+        None => error(given.text, given.at.clone(), {
+            let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+            format!("here {article} {what} is missing: one of `{}`", known.join("`, `"))
+        }),
     })
 }
 
@@ -349,11 +385,34 @@ impl FromStr for AnyRule {
     fn from_str(text: &str) -> Result<Self, TextError> {
         let sum = text::sum(text)?;
         let (mut rule, is_short) = Self::of(text, &sum.step)?;
-        if let Some(call) = sum.momentum {
-            if is_short {
-                let problem = format!("`{}` has its momentum in brackets: write it there", sum.step.name);
+        let mut has_momentum = is_short;
+        for call in sum.behind {
+            if call.name == "cautious"
+                && let Some(about) = find(&[Kind::Wrapper], &call.name)
+            {
+                Given::new(text, &call, about)?.end(&[])?;
+                if rule.cautious {
+                    return Err(error(text, call.at, "it is cautious already"));
+                }
+                rule.cautious = true;
+                continue;
+            }
+            if find(&[Kind::Wrapper], &call.name).is_some() {
+                if rule.point.is_some() {
+                    return Err(error(text, call.at, "a rule has one evaluation point, and this is a second"));
+                }
+                rule.point = Some(AnyPoint::of(text, &call)?);
+                continue;
+            }
+            if has_momentum {
+                let problem = if is_short {
+                    format!("`{}` has its momentum in brackets: write it there", sum.step.name)
+                } else {
+                    "a rule has one momentum, and this is a second".to_owned()
+                };
                 return Err(error(text, call.at, problem));
             }
+            has_momentum = true;
             rule.momentum = if call.name == "no_momentum" { None } else { Some(AnyMomentum::of(text, &call)?) };
         }
         rule.validate().map_err(|refusal| error(text, 0..text.len(), refusal.to_string()))?;
@@ -392,8 +451,14 @@ impl fmt::Display for AnyRule {
             }
         };
         formatter.write_str(&Written { parts, ..written }.text(&[Kind::Rule]))?;
-        match &self.momentum {
-            Some(momentum) => write!(formatter, " + {momentum}"),
+        if let Some(momentum) = &self.momentum {
+            write!(formatter, " + {momentum}")?;
+        }
+        if self.cautious {
+            formatter.write_str(" + cautious")?;
+        }
+        match &self.point {
+            Some(point) => write!(formatter, " + {point}"),
             None => Ok(()),
         }
     }
@@ -425,8 +490,10 @@ impl AnyRule {
             AnyPreconditioner::Bilinear(bilinear) => bilinear.name(),
             AnyPreconditioner::Clipped(clipped) => clipped.name(),
         };
+        let preconditioner = if self.cautious { format!("Cautious({preconditioner})") } else { preconditioner };
         let momentum = self.momentum.map_or("NoMomentum".to_owned(), |momentum| momentum.name());
-        format!("Descent({}, {preconditioner}, {momentum})", self.metric.name())
+        let name = format!("Descent({}, {preconditioner}, {momentum})", self.metric.name());
+        self.point.map_or(name.clone(), |point| format!("{}({name})", point.name()))
     }
 
     /// Accepts constants in their ranges, and parts that go together.
@@ -437,11 +504,12 @@ impl AnyRule {
     pub fn validate(&self) -> Result<(), Error> {
         match &self.metric {
             AnyBaseMetric::Diagonal(metric) => PointwiseMetric::validate(metric)?,
+            AnyBaseMetric::AmsGrad(metric) => PointwiseMetric::validate(metric)?,
             AnyBaseMetric::LearnedScalar(metric) => metric.validate()?,
             AnyBaseMetric::LearnedDiagonal(metric) => metric.validate()?,
             AnyBaseMetric::Kronecker(metric) => metric.validate()?,
             // Muon's are checked where it is begun for tensors; a dense one was checked when it was made.
-            AnyBaseMetric::Euclidean | AnyBaseMetric::Muon(_) | AnyBaseMetric::Dense(_) => {}
+            AnyBaseMetric::Stateless(_) | AnyBaseMetric::Muon(_) | AnyBaseMetric::Dense(_) => {}
         }
         match &self.preconditioner {
             AnyPreconditioner::Flat => {}
@@ -449,7 +517,16 @@ impl AnyRule {
             AnyPreconditioner::Bilinear(bilinear) => bilinear.validate()?,
             AnyPreconditioner::Clipped(clipped) => clipped.validate()?,
         }
-        self.momentum.map_or(Ok(()), |momentum| momentum.validate())
+        self.momentum.map_or(Ok(()), |momentum| momentum.validate())?;
+        self.point.map_or(Ok(()), |point| point.validate())?;
+        let needs_metric = match &self.preconditioner {
+            AnyPreconditioner::Flat | AnyPreconditioner::Clipped(_) => false,
+            AnyPreconditioner::Bilinear(_) => true,
+            AnyPreconditioner::Induced(surface) => {
+                surface.exact || surface.heights.len() > 1 || !matches!(surface.ambient, AnySpace::Straight(_))
+            }
+        };
+        require_metric(self.metric.has_metric(), needs_metric, || self.metric.name())
     }
 }
 

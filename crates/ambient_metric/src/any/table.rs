@@ -153,6 +153,7 @@ const LEARNED: &[Constant] = &[
     constant("bound", 5.0, Range::up_to(0.0, 40.0)),
 ];
 const ADAM: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.999, Range::DECAY), EPSILON];
+const LION: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.99, Range::DECAY)];
 const SURFACE: &[Constant] = &[XI, MOMENTUM, constant("beta", 0.8, Range::DECAY)];
 
 macro_rules! table {
@@ -196,6 +197,17 @@ table! {
             constant("beta", 0.999, Range::DECAY), EPSILON
         ];
         "adagrad": "γ = √ρ + ε, with ρ the sum of l²", "J. Duchi, E. Hazan and Y. Singer, 2011", &[EPSILON];
+        "amsgrad": "γ = √ρ + ε, with ρ the largest that the bias-corrected average of l² has been", "S. J. Reddi, S. Kale and S. Kumar, 2018", &[
+            constant("beta", 0.999, Range::DECAY), EPSILON
+        ];
+        "adabelief": "γ = √ρ + ε, with ρ the average of squares of what the momentum shows, and ε in it; with `belief` that is AdaBelief's", "arXiv 2010.07468", &[
+            constant("beta", 0.999, Range::DECAY), constant("epsilon", 1e-16, Range::POSITIVE)
+        ];
+        "adamax": "γ = u, with u ← max(βu, abs(l) + ε)", "arXiv 1412.6980", &[constant("beta", 0.999, Range::DECAY), EPSILON];
+        "yogi": "γ = √ρ + ε, with ρ ← ρ − (1 − β) sign(ρ − l²) l²", "M. Zaheer, S. Reddi and others, 2018", &[
+            constant("beta", 0.999, Range::DECAY), constant("epsilon", 1e-3, Range::POSITIVE)
+        ];
+        "sign": "l♯ = sign l and s = ‖l‖₁: the dual of a norm, and no metric", "arXiv 1802.04434", &[];
         "learned_scalar": "γ⁻¹ = eᶻ with one learned z", CODE, LEARNED, options &["flat"];
         "learned_diagonal": "γ⁻¹ = eᶻ with a learned z for every parameter", CODE, LEARNED, options &["flat"];
         "kronecker": "Shampoo's γ: powers of the moments of rows and of columns; beta = 1 sums them", "arXiv 1802.09568", &[
@@ -231,12 +243,26 @@ table! {
         "ema": "m̂ = m/(1 − μᵗ), m ← μm + (1 − μ)l", "arXiv 1412.6980", DECAY;
         "heavy_ball": "m̂ = m, m ← μm + l", "B. T. Polyak, 1964", DECAY;
         "nesterov": "m̂ looks a step ahead of `ema`", "T. Dozat, 2016", DECAY;
+        "lion": "m̂ = β₁m + (1 − β₁)l, then m ← β₂m + (1 − β₂)l", "arXiv 2302.06675", LION;
+        "belief": "m̂ as `ema`; the metric sees l − m in place of l", "arXiv 2010.07468", DECAY;
     }
     Wrapper {
         "hard": "min(1, c/‖l‖)", "R. Pascanu, T. Mikolov and Y. Bengio, 2013", LENGTH;
         "soft": "1/(1 + c‖l‖)", OURS, &[constant("rate", 1.0, Range::NON_NEGATIVE)];
         "root": "1/√(1 + ξ⟨l, l⟩)", OURS, &[XI];
         "induction": "1/(1 + ξ⟨l, l⟩)", PAPER, &[XI];
+        "cautious": "behind a rule, as in `adamw + cautious`: no component of a step goes against its gradient, and the others go n/(Σφ + 1) as far", "arXiv 2411.16085", &[];
+        "averaged": "behind a rule: its evaluation point is the moving average of the parameters, θ̄ ← dθ̄ + (1 − d)θ", "D. Ruppert, 1988", &[
+            constant("decay", 0.999, Range::DECAY)
+        ];
+        "polyak": "behind a rule: its evaluation point is the mean of the parameters after every step", "B. T. Polyak and A. B. Juditsky, 1992", &[];
+        "lookahead": "behind a rule: after every so many steps slow weights go a share of the way, and the rule starts from there again; they are the evaluation point", "arXiv 1907.08610", &[
+            constant("every", 5.0, Range { low: 1.0, high: 4e9, has_low: true, has_high: true }),
+            constant("share", 0.5, Range::up_to(0.0, 1.0))
+        ];
+        "schedule_free": "behind a rule without momentum: gradients are taken between its iterate and the average of that, which is the evaluation point", "arXiv 2405.15682", &[
+            constant("beta", 0.9, Range::up_to(0.0, 1.0))
+        ];
     }
     Rule {
         "sgd": "flat(euclidean) + heavy_ball(momentum)", "B. T. Polyak, 1964", &[MOMENTUM];
@@ -244,6 +270,16 @@ table! {
         "adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1)", "arXiv 1412.6980", ADAM;
         "adamw": "Adam; a weight decay is decoupled in every rule", "arXiv 1711.05101", ADAM;
         "nadam": "flat(rmsprop(beta2, epsilon)) + nesterov(beta1)", "T. Dozat, 2016", ADAM;
+        "amsgrad": "flat(amsgrad(beta2, epsilon)) + ema(beta1)", "S. J. Reddi, S. Kale and S. Kumar, 2018", ADAM;
+        "adabelief": "flat(adabelief(beta2, epsilon)) + belief(beta1)", "arXiv 2010.07468", &[
+            constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.999, Range::DECAY), constant("epsilon", 1e-16, Range::POSITIVE)
+        ];
+        "adamax": "flat(adamax(beta2, epsilon)) + ema(beta1)", "arXiv 1412.6980", ADAM;
+        "yogi": "flat(yogi(beta2, epsilon)) + ema(beta1)", "M. Zaheer, S. Reddi and others, 2018", &[
+            constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.999, Range::DECAY), constant("epsilon", 1e-3, Range::POSITIVE)
+        ];
+        "lion": "flat(sign) + lion(beta1, beta2)", "arXiv 2302.06675", LION;
+        "signum": "flat(sign) + ema(momentum)", "arXiv 1802.04434", &[MOMENTUM];
         "euclidean": "induced(euclidean, identity, xi, beta) + ema(momentum)", PAPER, SURFACE;
         "euclidean_log": "induced(euclidean, log, xi, beta) + ema(momentum)", PAPER, SURFACE;
         "rmsprop": "induced(rmsprop(beta_rms, epsilon), identity, xi, beta) + ema(momentum)", PAPER, &[

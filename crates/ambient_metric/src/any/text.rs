@@ -64,11 +64,11 @@ enum Value {
     Part(Call),
 }
 
-/// What a rule's text consists of: a step, and the momentum behind it.
+/// What a rule's text consists of: a step, and what is added behind it.
 #[derive(Debug)]
 pub(crate) struct Sum {
     pub(crate) step: Call,
-    pub(crate) momentum: Option<Call>,
+    pub(crate) behind: Vec<Call>,
 }
 
 /// How deep brackets may stand in brackets. No rule needs more than three.
@@ -86,9 +86,12 @@ struct Reader<'t> {
 pub(crate) fn sum(text: &str) -> Result<Sum, TextError> {
     let mut reader = Reader::new(text)?;
     let step = reader.call(0)?;
-    let momentum = if reader.takes('+') { Some(reader.call(0)?) } else { None };
+    let mut behind = Vec::new();
+    while reader.takes('+') {
+        behind.push(reader.call(0)?);
+    }
     reader.end()?;
-    Ok(Sum { step, momentum })
+    Ok(Sum { step, behind })
 }
 
 /// Reads the text of one part.
@@ -309,6 +312,16 @@ impl<'c> Given<'c> {
     /// All constants, one number each.
     pub(crate) fn constants(&self) -> Result<Vec<f64>, TextError> {
         (0..self.numbers.len()).map(|index| Ok(self.each(index, 1)?.first().copied().unwrap_or_default())).collect()
+    }
+
+    /// A constant that is a whole number.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the table's range has been checked, and whole it is"
+    )]
+    pub(crate) fn whole(&self, index: usize, number: f64) -> Result<u64, TextError> {
+        if number.fract() == 0.0 { Ok(number as u64) } else { Err(self.wrong(index, "it has to be a whole number")) }
     }
 
     /// An error about a constant.

@@ -82,6 +82,10 @@ impl Preconditioner for ByLength {
         by_length!(self, part => Preconditioner::xi(part))
     }
 
+    fn needs_metric(&self) -> bool {
+        by_length!(self, part => Preconditioner::needs_metric(part))
+    }
+
     fn drive<S: Real>(&self, xi: [S; 1]) -> S {
         by_length!(self, part => Preconditioner::drive(part, xi))
     }
@@ -118,6 +122,12 @@ impl AnyRule {
     ///
     /// [`Error::NoEngine`] for parts that do not go together.
     pub(crate) fn whole(&self) -> Result<AnyWhole, Error> {
+        if self.point.is_some() {
+            return self.refused("an evaluation point goes with a pointwise metric: leave it out");
+        }
+        if self.cautious {
+            return self.refused("a cautious step needs a pointwise metric: leave `cautious` out");
+        }
         let metric = self.metric.clone();
         let preconditioner = match &self.preconditioner {
             AnyPreconditioner::Flat => {

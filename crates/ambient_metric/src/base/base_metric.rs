@@ -1,6 +1,6 @@
 //! Base metrics: γ, in any form and pointwise.
 
-use crate::error::{Error, require_decay};
+use crate::error::{Error, require_decay, require_metric};
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
@@ -184,6 +184,16 @@ pub trait BaseMetric<T: Tensor> {
         short_name::<Self>()
     }
 
+    /// Whether x♯ is linear in x, so that there is a γ; as [`DiagonalMetric::is_metric`].
+    fn is_metric(&self) -> bool {
+        true
+    }
+
+    /// Whether x♯ at a coordinate depends on x there alone. Every [`PointwiseMetric`](crate::base::PointwiseMetric) says so.
+    fn is_pointwise(&self) -> bool {
+        false
+    }
+
     /// The metric in this state.
     fn at<'a>(&'a self, state: &'a Self::State) -> At<'a, Self, Self::State>
     where
@@ -250,7 +260,9 @@ impl<M, St> Clone for At<'_, M, St> {
 impl<M, St> Copy for At<'_, M, St> {}
 
 impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
+    /// The dual of a norm is refused, since what is made of a metric needs a linear γ⁻¹.
     fn raise(&self, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+        require_metric(self.metric.is_metric(), true, || self.metric.metric_name())?;
         self.metric.raise(self.state, covector)
     }
 
@@ -286,6 +298,7 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
 /// ```
 /// use ambient_metric::{DiagonalMetric, Field, Real};
 ///
+/// #[derive(Clone)]
 /// struct Gentle { beta: f64 }
 ///
 /// impl DiagonalMetric for Gentle {
@@ -321,7 +334,7 @@ impl<T: Tensor, M: BaseMetric<T>> Metric<T> for At<'_, M, M::State> {
     message = "`{Self}` is no pointwise metric",
     note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, is run by `Configuration::build_whole` instead"
 )]
-pub trait DiagonalMetric: Sync {
+pub trait DiagonalMetric: Clone + Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
 
@@ -330,6 +343,18 @@ pub trait DiagonalMetric: Sync {
 
     /// The diagonal element of γ⁻¹, from the state after [`observe`](Self::observe) and after bias correction.
     fn inverse<S: Real>(&self, state: Self::State<S>) -> S;
+
+    /// x♯ at a coordinate, from γ⁻¹ and x: their product. The dual of a norm that is no metric, as [`Sign`](crate::base::Sign) is, has another, and says
+    /// so by [`is_metric`](Self::is_metric).
+    #[inline(always)]
+    fn sharp<S: Real>(&self, inverse: S, covector: S) -> S {
+        covector * inverse
+    }
+
+    /// Whether x♯ is linear in x, so that there is a γ.
+    fn is_metric(&self) -> bool {
+        true
+    }
 
     /// The decay β of a moving average in the state, which starts at zero and is therefore too small by 1 − βᵗ:
     /// [`inverse`](Self::inverse) receives the state divided by that. Zero, the default, means that there is nothing to correct.

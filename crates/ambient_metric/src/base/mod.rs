@@ -1,5 +1,8 @@
 //! Base metrics: γ, the metric of the parameters.
 
+pub(crate) mod adabelief;
+pub(crate) mod adamax;
+pub(crate) mod amsgrad;
 pub(crate) mod base_metric;
 pub(crate) mod dense;
 pub(crate) mod diagonal;
@@ -10,7 +13,12 @@ pub(crate) mod muon;
 pub(crate) mod pointwise;
 pub(crate) mod remembered;
 pub(crate) mod routed;
+pub(crate) mod sign;
+pub(crate) mod yogi;
 
+pub use self::adabelief::AdaBelief;
+pub use self::adamax::AdaMax;
+pub use self::amsgrad::{AmsGrad, AmsGradState};
 pub use self::base_metric::{At, BaseMetric, DiagonalMetric};
 pub use self::dense::{Dense, DenseState};
 pub use self::diagonal::{Adagrad, Euclidean, RmsProp};
@@ -20,3 +28,5 @@ pub use self::muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
 pub use self::pointwise::{PointwiseMetric, PointwiseState};
 pub use self::remembered::{Remembered, Remembering};
 pub use self::routed::{EveryMatrix, HiddenMatrices, Named, Route, Routed, RoutedState};
+pub use self::sign::Sign;
+pub use self::yogi::Yogi;

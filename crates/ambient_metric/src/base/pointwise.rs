@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::base_metric::{BaseMetric, DiagonalMetric, check_diagonal};
 use crate::bundle;
-use crate::error::{Error, require_decay};
+use crate::error::{Error, require_decay, require_metric};
 use crate::named::short_name;
 use crate::number::bundle::{Bundle, nested_names};
 use crate::number::scalar::{Element, Field, Real};
@@ -45,7 +45,7 @@ use crate::space::tensor::{Covector, Operands, Tensor, Vector, Wide, find_non_fi
     message = "`{Self}` is no pointwise metric",
     note = "implement `DiagonalMetric` with two functions, `observe` and `inverse`; a metric that is not pointwise, such as `Dense`, `Kronecker` or `Muon`, is run by `Configuration::build_whole` instead"
 )]
-pub trait PointwiseMetric: Sync {
+pub trait PointwiseMetric: Clone + Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// What is kept once.
@@ -73,6 +73,17 @@ pub trait PointwiseMetric: Sync {
 
     /// The diagonal element of γ⁻¹.
     fn inverse<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>) -> S;
+
+    /// x♯ at a coordinate, from γ⁻¹ and x; as [`DiagonalMetric::sharp`].
+    #[inline(always)]
+    fn sharp<S: Real>(&self, inverse: S, covector: S) -> S {
+        covector * inverse
+    }
+
+    /// Whether x♯ is linear in x, so that there is a γ.
+    fn is_metric(&self) -> bool {
+        true
+    }
 
     /// What one coordinate adds to the sums that the metric learns from.
     fn lesson<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>, gradient: S) -> Self::Lesson<S>;
@@ -135,6 +146,15 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
     #[inline(always)]
     fn inverse<S: Real>(&self, (): (), state: M::State<S>) -> S {
         DiagonalMetric::inverse(self, state)
+    }
+
+    #[inline(always)]
+    fn sharp<S: Real>(&self, inverse: S, covector: S) -> S {
+        DiagonalMetric::sharp(self, inverse, covector)
+    }
+
+    fn is_metric(&self) -> bool {
+        DiagonalMetric::is_metric(self)
     }
 
     #[inline(always)]
@@ -248,6 +268,14 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
         self.name()
     }
 
+    fn is_metric(&self) -> bool {
+        PointwiseMetric::is_metric(self)
+    }
+
+    fn is_pointwise(&self) -> bool {
+        true
+    }
+
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         self.validate()?;
         require_decay("decay", self.decay())?;
@@ -338,6 +366,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
     }
 
     fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+        require_metric(PointwiseMetric::is_metric(self), true, || self.name())?;
         state.layout.check(vector.0.layout())?;
         let mut lowered = vector.0.duplicate()?;
         let reads: Vec<&T> = state.slots.iter().collect();
@@ -346,6 +375,7 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
     }
 
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
+        require_metric(PointwiseMetric::is_metric(self), true, || self.name())?;
         let Some((target, companions)) = state.slots.split_first() else {
             // Without state every coordinate has the same γ⁻¹.
             let count = <Wide<T> as Field>::constant(state.layout.elements() as f64);
@@ -377,6 +407,7 @@ bundle! {
 }
 
 /// state ← observe(state, l).
+#[derive(Clone)]
 struct Observe<'m, M>(&'m M);
 
 impl<M: PointwiseMetric> Kernel for Observe<'_, M> {
@@ -391,6 +422,7 @@ impl<M: PointwiseMetric> Kernel for Observe<'_, M> {
 }
 
 /// What a coordinate teaches, to be summed.
+#[derive(Clone)]
 struct Learn<'m, M>(&'m M);
 
 impl<M: PointwiseMetric> Kernel for Learn<'_, M> {
@@ -405,6 +437,7 @@ impl<M: PointwiseMetric> Kernel for Learn<'_, M> {
 }
 
 /// state ← settle(state, l).
+#[derive(Clone)]
 struct Settle<'m, M>(&'m M);
 
 impl<M: PointwiseMetric> Kernel for Settle<'_, M> {
@@ -419,6 +452,7 @@ impl<M: PointwiseMetric> Kernel for Settle<'_, M> {
 }
 
 /// x ← γ⁻¹x.
+#[derive(Clone)]
 struct Raise<'m, M>(&'m M);
 
 impl<M: PointwiseMetric> Kernel for Raise<'_, M> {
@@ -428,11 +462,13 @@ impl<M: PointwiseMetric> Kernel for Raise<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, (shared, correction): Seen<M, S>, input: Self::Input<S>) -> S {
-        self.0.inverse(shared, input.state.times(correction)) * input.component
+        let inverse = self.0.inverse(shared, input.state.times(correction));
+        self.0.sharp(inverse, input.component)
     }
 }
 
 /// v ← γv.
+#[derive(Clone)]
 struct Lower<'m, M>(&'m M);
 
 impl<M: PointwiseMetric> Kernel for Lower<'_, M> {
@@ -447,6 +483,7 @@ impl<M: PointwiseMetric> Kernel for Lower<'_, M> {
 }
 
 /// −ln γ⁻¹, to be summed.
+#[derive(Clone)]
 struct LogDeterminant<'m, M>(&'m M);
 
 impl<M: PointwiseMetric> Kernel for LogDeterminant<'_, M> {

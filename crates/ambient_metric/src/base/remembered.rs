@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::base_metric::BaseMetric;
-use crate::base::pointwise::{Seeing, WithState};
 use crate::error::Error;
 use crate::number::bundle::{Bundle, nested_names};
 use crate::number::scalar::Real;
-use crate::space::kernel::{Kernel, Uniforms};
-use crate::space::momentum::Momentum;
+use crate::space::kernel::Kernel;
+use crate::space::momentum::{Momentum, Recall};
 use crate::space::powers::Powers;
 use crate::space::record::Entries;
 use crate::space::selection::Separable;
@@ -67,19 +66,31 @@ impl<T: Tensor> Remembered<T> {
     ///
     /// Where the layouts differ or the backend fails; the memory is then unchanged.
     pub fn update<Q: Momentum>(&mut self, momentum: &Q, gradient: &Covector<T>) -> Result<(), Error> {
+        self.update_and_show(momentum, gradient).map(|_| ())
+    }
+
+    /// [`update`](Self::update), with the covector that the base metric sees where that is not the gradient.
+    pub(crate) fn update_and_show<Q: Momentum>(
+        &mut self,
+        momentum: &Q,
+        gradient: &Covector<T>,
+    ) -> Result<Option<Covector<T>>, Error> {
         self.covector.0.layout().check(gradient.0.layout())?;
-        let mut slots = self.slots.iter().map(Tensor::duplicate).collect::<Result<Vec<T>, Error>>()?;
-        if let Some((first, rest)) = slots.split_first_mut() {
-            T::update(&Remember(momentum), Uniforms::same(&()), first, rest, &[&gradient.0])?;
-        }
+        let mut written = self.slots.iter().map(Tensor::duplicate).collect::<Result<Vec<T>, Error>>()?;
         let mut powers = self.powers.clone();
         powers.count(momentum.decay());
-        let mut covector = gradient.0.duplicate()?;
-        let reads: Vec<&T> = slots.iter().collect();
         let corrections = powers.per_part(|power| momentum.correct(power));
-        T::update(&Follow(momentum), corrections.uniforms(), &mut covector, &mut [], &reads)?;
-        *self = Self { slots: Arc::new(slots), covector: Arc::new(Covector(covector)), powers };
-        Ok(())
+        let (uniforms, mut covector) = (corrections.uniforms(), gradient.0.duplicate()?);
+        let shown = if momentum.shows_gradient() {
+            T::update(&Follow(momentum), uniforms, &mut covector, &mut written, &[])?;
+            None
+        } else {
+            written.insert(0, gradient.0.duplicate()?);
+            T::update(&FollowAndShow(momentum), uniforms, &mut covector, &mut written, &[])?;
+            Some(Covector(written.remove(0)))
+        };
+        *self = Self { slots: Arc::new(written), covector: Arc::new(Covector(covector)), powers };
+        Ok(shown)
     }
 
     /// What is remembered of a selection alone, with the powers of its parts.
@@ -138,29 +149,35 @@ impl<T: Tensor> Remembered<T> {
     }
 }
 
-/// m ← remember(m, l).
-struct Remember<'q, Q>(&'q Q);
-
-impl<Q: Momentum> Kernel for Remember<'_, Q> {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = Seeing<Q::State<S>, S>;
-    type Output<S: Real> = Q::State<S>;
-
-    fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> Q::State<S> {
-        Bundle::<S>::flushed(self.0.remember(input.state, input.gradient))
-    }
-}
-
-/// l ← m̂.
+/// l ← m̂ and m ← remember(m, l).
+#[derive(Clone)]
 struct Follow<'q, Q>(&'q Q);
 
 impl<Q: Momentum> Kernel for Follow<'_, Q> {
     type Uniform<S: Real> = Q::Corrections<S>;
-    type Input<S: Real> = WithState<S, Q::State<S>>;
-    type Output<S: Real> = S;
+    type Input<S: Real> = (S, Q::State<S>);
+    type Output<S: Real> = (S, Q::State<S>);
 
-    fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, input: Self::Input<S>) -> S {
-        self.0.covector(corrections, input.state, input.component)
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, (gradient, past): Self::Input<S>) -> Self::Output<S> {
+        let at = Recall::of(self.0, past, gradient);
+        (self.0.covector(corrections, at), Bundle::<S>::flushed(at.present))
+    }
+}
+
+/// [`Follow`], with what is shown to the base metric.
+#[derive(Clone)]
+struct FollowAndShow<'q, Q>(&'q Q);
+
+impl<Q: Momentum> Kernel for FollowAndShow<'_, Q> {
+    type Uniform<S: Real> = Q::Corrections<S>;
+    type Input<S: Real> = ([S; 2], Q::State<S>);
+    type Output<S: Real> = ([S; 2], Q::State<S>);
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, (gradients, past): Self::Input<S>) -> Self::Output<S> {
+        let at = Recall::of(self.0, past, gradients[0]);
+        ([self.0.covector(corrections, at), self.0.shown(at)], Bundle::<S>::flushed(at.present))
     }
 }
 
@@ -209,8 +226,8 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
 
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
         let mut next = state.clone();
-        self.metric.update(&mut next.1, gradient)?;
-        next.0.update(&self.momentum, gradient)?;
+        let shown = next.0.update_and_show(&self.momentum, gradient)?;
+        self.metric.update(&mut next.1, shown.as_ref().unwrap_or(gradient))?;
         *state = next;
         Ok(())
     }
@@ -223,6 +240,14 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
         squared_length: Wide<T>,
     ) -> Result<(), Error> {
         self.metric.learn_from(&mut state.1, gradient, xi, squared_length)
+    }
+
+    fn is_metric(&self) -> bool {
+        self.metric.is_metric()
+    }
+
+    fn is_pointwise(&self) -> bool {
+        self.metric.is_pointwise()
     }
 
     fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {

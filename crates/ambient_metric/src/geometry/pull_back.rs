@@ -485,6 +485,7 @@ bundle! {
 }
 
 /// The columns of an ambient metric.
+#[derive(Clone)]
 struct Written<'a, A, const K: usize>(&'a A);
 
 impl<A: AmbientMetric<K>, const K: usize> Kernel for Written<'_, A, K> {

@@ -106,6 +106,13 @@ pub trait Engine<R, T: Tensor>: Sized {
     #[allow(clippy::type_complexity, reason = "a report for every group")]
     fn reports(&self, groups: &Groups) -> Result<Vec<Report<Wide<T>, Self::PerLoss<Wide<T>>>>, Error>;
 
+    /// Where the loss is to be evaluated, which may be elsewhere than at the parameters that are trained.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    fn evaluation_point(&self, setting: Setting<'_, R>, parameters: &T) -> Result<T, Error>;
+
     /// Its state.
     fn state(&self) -> &Self::State;
 

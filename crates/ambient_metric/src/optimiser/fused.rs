@@ -10,7 +10,7 @@ use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::passes::Passes;
-use crate::rule::rule::{Advance, Measure, MeasuredBy, Names, Pass, PassOf, Rule};
+use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Names, Pass, PassOf, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
@@ -69,7 +69,7 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
         }
         let mut few = Few::gather::<R, T>(parameters, state, gradients)?;
         let corrections = rule.correct(*memory);
-        let measured = few.sum::<R, _>(&Measure(rule), corrections);
+        let measured = few.sum::<R, _>(&Measure(rule.clone()), corrections);
         let totals = Totals { pool: measured, group: measured };
         let act = Act::new::<T::Element>(rule, (rates, &groups.xi, losses), *memory, corrections, totals);
         if !act.is_sound || has_subnormal(&act.memory) {
@@ -77,7 +77,7 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
         }
         // The memory first, because the next step waits for it.
         (*memory, *report) = (act.memory, act.report);
-        few.update::<R, _>(&Advance(rule), act.pass);
+        few.update::<R, _>(&Advance(rule.clone()), act.pass);
         self.steps = self.steps.saturating_add(1);
         Some(act.report)
     }
@@ -274,6 +274,24 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
 
     fn reports(&self, _groups: &Groups) -> Result<Vec<ReportOf<R, Wide<T>>>, Error> {
         Ok(self.acts.reports.clone())
+    }
+
+    fn evaluation_point(&self, setting: Setting<'_, R>, parameters: &T) -> Result<T, Error> {
+        let mut point = parameters.duplicate()?;
+        let groups: Vec<R::Memory<Wide<T>>> =
+            setting.groups.rates.iter().map(|rates| self.memory[rates.memory]).collect();
+        let uniforms = Uniforms { groups: &groups, group_of_part: &setting.groups.group_of_part };
+        let state: Vec<&T> = self.state.iter().collect();
+        match &self.passes {
+            Some(passes) => passes.evaluate::<R>(uniforms, &mut point, &state)?,
+            None => {
+                if const { R::EVALUATES_ELSEWHERE } {
+                    let kernel = Evaluate(setting.configuration.rule.clone());
+                    T::update(&kernel, uniforms, &mut point, &mut [], &state)?;
+                }
+            }
+        }
+        Ok(point)
     }
 
     fn state(&self) -> &[T] {
@@ -515,7 +533,7 @@ impl<R: Rule, T: Tensor> Running<'_, R, T> {
                 if const { R::IS_CHOSEN } {
                     Err(unprepared(self.rule))
                 } else {
-                    T::sum(&Measure(self.rule), corrections, operands, totals)
+                    T::sum(&Measure(self.rule.clone()), corrections, operands, totals)
                 }
             }
         }
@@ -536,7 +554,7 @@ impl<R: Rule, T: Tensor> Running<'_, R, T> {
                 if const { R::IS_CHOSEN } {
                     Err(unprepared(self.rule))
                 } else {
-                    T::update(&Advance(self.rule), uniforms, parameters, state, gradients)
+                    T::update(&Advance(self.rule.clone()), uniforms, parameters, state, gradients)
                 }
             }
         }

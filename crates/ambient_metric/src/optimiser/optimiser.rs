@@ -254,6 +254,18 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
         self.engine.steps()
     }
 
+    /// Where the loss is to be evaluated, tested and saved for use: the parameters themselves, unless the rule is one whose
+    /// [evaluation point](crate::rule::Evaluated) is another. Training goes on at the parameters.
+    ///
+    /// # Errors
+    ///
+    /// What [`Layout::check`](crate::Layout::check) finds, and where the backend fails.
+    pub fn evaluation_point(&self, parameters: &T) -> Result<T, Error> {
+        self.layout.check(parameters.layout())?;
+        let Self { configuration, groups, layout, engine, .. } = self;
+        engine.evaluation_point(Setting { configuration, groups, layout }, parameters)
+    }
+
     /// What happened to every group in the last step: first the parameters in no group, then the groups in order. A group that no gradient came for
     /// keeps the report of the step before.
     ///

@@ -16,8 +16,8 @@ bundle! {
     ///
     /// # Mathematics
     ///
-    /// s = ξ⟨l, l⟩, v̂ = v / (1−βᵗ) with v ← βv + (1−β)s, r = f′ / (1 + f′² v̂), and the effective learning rate ηr. A rule without a
-    /// pull-back reports s = v̂ = 0 and f′ = r = 1.
+    /// s = ξ⟨l, l⟩, v̂ = v / (1−βᵗ) with v ← βv + (1−β)s, r = f′ / (1 + f′² v̂), and the effective learning rate ηr. A rule that
+    /// measures nothing reports s = v̂ = 0 and f′ = r = 1.
     ///
     /// # Example
     ///
@@ -42,7 +42,7 @@ bundle! {
     /// arXiv 2509.03594, eq. 10, 13 and 14 (r without averages), Algorithms 1 and 2 (with them).
     #[cfg_attr(feature = "serde", derive(serde::Serialize))]
     pub nested struct Report<S, L = S> {
-        /// s = ξ⟨l, l⟩, the squared length of the gradient in γ⁻¹ times ξ; zero for a rule without a pull-back.
+        /// s = ξ⟨l, l⟩, the squared length of the gradient in γ⁻¹ times ξ; ⟨l, l⟩ for a clip; zero for a rule that measures none.
         squared_length: L,
         /// v̂, the bias-corrected moving average of s.
         averaged: L,
@@ -210,16 +210,18 @@ impl<S: Element, L: Bundle<S>> Report<S, L> {
 /// The report of a rule.
 pub(crate) type ReportOf<R, S> = Report<S, <R as Rule>::PerLoss<S>>;
 
-/// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each.
+/// The sum of the converted scalars, which is finite only where all of them are: faster than a question for each. Four sums side by side, so that an
+/// addition need not wait for the one before.
 #[inline(always)]
 pub(crate) fn total<S: Element, E: Element, B: Bundle<S>>(bundle: &B, convert: impl Fn(S) -> E) -> E {
-    let mut total = bundle.get(0).map_or_else(E::zero, &convert);
-    for slot in 1..B::LEN {
+    let mut sums: [E; 4] = core::array::from_fn(|slot| bundle.get(slot).map_or_else(E::zero, &convert));
+    for slot in 4..B::LEN {
         if let Some(value) = bundle.get(slot) {
-            total = total + convert(value);
+            sums[slot % 4] = sums[slot % 4] + convert(value);
         }
     }
-    total
+    let [a, b, c, d] = sums;
+    (a + b) + (c + d)
 }
 
 /// Accepts bundles that are finite in every slot, else names the slot.

@@ -7,7 +7,7 @@ use crate::ambient::ambient_metric::Covectors;
 use crate::base::base_metric::BaseMetric;
 use crate::base::remembered::Remembered;
 use crate::bundle;
-use crate::error::Error;
+use crate::error::{Error, require_metric};
 use crate::number::bundle::{Bundle, from_slice, nested_names};
 use crate::number::scalar::{Element, Field, Real};
 use crate::optimiser::checkpoint::Checkpoint;
@@ -106,14 +106,28 @@ where
         preconditioner.check(losses.map(Element::to_f64), from_slice(&groups.xi, |&xi| xi))?;
 
         let total_gradient = sum(&gradients)?;
-        metric.update(&mut state, &total_gradient)?;
+        if !momentum.shows_gradient() {
+            let mut shown = Vec::new();
+            for (remembered, gradient) in momenta.iter_mut().zip(gradients) {
+                shown.extend(remembered.update_and_show(momentum, gradient)?);
+            }
+            metric.update(&mut state, &sum(&shown.iter().collect::<Vec<_>>())?)?;
+            if metric.measured(&state).is_some() {
+                let problem = "its metric measures a momentum of its own, and the momentum shows it another covector than the gradient";
+                return Err(Error::NoEngine { rule: rule.named(&metric.metric_name()), problem });
+            }
+        } else {
+            metric.update(&mut state, &total_gradient)?;
+        }
         let measured = metric.measured(&state);
         if measured.is_some() && K > 1 {
             return Err(Error::Losses { expected: 1, found: K });
         }
         let measured = gradients.map(|gradient| measured.unwrap_or(gradient));
-        for (remembered, covector) in momenta.iter_mut().zip(measured) {
-            remembered.update(momentum, covector)?;
+        if momentum.shows_gradient() {
+            for (remembered, covector) in momenta.iter_mut().zip(measured) {
+                remembered.update(momentum, covector)?;
+            }
         }
         let of_gradients: Vec<&T> = measured.iter().map(|covector| &covector.0).collect();
         let of_momenta: Vec<&T> = momenta.iter().map(|momentum| &momentum.covector().0).collect();
@@ -213,8 +227,13 @@ where
     type State = M::State;
 
     fn resolve(configuration: &Configuration<Descent<M, P, Q, K>>, layout: &Layout) -> Result<Groups, Error> {
-        let preconditioner = &configuration.rule.preconditioner;
+        let Descent { metric, preconditioner, .. } = &configuration.rule;
         preconditioner.validate()?;
+        require_metric(metric.is_metric(), preconditioner.needs_metric(), || metric.metric_name())?;
+        if preconditioner.needs_pointwise() && !metric.is_pointwise() {
+            let rule = configuration.rule.named(&metric.metric_name());
+            return Err(Error::NoEngine { rule, problem: "a cautious step needs a pointwise metric" });
+        }
         configuration.state_storage.require_full()?;
         if let Some(group) = configuration.groups.iter().find(|group| group.own_metric) {
             return Err(Error::OwnMetric { group: group.name.clone() });
@@ -315,6 +334,10 @@ where
             Report { effective_learning_rate, ..self.report }
         };
         Ok(groups.rates.iter().map(of_group).collect())
+    }
+
+    fn evaluation_point(&self, _setting: Setting<'_, Descent<M, P, Q, K>>, parameters: &T) -> Result<T, Error> {
+        parameters.duplicate()
     }
 
     fn state(&self) -> &M::State {
@@ -447,6 +470,7 @@ fn sum<T: Tensor>(gradients: &[&Covector<T>]) -> Result<Covector<T>, Error> {
 }
 
 /// θ − ηd − ηλθ.
+#[derive(Clone)]
 struct Advance;
 
 impl Kernel for Advance {
@@ -462,6 +486,7 @@ impl Kernel for Advance {
 }
 
 /// The state of a preconditioner after the gradients have been seen.
+#[derive(Clone)]
 struct Observe<'p, P, const K: usize>(&'p P);
 
 impl<P: Preconditioner<K>, const K: usize> Kernel for Observe<'_, P, K> {
@@ -481,6 +506,7 @@ bundle! {
 }
 
 /// The columns of a preconditioner.
+#[derive(Clone)]
 struct Columns<'p, P, const K: usize>(&'p P);
 
 impl<P: Preconditioner<K>, const K: usize> Kernel for Columns<'_, P, K> {
@@ -498,6 +524,7 @@ impl<P: Preconditioner<K>, const K: usize> Kernel for Columns<'_, P, K> {
 type Seen<P, S, const K: usize> = Covectors<[S; K], <P as Preconditioner<K>>::Columns<S>>;
 
 /// Act 1 of a preconditioner.
+#[derive(Clone)]
 struct Measure<'p, P, const K: usize>(&'p P);
 
 impl<P: Preconditioner<K>, const K: usize> Kernel for Measure<'_, P, K> {
@@ -512,6 +539,7 @@ impl<P: Preconditioner<K>, const K: usize> Kernel for Measure<'_, P, K> {
 }
 
 /// Act 3 of a preconditioner.
+#[derive(Clone)]
 struct Follow<'p, P, const K: usize>(&'p P);
 
 impl<P: Preconditioner<K>, const K: usize> Kernel for Follow<'_, P, K> {

@@ -25,7 +25,7 @@ use crate::space::acts::{Inputs, Outcome};
 /// assert_eq!(Root { xi: 0.75 }.factor(4.0), 0.5);
 /// assert_eq!(Induction { xi: 0.25 }.factor(4.0), 0.5);
 /// ```
-pub trait Clip: Sync {
+pub trait Clip: Clone + Sync {
     /// The factor from ⟨l, l⟩.
     fn factor<S: Real>(&self, squared_length: S) -> S;
 
@@ -242,6 +242,10 @@ impl<C: Clip> Preconditioner for Clipped<C> {
     #[inline(always)]
     fn follow<S: Real>(&self, factor: S, at: Covectors<[S; 1], ()>) -> S {
         factor * at.momentum[0]
+    }
+
+    fn needs_metric(&self) -> bool {
+        false
     }
 
     /// One: a clip has no ξ of its own that a metric could learn with.

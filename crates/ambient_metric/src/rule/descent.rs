@@ -3,14 +3,14 @@
 use crate::ambient::ambient_metric::Covectors;
 use crate::base::pointwise::PointwiseMetric;
 use crate::bundle;
-use crate::error::Error;
+use crate::error::{Error, require_metric};
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::rule::induced::Induced;
 use crate::rule::preconditioner::{Damping, Preconditioner, Raised, total};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
-use crate::space::momentum::Momentum;
+use crate::space::momentum::{Momentum, Recall};
 
 /// Descent along preconditioned momenta over a base metric, with decoupled weight decay.
 ///
@@ -146,6 +146,16 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
         }
     }
 
+    /// The covectors of every loss, raised.
+    #[inline(always)]
+    fn sharp<S: Real>(&self, inverse: S, covectors: [S; K]) -> [S; K] {
+        let mut raised = covectors;
+        for loss in 0..K {
+            raised[loss] = self.metric.sharp(inverse, covectors[loss]);
+        }
+        raised
+    }
+
     /// A coordinate after the gradients have been seen: its state, γ⁻¹, and its covectors.
     #[inline(always)]
     #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
@@ -154,14 +164,15 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
         corrections: Corrections<Q::Corrections<S>, S, M::Shared<S>>,
         at: Coordinate<S, State<M, P, Q, S, K>, [S; K]>,
     ) -> (State<M, P, Q, S, K>, S, Seen<P, S, K>) {
-        let gradient = total(at.gradient);
-        let metric = self.metric.observe(at.state.metric, gradient);
-        let inverse = self.metric.inverse(corrections.shared, metric.times(corrections.metric));
-        let (mut momentum, mut covector) = (at.state.momentum, at.gradient);
+        let (mut momentum, mut covector, mut shown) = (at.state.momentum, at.gradient, at.gradient);
         for loss in 0..K {
-            momentum[loss] = self.momentum.remember(momentum[loss], at.gradient[loss]);
-            covector[loss] = self.momentum.covector(corrections.momentum, momentum[loss], at.gradient[loss]);
+            let recall = Recall::of(&self.momentum, momentum[loss], at.gradient[loss]);
+            covector[loss] = self.momentum.covector(corrections.momentum, recall);
+            shown[loss] = self.momentum.shown(recall);
+            momentum[loss] = recall.present;
         }
+        let metric = self.metric.observe(at.state.metric, total(shown));
+        let inverse = self.metric.inverse(corrections.shared, metric.times(corrections.metric));
         let ambient = self.preconditioner.observe(at.state.ambient, at.gradient);
         let local = Local { parameter: at.parameter, gradient: at.gradient, momentum: covector };
         let columns = self.preconditioner.columns(ambient, local);
@@ -203,8 +214,8 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         at: Coordinate<S, Self::State<S>, [S; K]>,
     ) -> Self::Sums<S> {
         let (state, inverse, covectors) = self.see(corrections, at);
-        let gradient = covectors.gradient.times(inverse);
-        let raised = Raised { gradient, columns: covectors.columns.times(inverse) };
+        let raised =
+            Raised { gradient: self.sharp(inverse, covectors.gradient), columns: covectors.columns.times(inverse) };
         let seen = state.metric.times(corrections.metric);
         DescentSums {
             preconditioner: self.preconditioner.measure(covectors, raised),
@@ -247,7 +258,12 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
     ) -> Advanced<S, Self::State<S>> {
         let (state, inverse, covectors) = self.see(corrections, at);
         let step = if K == 1 {
-            self.preconditioner.follow(multipliers.preconditioner, covectors.times(inverse))
+            let raised = Covectors {
+                gradient: self.sharp(inverse, covectors.gradient),
+                momentum: self.sharp(inverse, covectors.momentum),
+                columns: covectors.columns.times(inverse),
+            };
+            self.preconditioner.follow(multipliers.preconditioner, raised)
         } else {
             inverse * self.preconditioner.follow(multipliers.preconditioner, covectors)
         };
@@ -278,7 +294,8 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
     fn validate(&self) -> Result<(), Error> {
         self.metric.validate()?;
         self.preconditioner.validate()?;
-        self.momentum.validate()
+        self.momentum.validate()?;
+        require_metric(self.metric.is_metric(), self.preconditioner.needs_metric(), || self.metric.name())
     }
 
     fn name(&self) -> String {

@@ -163,6 +163,10 @@ impl<H: Heights<K>, A: AmbientMetric<K>, P: Placement, const K: usize> Precondit
         SurfaceMemory { lengths: Average::begin(), ambient: self.ambient.begin() }
     }
 
+    fn needs_metric(&self) -> bool {
+        K > 1 || <A::Columns<f64> as Bundle<f64>>::LEN > 0 || !P::SCALES
+    }
+
     #[inline(always)]
     fn observe<S: Real>(&self, state: A::State<S>, gradients: [S; K]) -> A::State<S> {
         self.ambient.observe(state, gradients)
@@ -291,13 +295,16 @@ impl<H: Heights<K>, A: AmbientMetric<K>, P: Placement, const K: usize> Precondit
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 ([`Damped`]) and eq. 8 applied to the momentum ([`Exact`]).
-pub trait Placement: Sync {
+pub trait Placement: Clone + Sync {
     /// Sums beyond those of gradients and columns.
     type Sums<S: Real, C: Columns<S, K>, const K: usize>: Bundle<S>;
     /// What [`follow`](Self::follow) multiplies by.
     type Factors<S: Real, C: Columns<S, K>, const K: usize>: Bundle<S>;
     /// The name in reports and checkpoints.
     const NAME: &'static str;
+
+    /// Whether every covector is raised by itself and then scaled, so that the dual of a norm will do in the place of a metric. By default no.
+    const SCALES: bool = false;
 
     /// What one coordinate adds to the sums.
     fn measure<S: Real, C: Columns<S, K>, const K: usize>(
@@ -346,6 +353,7 @@ impl Placement for Damped {
     type Sums<S: Real, C: Columns<S, K>, const K: usize> = ();
     type Factors<S: Real, C: Columns<S, K>, const K: usize> = DampedFactors<[S; K], C::Weights>;
     const NAME: &'static str = "damped";
+    const SCALES: bool = true;
 
     #[inline(always)]
     fn measure<S: Real, C: Columns<S, K>, const K: usize>(&self, _: Covectors<[S; K], C>, _: Raised<[S; K], C>) {}

@@ -1,22 +1,34 @@
 //! Rules: updates in three acts, written once.
 
+pub(crate) mod averaged;
 pub(crate) mod bilinear;
+pub(crate) mod cautious;
 pub(crate) mod clipping;
 pub(crate) mod descent;
+pub(crate) mod evaluated;
 pub(crate) mod induced;
+pub(crate) mod lookahead;
 pub(crate) mod passes;
 pub(crate) mod preconditioner;
 #[allow(clippy::module_inception, reason = "the room has the name of what stands in the middle of it")]
 pub(crate) mod rule;
 pub mod rules;
+pub(crate) mod schedule_free;
 pub(crate) mod state_range;
 
+pub use self::averaged::{Averaged, Polyak};
 pub use self::bilinear::Bilinear;
+pub use self::cautious::{Cautious, CautiousFactors, CautiousSums};
 pub use self::clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
 pub use self::descent::{Carried, Corrections, Descent, DescentSums, Memory, Multipliers, Powers};
+pub use self::evaluated::{
+    Evaluated, EvaluatedCorrections, EvaluatedMemory, EvaluatedState, EvaluationPoint, Left, Stride,
+};
 pub use self::induced::{
     Average, Damped, DampedFactors, Exact, ExactFactors, ExactSums, Induced, Placement, SurfaceMemory, SurfaceSums,
 };
+pub use self::lookahead::Lookahead;
 pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
-pub use self::rule::{Advance, Advanced, Coordinate, Measure, Measured, OnRule, Pass, PassOf, Rule};
+pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, OnRule, Pass, PassOf, Rule};
+pub use self::schedule_free::ScheduleFree;

@@ -1,11 +1,9 @@
 //! The passes of a rule as values.
 
-use std::sync::Arc;
-
 use crate::error::Error;
 use crate::number::bundle::{Bundle, from_slice};
 use crate::number::scalar::Field;
-use crate::rule::rule::{Advance, Measure, MeasuredBy, PassOf, Rule};
+use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, PassOf, Rule};
 use crate::space::kernel::Uniforms;
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
 use crate::space::tensor::{Operands, Tensor, Wide};
@@ -15,6 +13,8 @@ use crate::space::tensor::{Operands, Tensor, Wide};
 pub struct Passes<T: Tensor> {
     measure: Box<dyn PreparedSum<T>>,
     advance: Box<dyn PreparedUpdate<T>>,
+    /// Of a rule that is to be evaluated elsewhere.
+    evaluate: Option<Box<dyn PreparedUpdate<T>>>,
     counts: Counts,
     /// Uniforms and totals on their way, kept so that a step allocates nothing.
     uniforms: Vec<Wide<T>>,
@@ -24,6 +24,7 @@ pub struct Passes<T: Tensor> {
 /// How many numbers the acts hand to each other.
 #[derive(Clone, Copy, Debug)]
 struct Counts {
+    memory: usize,
     corrections: usize,
     multipliers: usize,
     /// With that of the squares of the gradients.
@@ -33,6 +34,7 @@ struct Counts {
 impl Counts {
     fn of<R: Rule>(_rule: &R) -> Self {
         Self {
+            memory: <R::Memory<f64> as Bundle<f64>>::LEN,
             corrections: <R::Corrections<f64> as Bundle<f64>>::LEN,
             multipliers: <R::Multipliers<f64> as Bundle<f64>>::LEN,
             sums: <MeasuredBy<R, f64> as Bundle<f64>>::LEN,
@@ -42,10 +44,11 @@ impl Counts {
 
 impl<T: Tensor> Clone for Passes<T> {
     fn clone(&self) -> Self {
-        let Self { measure, advance, counts, uniforms, totals } = self;
+        let Self { measure, advance, evaluate, counts, uniforms, totals } = self;
         Self {
             measure: measure.duplicate(),
             advance: advance.duplicate(),
+            evaluate: evaluate.as_ref().map(|pass| pass.duplicate()),
             counts: *counts,
             uniforms: uniforms.clone(),
             totals: totals.clone(),
@@ -56,10 +59,14 @@ impl<T: Tensor> Clone for Passes<T> {
 impl<T: Tensor> Passes<T> {
     /// Those of a rule, compiled for these tensors.
     #[must_use]
-    pub fn compiled<R: Rule + Clone + Send + 'static>(rule: &R) -> Self {
-        let shared = Arc::new(rule.clone());
-        let (measure, advance) = (Compiled(Measure(Arc::clone(&shared))), Compiled(Advance(shared)));
-        Self::of(rule, Box::new(measure), Box::new(advance))
+    pub fn compiled<R: Rule + Send + 'static>(rule: &R) -> Self {
+        let (measure, advance) = (Compiled(Measure(rule.clone())), Compiled(Advance(rule.clone())));
+        let evaluate = if const { R::EVALUATES_ELSEWHERE } {
+            Some(Box::new(Compiled(Evaluate(rule.clone()))) as Box<dyn PreparedUpdate<T>>)
+        } else {
+            None
+        };
+        Self::of(rule, Box::new(measure), Box::new(advance), evaluate)
     }
 
     /// Those of a rule, as the backend prepares them.
@@ -67,14 +74,20 @@ impl<T: Tensor> Passes<T> {
     /// # Errors
     ///
     /// As [`Tensor::prepare_sum`].
-    pub fn prepared<R: Rule + Clone + Send + 'static>(rule: &R) -> Result<Self, Error> {
-        let shared = Arc::new(rule.clone());
-        let measure = T::prepare_sum(&Measure(Arc::clone(&shared)))?;
-        Ok(Self::of(rule, measure, T::prepare_update(&Advance(shared))?))
+    pub fn prepared<R: Rule + Send + 'static>(rule: &R) -> Result<Self, Error> {
+        let (measure, advance) = (T::prepare_sum(&Measure(rule.clone()))?, T::prepare_update(&Advance(rule.clone()))?);
+        let evaluate =
+            if const { R::EVALUATES_ELSEWHERE } { Some(T::prepare_update(&Evaluate(rule.clone()))?) } else { None };
+        Ok(Self::of(rule, measure, advance, evaluate))
     }
 
-    fn of<R: Rule>(rule: &R, measure: Box<dyn PreparedSum<T>>, advance: Box<dyn PreparedUpdate<T>>) -> Self {
-        Self { measure, advance, counts: Counts::of(rule), uniforms: Vec::new(), totals: Vec::new() }
+    fn of<R: Rule>(
+        rule: &R,
+        measure: Box<dyn PreparedSum<T>>,
+        advance: Box<dyn PreparedUpdate<T>>,
+        evaluate: Option<Box<dyn PreparedUpdate<T>>>,
+    ) -> Self {
+        Self { measure, advance, evaluate, counts: Counts::of(rule), uniforms: Vec::new(), totals: Vec::new() }
     }
 }
 
@@ -114,5 +127,18 @@ impl<T: Tensor> Passes<T> {
             self.uniforms.extend(group.multipliers.scalars().take(self.counts.multipliers));
         }
         self.advance.update(&self.uniforms, passes.group_of_part, parameters, state, gradients)
+    }
+
+    /// The evaluation point, into what is a copy of the parameters.
+    pub(crate) fn evaluate<R: Rule>(
+        &self,
+        memory: Uniforms<'_, R::Memory<Wide<T>>>,
+        parameters: &mut T,
+        state: &[&T],
+    ) -> Result<(), Error> {
+        let Some(pass) = &self.evaluate else { return Ok(()) };
+        let uniforms: Vec<Wide<T>> =
+            memory.groups.iter().flat_map(|group| group.scalars().take(self.counts.memory)).collect();
+        pass.duplicate().update(&uniforms, memory.group_of_part, parameters, &mut [], state)
     }
 }

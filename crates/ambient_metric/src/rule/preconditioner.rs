@@ -76,6 +76,7 @@ impl<S: Real, L> Damping<S, L> {
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
+/// #[derive(Clone)]
 /// struct Trust;
 ///
 /// impl Preconditioner for Trust {
@@ -125,7 +126,7 @@ impl<S: Real, L> Damping<S, L> {
     message = "`{Self}` is no preconditioner",
     note = "take `Flat`, `Induced`, `Bilinear` or `Clipped`, or implement `Preconditioner`; a base metric is the first part of a `Descent`, the preconditioner the second"
 )]
-pub trait Preconditioner<const K: usize = 1>: Sync {
+pub trait Preconditioner<const K: usize = 1>: Clone + Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// What is kept once.
@@ -179,6 +180,16 @@ pub trait Preconditioner<const K: usize = 1>: Sync {
     /// The metric coefficients ξ_A, where it has such that a schedule may change: a surface does.
     fn xi(&self) -> Option<[f64; K]> {
         None
+    }
+
+    /// Whether it needs a γ whose γ⁻¹ is linear; no where the dual of a norm will do, because a covector is raised by itself and then scaled.
+    fn needs_metric(&self) -> bool {
+        true
+    }
+
+    /// Whether it compares what is raised with what is not at one coordinate, so that γ has to be pointwise.
+    fn needs_pointwise(&self) -> bool {
+        false
     }
 
     /// The ξ that drives a metric that learns: Σ ξ_A.
@@ -261,6 +272,10 @@ impl Preconditioner for Flat {
 
     #[inline(always)]
     fn measure<S: Real>(&self, _at: Covectors<[S; 1], ()>, _raised: Raised<[S; 1], ()>) {}
+
+    fn needs_metric(&self) -> bool {
+        false
+    }
 
     #[inline(always)]
     fn damp<S: Real>(&self, _inputs: Inputs<S, [S; 1]>, (): (), (): ()) -> Outcome<(), (), Damping<S, [S; 1]>> {

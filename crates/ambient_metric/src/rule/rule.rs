@@ -1,7 +1,5 @@
 //! Rules: an update written once, in three acts, for every scalar and every backend.
 
-use core::ops::Deref;
-
 use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
@@ -58,6 +56,7 @@ bundle! {
 /// use ambient_metric::rule::{Advanced, Coordinate, Damping};
 /// use ambient_metric::space::{Inputs, Outcome, Totals};
 ///
+/// #[derive(Clone)]
 /// struct Sign;
 ///
 /// impl Rule for Sign {
@@ -94,7 +93,7 @@ bundle! {
     message = "`{Self}` is no update rule",
     note = "make one by `Descent::new(metric, preconditioner, momentum)`, take one of the module `rules`, or implement `Rule`"
 )]
-pub trait Rule: Sync {
+pub trait Rule: Clone + Sync {
     /// One number for every loss: a component of its gradient, its value, or its ξ. A rule for one loss has `S`.
     type PerLoss<S: Real>: Bundle<S>;
     /// What is kept per element.
@@ -152,6 +151,17 @@ pub trait Rule: Sync {
         multipliers: Self::Multipliers<S>,
         at: Coordinate<S, Self::State<S>, Self::PerLoss<S>>,
     ) -> Advanced<S, Self::State<S>>;
+
+    /// Whether the loss is to be [evaluated](Self::evaluated) elsewhere than at the parameters that are trained.
+    const EVALUATES_ELSEWHERE: bool = false;
+
+    /// Where the loss is to be evaluated, at one coordinate, from the memory, the parameter and the state after a step: at the parameter itself, unless
+    /// [`EVALUATES_ELSEWHERE`](Self::EVALUATES_ELSEWHERE) says otherwise. [`Evaluated`](crate::rule::Evaluated) makes such rules.
+    #[inline(always)]
+    fn evaluated<S: Real>(&self, memory: Self::Memory<S>, parameter: S, state: Self::State<S>) -> S {
+        let _ = (memory, state);
+        parameter
+    }
 
     /// Whether [`damp`](Self::damp) needs the sums of every tensor by itself: a group's are then those of one tensor.
     fn learns_per_tensor(&self) -> bool {
@@ -282,7 +292,7 @@ bundle! {
 /// The sums of act 1 of a rule.
 pub(crate) type MeasuredBy<R, S> = Measured<S, <R as Rule>::Sums<S>>;
 
-/// Act 1 of a rule as a kernel, to be summed: of one that is borrowed, `Measure(&rule)`, or shared.
+/// Act 1 of a rule as a kernel, to be summed.
 ///
 /// # Example
 ///
@@ -293,16 +303,16 @@ pub(crate) type MeasuredBy<R, S> = Measured<S, <R as Rule>::Sums<S>>;
 /// let rule = rules::euclidean(1.0).momentum(0.0).beta(0.0);
 /// let corrections = rule.correct(rule.begin::<f64>());
 /// let at = Coordinate { parameter: 1.0, state: Carried { momentum: [0.0], metric: (), ambient: () }, gradient: [3.0] };
-/// let measured = Measure(&rule).evaluate(corrections, at);
+/// let measured = Measure(rule).evaluate(corrections, at);
 /// assert_eq!((measured.squared_gradient, measured.rule.preconditioner.lengths.entry(0, 0)), (9.0, 9.0));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Measure<R>(pub R);
 
-impl<R: Deref<Target: Rule> + Sync> Kernel for Measure<R> {
-    type Uniform<S: Real> = <R::Target as Rule>::Corrections<S>;
-    type Input<S: Real> = Coordinate<S, <R::Target as Rule>::State<S>, <R::Target as Rule>::PerLoss<S>>;
-    type Output<S: Real> = Measured<S, <R::Target as Rule>::Sums<S>>;
+impl<R: Rule> Kernel for Measure<R> {
+    type Uniform<S: Real> = R::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
+    type Output<S: Real> = MeasuredBy<R, S>;
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, corrections: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
@@ -346,19 +356,45 @@ bundle! {
 /// let outcome = rule.damp(inputs, memory, Totals { pool: sums, group: sums });
 /// let pass = Pass { corrections: rule.correct(memory), multipliers: outcome.factors };
 /// let at = Coordinate { parameter: 1.0, state: Carried { momentum: [0.0], metric: (), ambient: () }, gradient: [2.0] };
-/// assert_eq!(Advance(&rule).evaluate(pass, at).parameter, 0.5);
+/// assert_eq!(Advance(rule).evaluate(pass, at).parameter, 0.5);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Advance<R>(pub R);
 
-impl<R: Deref<Target: Rule> + Sync> Kernel for Advance<R> {
-    type Uniform<S: Real> = PassOf<R::Target, S>;
-    type Input<S: Real> = Coordinate<S, <R::Target as Rule>::State<S>, <R::Target as Rule>::PerLoss<S>>;
-    type Output<S: Real> = Advanced<S, <R::Target as Rule>::State<S>>;
+impl<R: Rule> Kernel for Advance<R> {
+    type Uniform<S: Real> = PassOf<R, S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
+    type Output<S: Real> = Advanced<S, R::State<S>>;
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
         let advanced = self.0.advance(uniform.corrections, uniform.multipliers, at);
         Advanced { state: Bundle::<S>::flushed(advanced.state), ..advanced }
+    }
+}
+
+/// The evaluation point of a rule as a kernel, to be stored into a copy of the parameters.
+///
+/// ```
+/// use ambient_metric::{Kernel, rules};
+/// use ambient_metric::rule::{Advanced, Averaged, Evaluate, Evaluated, EvaluatedMemory, EvaluatedState};
+/// use ambient_metric::Rule;
+///
+/// let rule = Evaluated { rule: rules::sgd(0.9), point: Averaged(0.5) };
+/// let memory = EvaluatedMemory { steps: 1.0, ..rule.begin::<f64>() };
+/// let state = EvaluatedState { kept: 3.0, ..ambient_metric::Bundle::<f64>::zero() };
+/// assert_eq!(Evaluate(rule).evaluate(memory, Advanced { parameter: 2.0, state }), 3.0);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Evaluate<R>(pub R);
+
+impl<R: Rule> Kernel for Evaluate<R> {
+    type Uniform<S: Real> = R::Memory<S>;
+    type Input<S: Real> = Advanced<S, R::State<S>>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, memory: R::Memory<S>, at: Self::Input<S>) -> S {
+        self.0.evaluated(memory, at.parameter, at.state)
     }
 }

@@ -15,12 +15,15 @@ use crate::space::layout::Layout;
 /// Mark `evaluate`, and the generic functions that it calls (a metric's γ⁻¹, a momentum), `#[inline(always)]`: a function that is not
 /// inlined is not compiled for the processor's vectors, and a pass over it takes twenty to forty times as long.
 ///
+/// A kernel is a value that backends copy: a pass keeps one beside its loop, where no store can change its constants.
+///
 /// # Example
 ///
 /// ```
 /// use ambient_metric::{Kernel, Real};
 ///
 /// /// a x + y
+/// #[derive(Clone)]
 /// struct Axpy;
 ///
 /// impl Kernel for Axpy {
@@ -40,7 +43,7 @@ use crate::space::layout::Layout;
     message = "`{Self}` is no kernel",
     note = "implement `Kernel`: a function of the elements at one coordinate, generic over the scalar"
 )]
-pub trait Kernel: Sync {
+pub trait Kernel: Clone + Sync {
     /// What is the same for every element of a group.
     type Uniform<S: Real>: Bundle<S>;
     /// What is read at a coordinate: one slot per tensor, targets first.

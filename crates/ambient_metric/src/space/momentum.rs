@@ -9,22 +9,24 @@ use crate::number::scalar::Real;
 ///
 /// # Mathematics
 ///
-/// m_t = remember(m_{t−1}, l_t) with m₀ = 0, and m̂_t = covector(correct(μᵗ), m_t, l_t). m and m̂ are covectors (index down): a metric
-/// turns m̂ into the step.
+/// m_t = remember(m_{t−1}, l_t) with m₀ = 0, and m̂_t = covector(correct(μᵗ), m_{t−1}, m_t, l_t). m and m̂ are covectors (index down): a metric
+/// turns m̂ into the step. The metric itself learns from shown(m_{t−1}, m_t, l_t), which is l_t unless the momentum says otherwise.
 ///
 /// # Requirements
 ///
-/// The decay μ lies in [0, 1). `remember` and `covector` depend on one coordinate; mark them `#[inline(always)]`, as [`Kernel`](crate::Kernel) says why.
+/// The decay μ lies in [0, 1). `remember`, `covector` and `shown` depend on one coordinate; mark them `#[inline(always)]`, as
+/// [`Kernel`](crate::Kernel) says why.
 ///
 /// # Example
 ///
 /// ```
 /// use ambient_metric::{Ema, Momentum};
+/// use ambient_metric::space::Recall;
 ///
 /// let momentum = Ema(0.9);
-/// let remembered = momentum.remember(0.0, 2.0);
+/// let at = Recall::of(&momentum, 0.0, 2.0);
 /// let corrections = momentum.correct(0.9);
-/// assert!((momentum.covector(corrections, remembered, 2.0) - 2.0_f64).abs() < 1e-15);
+/// assert!((momentum.covector(corrections, at) - 2.0_f64).abs() < 1e-15);
 /// ```
 ///
 /// # Errors
@@ -33,12 +35,13 @@ use crate::number::scalar::Real;
 ///
 /// # References
 ///
-/// arXiv 2509.03594, Algorithms 1 and 2 ([`Ema`]); Polyak 1964 ([`HeavyBall`]); Dozat 2016 ([`Nesterov`]).
+/// arXiv 2509.03594, Algorithms 1 and 2 ([`Ema`]); Polyak 1964 ([`HeavyBall`]); Dozat 2016 ([`Nesterov`]); Chen et al. 2023
+/// ([`LionMomentum`]); Zhuang et al. 2020 ([`Belief`]).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no momentum",
     note = "implement `Momentum`, or take `Ema`, `HeavyBall`, `Nesterov` or `NoMomentum`"
 )]
-pub trait Momentum: Sync {
+pub trait Momentum: Clone + Sync {
     /// What is kept per element.
     type State<S: Real>: Bundle<S>;
     /// Bias corrections, the same for every element.
@@ -53,8 +56,19 @@ pub trait Momentum: Sync {
     /// The state after the gradient l has been seen.
     fn remember<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
 
-    /// The covector that the step follows, from the state after [`remember`](Self::remember).
-    fn covector<S: Real>(&self, corrections: Self::Corrections<S>, state: Self::State<S>, gradient: S) -> S;
+    /// The covector that the step follows.
+    fn covector<S: Real>(&self, corrections: Self::Corrections<S>, at: Recall<Self::State<S>, S>) -> S;
+
+    /// Whether the base metric sees the gradient itself; no if [`shown`](Self::shown) is another covector.
+    fn shows_gradient(&self) -> bool {
+        true
+    }
+
+    /// The covector that the base metric sees and learns from: the gradient, unless [`shows_gradient`](Self::shows_gradient) says otherwise.
+    #[inline(always)]
+    fn shown<S: Real>(&self, at: Recall<Self::State<S>, S>) -> S {
+        at.gradient
+    }
 
     /// Accepts the decay.
     ///
@@ -68,6 +82,31 @@ pub trait Momentum: Sync {
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
         short_name::<Self>()
+    }
+}
+
+/// A coordinate as a momentum sees it: its state before and after the gradient.
+///
+/// ```
+/// use ambient_metric::Ema;
+/// use ambient_metric::space::Recall;
+/// assert_eq!(Recall::of(&Ema(0.5), 2.0, 4.0), Recall { past: 2.0, present: 3.0, gradient: 4.0 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recall<St, S> {
+    /// The state before the gradient has been seen.
+    pub past: St,
+    /// The state after it.
+    pub present: St,
+    /// The gradient l.
+    pub gradient: S,
+}
+
+impl<St: Copy, S: Real> Recall<St, S> {
+    /// What a momentum makes of a gradient.
+    #[inline(always)]
+    pub fn of<Q: Momentum<State<S> = St>>(momentum: &Q, past: St, gradient: S) -> Self {
+        Self { past, present: momentum.remember(past, gradient), gradient }
     }
 }
 
@@ -91,11 +130,12 @@ pub(crate) fn average<S: Real>(decay: f64, past: S, present: S) -> S {
 ///
 /// ```
 /// use ambient_metric::{Ema, Momentum};
+/// use ambient_metric::space::Recall;
 ///
-/// let m = Ema(0.5).remember(2.0, 4.0);
-/// assert_eq!(m, 3.0);
+/// let at = Recall::of(&Ema(0.5), 2.0, 4.0);
+/// assert_eq!(at.present, 3.0);
 /// // At t = 2 the power is μ² = 1/4.
-/// assert_eq!(Ema(0.5).covector(Ema(0.5).correct(0.25), m, 4.0), 4.0);
+/// assert_eq!(Ema(0.5).covector(Ema(0.5).correct(0.25), at), 4.0);
 /// ```
 ///
 /// # References
@@ -133,8 +173,8 @@ impl Momentum for Ema {
     }
 
     #[inline(always)]
-    fn covector<S: Real>(&self, correction: S, m: S, _gradient: S) -> S {
-        m * correction
+    fn covector<S: Real>(&self, correction: S, at: Recall<S, S>) -> S {
+        at.present * correction
     }
 }
 
@@ -188,8 +228,8 @@ impl Momentum for HeavyBall {
     }
 
     #[inline(always)]
-    fn covector<S: Real>(&self, (): (), m: S, _gradient: S) -> S {
-        m
+    fn covector<S: Real>(&self, (): (), at: Recall<S, S>) -> S {
+        at.present
     }
 }
 
@@ -207,11 +247,11 @@ impl Momentum for HeavyBall {
 ///
 /// ```
 /// use ambient_metric::{Momentum, Nesterov};
+/// use ambient_metric::space::Recall;
 ///
 /// // At t = 1: m = l/2 and m̂ = (1/2) m / (3/4) + (1/2) l / (1/2).
 /// let momentum = Nesterov(0.5);
-/// let m = momentum.remember(0.0, 6.0);
-/// let ahead: f64 = momentum.covector(momentum.correct(0.5), m, 6.0);
+/// let ahead: f64 = momentum.covector(momentum.correct(0.5), Recall::of(&momentum, 0.0, 6.0));
 /// assert!((ahead - 8.0).abs() < 1e-14);
 /// assert!(Nesterov(1.0).validate().is_err());
 /// ```
@@ -253,8 +293,8 @@ impl Momentum for Nesterov {
     }
 
     #[inline(always)]
-    fn covector<S: Real>(&self, [of_memory, of_gradient]: [S; 2], m: S, gradient: S) -> S {
-        of_memory * m + of_gradient * gradient
+    fn covector<S: Real>(&self, [of_memory, of_gradient]: [S; 2], at: Recall<S, S>) -> S {
+        of_memory * at.present + of_gradient * at.gradient
     }
 }
 
@@ -268,7 +308,8 @@ impl Momentum for Nesterov {
 ///
 /// ```
 /// use ambient_metric::{Momentum, NoMomentum};
-/// assert_eq!(NoMomentum.covector((), (), 3.0), 3.0);
+/// use ambient_metric::space::Recall;
+/// assert_eq!(NoMomentum.covector((), Recall { past: (), present: (), gradient: 3.0 }), 3.0);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct NoMomentum;
@@ -287,8 +328,8 @@ impl Momentum for NoMomentum {
     fn remember<S: Real>(&self, (): (), _gradient: S) {}
 
     #[inline(always)]
-    fn covector<S: Real>(&self, (): (), (): (), gradient: S) -> S {
-        gradient
+    fn covector<S: Real>(&self, (): (), at: Recall<(), S>) -> S {
+        at.gradient
     }
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn write<S: Field, B: Bundle<S>>(bundle: &B, numbers: &mut [S]) {
 impl<T, K> PreparedSum<T> for Compiled<K>
 where
     T: Tensor,
-    K: Kernel + Clone + Send + 'static,
+    K: Kernel + Send + 'static,
 {
     fn sum(
         &mut self,
@@ -158,7 +158,7 @@ where
 impl<T, K> PreparedUpdate<T> for Compiled<K>
 where
     T: Tensor,
-    K: Kernel + Clone + Send + 'static,
+    K: Kernel + Send + 'static,
 {
     fn update(
         &mut self,

@@ -33,6 +33,7 @@ pub type Wide<T> = <<T as Tensor>::Element as Element>::Wide;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
+/// #[derive(Clone)]
 /// struct Square;
 ///
 /// impl Kernel for Square {
@@ -189,6 +190,7 @@ pub trait Tensor: Sized {
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
+/// #[derive(Clone)]
 /// struct Product;
 ///
 /// impl Kernel for Product {
@@ -365,6 +367,7 @@ impl<T: Tensor> Vector<T> {
 }
 
 /// x y, to be summed.
+#[derive(Clone)]
 struct Product;
 
 impl Kernel for Product {
@@ -379,6 +382,7 @@ impl Kernel for Product {
 }
 
 /// y + a x.
+#[derive(Clone)]
 struct AddScaled;
 
 impl Kernel for AddScaled {
@@ -393,6 +397,7 @@ impl Kernel for AddScaled {
 }
 
 /// a x.
+#[derive(Clone)]
 struct Scale;
 
 impl Kernel for Scale {
@@ -446,6 +451,7 @@ pub(crate) fn weighed<'a, T: Tensor + 'a>(terms: impl IntoIterator<Item = (&'a T
 }
 
 /// 0 · l: zero where l is finite, and not finite where it is not.
+#[derive(Clone)]
 struct Probe;
 
 impl Kernel for Probe {

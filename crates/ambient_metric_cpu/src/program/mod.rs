@@ -66,6 +66,7 @@ type Splat<E> = Aligned<[[E; WIDTH]; MOST_LANES]>;
 /// use ambient_metric_trace::Recording;
 ///
 /// /// y + a x
+/// #[derive(Clone)]
 /// struct Axpy;
 /// impl Kernel for Axpy {
 ///     type Uniform<S: Real> = S;

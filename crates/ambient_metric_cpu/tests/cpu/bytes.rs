@@ -40,11 +40,11 @@ fn check<R: Rule>(name: &str, rule: &R) {
         let read: Vec<&str> = recording.reads().map(|slot| slot.name.as_str()).collect();
         recording.inputs().iter().map(|input| read.contains(&input.name.as_str())).collect::<Vec<_>>()
     };
-    let measure = Measure(rule);
-    let sums = <<Measure<&R> as Kernel>::Output<f64> as Bundle<f64>>::LEN;
+    let measure = Measure(rule.clone());
+    let sums = <<Measure<R> as Kernel>::Output<f64> as Bundle<f64>>::LEN;
     assert_eq!(named(typed.measure()), depends(&measure, sums), "what act 1 of {name} reads");
     let written = typed.advance().outputs().len();
-    let mut expected = depends(&Advance(rule), written);
+    let mut expected = depends(&Advance(rule.clone()), written);
     // What is copied onto itself is not moved.
     for (slot, (output, input)) in typed.advance().outputs().iter().zip(typed.advance().inputs()).enumerate() {
         if output.id == input.id && typed.advance().uses()[input.id.index()] == 1 {

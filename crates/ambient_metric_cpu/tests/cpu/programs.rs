@@ -7,6 +7,7 @@ use ambient_metric_trace::Recording;
 use proptest::prelude::*;
 
 /// Every operation there is, with operands in every place: inputs, uniforms, results that are read again, and results that are not.
+#[derive(Clone)]
 struct Everything;
 
 impl Kernel for Everything {
@@ -102,6 +103,7 @@ fn slices_that_do_not_fit_are_refused() {
 }
 
 /// One kernel with more numbers that are needed at the same time than there are places.
+#[derive(Clone)]
 struct Wide;
 
 impl Kernel for Wide {

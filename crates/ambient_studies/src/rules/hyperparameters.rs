@@ -2,10 +2,11 @@
 
 use core::fmt::Write as _;
 
-use ambient_metric::AnyRule;
 use ambient_metric::any::{
     AnyBaseMetric, AnyClip, AnyCoupling, AnyDiagonal, AnyMomentum, AnyPreconditioner, AnySpace, AnySurface,
 };
+use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Yogi};
+use ambient_metric::{AnyRule, RmsProp};
 use serde::Serialize;
 
 /// The constants of a rule that studies vary. Absent ones are those that the rule does not have, or that stay as its text has them.
@@ -198,23 +199,29 @@ impl Number<'_> {
 
 /// The constants of a rule, with the names that studies give them. Several may have one name.
 fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
-    let AnyRule { metric, preconditioner, momentum } = rule;
+    let AnyRule { metric, preconditioner, momentum, cautious: _, point: _ } = rule;
     let is_flat = *preconditioner == AnyPreconditioner::Flat;
     let mut found = Vec::new();
     let mut add = |name, number| found.push((name, number));
     let (mut decay, mut decay_name) = (momentum.as_mut().map(decay_of), "momentum");
     match metric {
-        AnyBaseMetric::Diagonal(AnyDiagonal::RmsProp(rmsprop)) => {
-            decay_name = if is_flat { "b1" } else { "momentum" };
-            add(if is_flat { "b2" } else { "beta_rms" }, Number::Plain(&mut rmsprop.beta));
-            add("eps", Number::Plain(&mut rmsprop.epsilon));
-        }
         AnyBaseMetric::Diagonal(AnyDiagonal::Adagrad(adagrad)) => add("eps", Number::Plain(&mut adagrad.epsilon)),
+        AnyBaseMetric::Diagonal(
+            AnyDiagonal::RmsProp(RmsProp { beta, epsilon })
+            | AnyDiagonal::AdaBelief(AdaBelief { beta, epsilon })
+            | AnyDiagonal::AdaMax(AdaMax { beta, epsilon })
+            | AnyDiagonal::Yogi(Yogi { beta, epsilon }),
+        )
+        | AnyBaseMetric::AmsGrad(AmsGrad { beta, epsilon }) => {
+            decay_name = if is_flat { "b1" } else { "momentum" };
+            add(if is_flat { "b2" } else { "beta_rms" }, Number::Plain(beta));
+            add("eps", Number::Plain(epsilon));
+        }
         AnyBaseMetric::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
         AnyBaseMetric::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
         // It remembers by itself.
         AnyBaseMetric::Muon(muon) => decay = Some(decay_of(&mut muon.momentum)),
-        AnyBaseMetric::Euclidean | AnyBaseMetric::Kronecker(_) | AnyBaseMetric::Dense(_) => {}
+        AnyBaseMetric::Stateless(_) | AnyBaseMetric::Kronecker(_) | AnyBaseMetric::Dense(_) => {}
     }
     if let Some(decay) = decay {
         add(decay_name, Number::Plain(decay));
@@ -258,6 +265,8 @@ fn decay_of(momentum: &mut AnyMomentum) -> &mut f64 {
         AnyMomentum::Ema(ema) => &mut ema.0,
         AnyMomentum::HeavyBall(ball) => &mut ball.0,
         AnyMomentum::Nesterov(nesterov) => &mut nesterov.0,
+        AnyMomentum::Lion(lion) => &mut lion.beta1,
+        AnyMomentum::Belief(belief) => &mut belief.0,
     }
 }
 

@@ -61,7 +61,7 @@ pub fn table(lines: &[Line]) -> String {
         (Kind::Embedding, "Embeddings"),
         (Kind::AmbientMetric, "Ambient metrics"),
         (Kind::Momentum, "Momenta, behind a plus"),
-        (Kind::Wrapper, "Clips"),
+        (Kind::Wrapper, "Clips, and what stands behind a rule"),
     ];
     let mut text = String::new();
     for (kind, title) in kinds {

@@ -1,0 +1,76 @@
+//! How long a step of what the catalogue has takes beside one of a plain rule, with the bytes that both move per parameter in `f32`.
+//!
+//! ```sh
+//! cargo bench -p ambient_rules --bench catalogue            # 2²⁶ parameters
+//! cargo bench -p ambient_rules --bench catalogue -- 13      # 2¹³: the exponents of N
+//! ```
+
+#![allow(clippy::expect_used, reason = "a benchmark has nobody to return an error to")]
+
+use std::hint::black_box;
+
+use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Sign, Yogi};
+use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, ScheduleFree};
+use ambient_metric::space::{Belief, LionMomentum};
+use ambient_metric::{
+    Configuration, Covector, Descent, Ema, Euclidean, Flat, Induced, NoMomentum, Optimiser, RmsProp, Rule, rules,
+};
+use ambient_metric_ndarray::Parameters;
+use ndarray::Array1;
+
+use self::paired::Way;
+
+#[path = "../../ambient_metric_cpu/benches/paired/mod.rs"]
+mod paired;
+
+/// A typed rule.
+struct Typed<R: Rule> {
+    optimiser: Optimiser<R, Parameters<f32>>,
+    theta: Parameters<f32>,
+    gradient: Covector<Parameters<f32>>,
+}
+
+impl<R: Rule> Way<f32> for Typed<R> {
+    fn step(&mut self) {
+        self.optimiser.step(&mut self.theta, black_box(&self.gradient), 1.0).expect("gradients are finite");
+    }
+}
+
+fn way<R: Rule<PerLoss<f64> = [f64; 1]> + 'static>(exponent: u32, rule: &R) -> Box<dyn Way<f32>> {
+    let tensor = |shift: f64| {
+        let number = |index: usize| (index as f64 * 0.37 + shift).sin() as f32;
+        Parameters::from(Array1::from_iter((0..1_usize << exponent).map(number)))
+    };
+    let theta = tensor(0.0);
+    let optimiser = Configuration::new(rule.clone(), 1e-6).build(&theta).expect("the constants are in range");
+    Box::new(Typed { optimiser, theta, gradient: Covector(tensor(1.0)) })
+}
+
+fn main() {
+    let exponents: Vec<u32> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let exponents = if exponents.is_empty() { vec![26] } else { exponents };
+    paired::head("the first");
+    for exponent in exponents {
+        macro_rules! beside {
+            ($($name:literal: $rule:expr, $plain:expr;)+) => {$(
+                let (rule, plain) = ($rule, $plain);
+                paired::row::<f32>($name, exponent, || [way(exponent, &plain), way(exponent, &rule)]);
+            )+};
+        }
+        let (adam, sgd) = (rules::adam(), rules::sgd(0.9));
+        beside! {
+            "lion beside sgd (20, 20 bytes)": Descent::new(Sign, Flat, LionMomentum::default()), sgd;
+            "signum beside sgd (20, 20)": Descent::new(Sign, Flat, Ema(0.9)), sgd;
+            "induced sign beside the induced euclidean (24, 24)": Descent::new(Sign, Induced::new(ambient_metric::Identity, 0.1), Ema(0.9)), rules::euclidean(0.1).beta(0.0);
+            "adabelief beside adam (28, 28)": Descent::new(AdaBelief::default(), Flat, Belief(0.9)), adam;
+            "adamax beside adam (28, 28)": Descent::new(AdaMax::default(), Flat, Ema(0.9)), adam;
+            "yogi beside adam (28, 28)": Descent::new(Yogi::default(), Flat, Ema(0.9)), adam;
+            "amsgrad beside adam (36, 28)": Descent::new(AmsGrad::default(), Flat, Ema(0.9)), adam;
+            "averaged sgd beside adam (28, 28)": Evaluated { rule: sgd, point: Averaged(0.999) }, adam;
+            "lookahead sgd beside adam (28, 28)": Evaluated { rule: sgd, point: Lookahead::default() }, adam;
+            "schedule-free sgd beside sgd (20, 20)": Evaluated { rule: Descent::new(Euclidean, Flat, NoMomentum), point: ScheduleFree(0.9) }, sgd;
+            "schedule-free adam beside adam (28, 28)": Evaluated { rule: Descent::new(RmsProp::default(), Flat, NoMomentum), point: ScheduleFree(0.9) }, adam;
+            "cautious adam beside the induced rmsprop (36, 36)": Descent::new(RmsProp::default(), Cautious(Flat), Ema(0.9)), rules::rmsprop(0.1);
+        }
+    }
+}
