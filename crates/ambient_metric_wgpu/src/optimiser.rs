@@ -316,7 +316,9 @@ impl<E: DeviceElement> Device<E> {
     /// Writes every scalar memory into its groups' copies.
     fn write_memory(&self, groups: &Groups, memories: &[Vec<f64>]) -> Result<(), DeviceError> {
         let copies = groups.rates.iter().filter_map(|rates| memories.get(rates.memory));
-        let numbers: Vec<E> = copies.flatten().map(|number| E::narrow(*number)).collect();
+        // That of a chosen rule may have more room than the kernels know of.
+        let numbers = copies.flat_map(|memory| memory.iter().take(self.layout.memory));
+        let numbers: Vec<E> = numbers.map(|number| E::narrow(*number)).collect();
         self.context.write(&self.scalar_act.scalars, 0, bytemuck::cast_slice(&numbers))
     }
 

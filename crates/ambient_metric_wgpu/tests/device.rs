@@ -116,7 +116,7 @@ fn agrees<E: DeviceElement, R: Rule + Clone>(context: &Context, rule: &R, length
     let mut on_cpu = configuration.clone().build(&host).unwrap();
     let mut on_gpu = DeviceOptimiser::new(configuration, &device).unwrap();
     for step in 0..5 {
-        let losses = <R::PerLoss<f64> as Bundle<f64>>::LEN as u64;
+        let losses = rule.losses() as u64;
         let gradients: Vec<_> = (0..losses).map(|loss| parts::<E>(100 + step + 1000 * loss, lengths)).collect();
         let values: Vec<f64> = (0..losses).map(|loss| 1.5 + step as f64 + loss as f64).collect();
         let of_host: Vec<_> = gradients.iter().map(|gradient| Covector(on_host(gradient))).collect();
