@@ -10,6 +10,7 @@ use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedd
 use crate::any::point::AnyPoint;
 use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
 use crate::base::amsgrad::AmsGrad;
+use crate::base::diagonal::{Euclidean, RmsProp};
 use crate::base::learned::{LearnedDiagonal, LearnedScalar};
 use crate::base::pointwise::PointwiseMetric;
 use crate::error::Error;
@@ -22,10 +23,10 @@ use crate::rule::descent::Descent;
 use crate::rule::evaluated::Evaluated;
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
 use crate::rule::passes::Passes;
-use crate::rule::preconditioner::{Damping, Flat};
+use crate::rule::preconditioner::{Damping, Flat, Preconditioner};
 use crate::rule::rule::{Advanced, Coordinate, OnRule, Rule};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
-use crate::space::momentum::NoMomentum;
+use crate::space::momentum::{Ema, Momentum, NoMomentum, Recall};
 use crate::space::tensor::Tensor;
 
 /// An ambient metric in which the heights are descended, or the losses.
@@ -453,18 +454,103 @@ fn advance<S: Real, R: Rule>(
     Advanced { parameter, state: widen(state) }
 }
 
-impl<M: PointwiseMetric + Send + 'static> Fixed<M> {
-    /// Of the usual rules compiled for the tensors, of the others prepared as the backend does it.
-    fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
-        match self {
-            Self::Flat(rule) => Ok(Passes::compiled(rule)),
-            Self::Damped(rule) => Ok(Passes::compiled(rule)),
-            Self::Coupled(rule) => Ok(Passes::compiled(rule)),
-            Self::Two(rule) => Ok(Passes::compiled(rule)),
-            rare => rare.prepared(),
-        }
+/// A metric that was chosen, of which one is usual.
+trait Usual: PointwiseMetric + Send + 'static {
+    /// The usual one, with the same state.
+    type Plain: PointwiseMetric + Send + 'static;
+
+    /// It, if it was chosen.
+    fn plain(&self) -> Option<Self::Plain>;
+}
+
+impl Usual for AnyStateless {
+    type Plain = Euclidean;
+
+    fn plain(&self) -> Option<Euclidean> {
+        if let Self::Euclidean(metric) = *self { Some(metric) } else { None }
+    }
+}
+
+impl Usual for AnyDiagonal {
+    type Plain = RmsProp;
+
+    fn plain(&self) -> Option<RmsProp> {
+        if let Self::RmsProp(metric) = *self { Some(metric) } else { None }
+    }
+}
+
+/// A momentum that was chosen, by its own type: with the corrections of [`AnyMomentum`], which hand it over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Known<Q>(Q);
+
+impl<Q: Momentum> Momentum for Known<Q> {
+    type State<S: Real> = Q::State<S>;
+    type Corrections<S: Real> = [S; 2];
+
+    fn decay(&self) -> f64 {
+        self.0.decay()
     }
 
+    fn correct<S: Real>(&self, power: S) -> [S; 2] {
+        widen(self.0.correct(power))
+    }
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, state: Q::State<S>, gradient: S) -> Q::State<S> {
+        self.0.remember(state, gradient)
+    }
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, corrections: [S; 2], at: Recall<Q::State<S>, S>) -> S {
+        self.0.covector(fit::<S, _, _>(corrections), at)
+    }
+
+    fn shows_gradient(&self) -> bool {
+        self.0.shows_gradient()
+    }
+
+    #[inline(always)]
+    fn shown<S: Real>(&self, at: Recall<Q::State<S>, S>) -> S {
+        self.0.shown(at)
+    }
+}
+
+/// Passes compiled for one metric and momentum. A choice within the loops would cost up to a third of a step.
+fn known<T, M, P, Q, const K: usize>(metric: M, preconditioner: &P, momentum: Q) -> Passes<T>
+where
+    T: Tensor,
+    M: PointwiseMetric + Send + 'static,
+    P: Preconditioner<K> + Send + 'static,
+    Q: Momentum + Send + 'static,
+{
+    Passes::compiled(&Descent { metric, preconditioner: preconditioner.clone(), momentum: Known(momentum) })
+}
+
+impl<M: Usual> Fixed<M> {
+    /// Of the usual rules compiled for the tensors, of the others prepared as the backend does it.
+    fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
+        /// The usual metric with a moving average.
+        fn usual<M: Usual, P, const K: usize>(rule: &Descent<M, P, AnyMomentum, K>) -> Option<(M::Plain, Ema)> {
+            if let AnyMomentum::Ema(ema) = rule.momentum { Some((rule.metric.plain()?, ema)) } else { None }
+        }
+        let compiled = match self {
+            Self::Flat(rule) => match (rule.metric.plain(), rule.momentum) {
+                (Some(metric), AnyMomentum::Ema(ema)) => Some(known(metric, &rule.preconditioner, ema)),
+                (Some(metric), AnyMomentum::HeavyBall(ball)) => Some(known(metric, &rule.preconditioner, ball)),
+                _ => None,
+            },
+            Self::Damped(rule) => usual(rule).map(|(metric, ema)| known(metric, &rule.preconditioner, ema)),
+            Self::Coupled(rule) => usual(rule).map(|(metric, ema)| known(metric, &rule.preconditioner, ema)),
+            Self::Two(rule) => {
+                usual(rule).map(|(metric, ema)| known::<_, _, _, _, 2>(metric, &rule.preconditioner, ema))
+            }
+            _ => None,
+        };
+        compiled.map_or_else(|| self.prepared(), Ok)
+    }
+}
+
+impl<M: PointwiseMetric + Send + 'static> Fixed<M> {
     /// As the backend prepares them.
     fn prepared<T: Tensor>(&self) -> Result<Passes<T>, Error> {
         match self {

@@ -188,16 +188,19 @@ pub trait Real: Field {
     fn ln(self) -> Self;
     /// ln(1 + x), accurate near x = 0 where the type knows how.
     #[must_use]
+    #[inline(always)]
     fn ln_1p(self) -> Self {
         (Self::one() + self).ln()
     }
     /// eˣ − 1, accurate near x = 0 where the type knows how.
     #[must_use]
+    #[inline(always)]
     fn exp_m1(self) -> Self {
         self.exp() - Self::one()
     }
     /// The logarithm to base two, ln x / ln 2.
     #[must_use]
+    #[inline(always)]
     fn log2(self) -> Self {
         self.ln().scaled(LOG2_E)
     }
@@ -212,6 +215,7 @@ pub trait Real: Field {
     fn cos(self) -> Self;
     /// The tangent of an angle in radians, sin x / cos x.
     #[must_use]
+    #[inline(always)]
     fn tan(self) -> Self {
         self.sin() / self.cos()
     }
@@ -220,17 +224,20 @@ pub trait Real: Field {
     fn atan(self) -> Self;
     /// The hyperbolic sine, (eˣ − e⁻ˣ)/2.
     #[must_use]
+    #[inline(always)]
     fn sinh(self) -> Self {
         // The two are of opposite signs: nothing cancels.
         (self.exp_m1() - (-self).exp_m1()).scaled(0.5)
     }
     /// The hyperbolic cosine, (eˣ + e⁻ˣ)/2.
     #[must_use]
+    #[inline(always)]
     fn cosh(self) -> Self {
         (self.exp() + (-self).exp()).scaled(0.5)
     }
     /// The hyperbolic tangent, sinh x / cosh x.
     #[must_use]
+    #[inline(always)]
     fn tanh(self) -> Self {
         // With t = e^(−2|x|) − 1 between −1 and 0 it is ∓t/(t + 2): nothing cancels, and nothing overflows.
         let t = self.abs().scaled(-2.0).exp_m1();
@@ -245,6 +252,7 @@ pub trait Real: Field {
     /// assert_eq!((-100.0_f64).sigmoid(), (-100.0_f64).exp());
     /// ```
     #[must_use]
+    #[inline(always)]
     fn sigmoid(self) -> Self {
         // The exponential of a negative number: nothing overflows.
         let small = (-self.abs()).exp();
@@ -258,11 +266,13 @@ pub trait Real: Field {
     /// assert_eq!((-100.0_f64).softplus(), (-100.0_f64).exp());
     /// ```
     #[must_use]
+    #[inline(always)]
     fn softplus(self) -> Self {
         self.maximum(Self::zero()) + (-self.abs()).exp().ln_1p()
     }
     /// −1 below zero, 1 above, and 0 at zero.
     #[must_use]
+    #[inline(always)]
     fn sign(self) -> Self {
         // What is neither less nor more is a zero, or undefined, and stays.
         let not_above = Self::select(self.less(Self::zero()), -Self::one(), self);
