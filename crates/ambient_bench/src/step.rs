@@ -559,6 +559,6 @@ impl<M: Machine> Contender for Fused<M> {
         self.memory = memory;
         let pass = Pass { corrections, multipliers };
         let (theta, state) = (&mut *self.theta.borrow_mut(), &mut self.state);
-        Ok(Tensor::update(&Advance(self.rule.clone()), Uniforms::same(&pass), theta, state, &[&self.gradient.0])?)
+        Ok(Tensor::update(&Advance(self.rule), Uniforms::same(&pass), theta, state, &[&self.gradient.0])?)
     }
 }

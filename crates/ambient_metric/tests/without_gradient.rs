@@ -150,7 +150,7 @@ fn check<O: Steps>(
     Ok(())
 }
 
-fn rmsprop() -> impl Rule + Clone + core::fmt::Debug {
+fn rmsprop() -> impl Rule + core::fmt::Debug {
     rules::rmsprop(0.5).metric(RmsProp { beta: 0.95, epsilon: 1e-8 })
 }
 

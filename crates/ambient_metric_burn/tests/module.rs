@@ -75,11 +75,11 @@ fn values<M: Module>(module: &M, name: &str) -> Vec<f32> {
     tensors(module).into_iter().find(|(found, ..)| found == name).unwrap().2
 }
 
-fn rmsprop() -> impl Rule + Clone + core::fmt::Debug {
+fn rmsprop() -> impl Rule + core::fmt::Debug {
     rules::rmsprop(0.5).metric(RmsProp { beta: 0.95, epsilon: 1e-8 })
 }
 
-fn configuration() -> Configuration<impl Rule + Clone + core::fmt::Debug> {
+fn configuration() -> Configuration<impl Rule + core::fmt::Debug> {
     let head = Group::new("head", ["layers.1.*"]).learning_rate(0.02).own_metric();
     let biases = Group::new("biases", ["*.bias"]).weight_decay(0.0);
     Configuration::new(rmsprop(), 0.01).weight_decay(0.1).group(head).group(biases)

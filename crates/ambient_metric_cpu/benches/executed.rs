@@ -54,10 +54,11 @@ fn both<R: Rule<PerLoss<f64> = [f64; 1]> + 'static>(exponent: u32, name: &str, r
 }
 
 /// One line of the table.
-fn row<R: 'static, E: Element<Wide = f64>, const K: usize>(exponent: u32, name: &str, rule: &R)
-where
-    R: Rule<PerLoss<f64> = [f64; K]>,
-{
+fn row<R: Rule<PerLoss<f64> = [f64; K]> + 'static, E: Element<Wide = f64>, const K: usize>(
+    exponent: u32,
+    name: &str,
+    rule: &R,
+) {
     let len = 1_usize << exponent;
     let numbers =
         |shift: f64| (0..len).map(|index| E::constant((index as f64 * 0.37 + shift).sin())).collect::<Vec<E>>();

@@ -163,9 +163,9 @@ fn bundles_without_names_of_their_own_are_valid() {
 #[test]
 fn shader_statements_are_a_notation_like_the_others() {
     let rule = rules::sgd(0.5);
-    let lines = Recording::update(&Advance(rule.clone())).print(Notation::Wgsl(Wgsl { double: false, width: 1 }));
+    let lines = Recording::update(&Advance(rule)).print(Notation::Wgsl(Wgsl { double: false, width: 1 }));
     let inputs = ["parameter", "state_momentum", "gradient"].map(|name| format!("var {name}: f32 = 1.0;\n")).concat();
-    let uniforms: Vec<String> = Recording::update(&Advance(rule.clone()))
+    let uniforms: Vec<String> = Recording::update(&Advance(rule))
         .uniforms()
         .iter()
         .map(|slot| format!("let {} = 0.5f;\n", Wgsl::variable(&slot.name)))
@@ -284,7 +284,7 @@ fn kernels_of_the_built_in_rules_are_as_reviewed() {
 fn formulas_of_a_rule_are_as_reviewed() {
     let rule = rules::rmsprop(0.1);
     let mut listing = String::new();
-    for recording in [Recording::measure(&rule), Recording::damp(&rule), Recording::update(&Advance(rule.clone()))] {
+    for recording in [Recording::measure(&rule), Recording::damp(&rule), Recording::update(&Advance(rule))] {
         listing.push_str(&recording.print(Notation::Text));
         listing.push('\n');
         listing.push_str(&recording.print(Notation::Latex));

@@ -283,7 +283,7 @@ fn losses_on_the_device_and_on_the_host_do_not_mix_and_every_one_is_needed() {
 }
 
 fn agrees_for_every_rule<E: DeviceElement>(context: &Context, lengths: &[usize]) {
-    fn with<E: DeviceElement>(context: &Context, lengths: &[usize], embedding: impl Embedding + Clone) {
+    fn with<E: DeviceElement>(context: &Context, lengths: &[usize], embedding: impl Embedding) {
         agrees::<E, _>(
             context,
             &Descent::new(Euclidean, Induced::new(embedding.clone(), 0.3).beta(0.8), Ema(0.9)),

@@ -13,7 +13,7 @@ use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Sign, Yogi};
 use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, ScheduleFree};
 use ambient_metric::space::{Belief, LionMomentum};
 use ambient_metric::{
-    Configuration, Covector, Descent, Ema, Euclidean, Flat, Induced, NoMomentum, Optimiser, RmsProp, Rule, rules,
+    Configuration, Covector, Descent, Ema, Euclidean, Field, Flat, Induced, NoMomentum, Optimiser, RmsProp, Rule, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
@@ -38,7 +38,7 @@ impl<R: Rule> Way<f32> for Typed<R> {
 
 fn way<R: Rule<PerLoss<f64> = [f64; 1]> + 'static>(exponent: u32, rule: &R) -> Box<dyn Way<f32>> {
     let tensor = |shift: f64| {
-        let number = |index: usize| (index as f64 * 0.37 + shift).sin() as f32;
+        let number = |index: usize| <f32 as Field>::constant((index as f64 * 0.37 + shift).sin());
         Parameters::from(Array1::from_iter((0..1_usize << exponent).map(number)))
     };
     let theta = tensor(0.0);

@@ -31,33 +31,33 @@ fn main() {
     let exponents = if exponents.is_empty() { vec![13, 26] } else { exponents };
     paired::head("chosen");
     for exponent in exponents {
-        row(exponent, "sgd", rules::sgd(0.9));
-        row(exponent, "euclidean(xi=0.1)", rules::euclidean(0.1));
-        row(exponent, "adamw", rules::adam());
-        row(exponent, "rmsprop(xi=0.1)", rules::rmsprop(0.1));
+        row(exponent, "sgd", &rules::sgd(0.9));
+        row(exponent, "euclidean(xi=0.1)", &rules::euclidean(0.1));
+        row(exponent, "adamw", &rules::adam());
+        row(exponent, "rmsprop(xi=0.1)", &rules::rmsprop(0.1));
         let coupled = Induced::new(Identity, 0.1).beta(0.8).coupled(AlongMomentum(1e-3)).scale_back(0.01);
         row(
             exponent,
             "induced(rmsprop, identity, along_momentum(0.001), xi=0.1, beta=0.8) + ema",
-            Descent::new(RmsProp::default(), coupled, Ema(0.9)),
+            &Descent::new(RmsProp::default(), coupled, Ema(0.9)),
         );
         let heights = (Height { embedding: Identity, xi: 0.1 }, Height { embedding: Log, xi: 0.1 });
         row(
             exponent,
             "induced(euclidean, identity, log, xi=0.1) + ema",
-            Descent::<_, _, _, 2>::new(Euclidean, Induced::of(heights), Ema(0.9)),
+            &Descent::<_, _, _, 2>::new(Euclidean, Induced::of(heights), Ema(0.9)),
         );
     }
 }
 
 /// The lines of a rule.
-fn row<R: Rule + Send + 'static>(exponent: u32, text: &str, rule: R) {
-    compare::<_, f32>(exponent, text, rule.clone());
+fn row<R: Rule + Send + 'static>(exponent: u32, text: &str, rule: &R) {
+    compare::<_, f32>(exponent, text, rule);
     compare::<_, f64>(exponent, text, rule);
 }
 
 /// One line of the table.
-fn compare<R: Rule + Send + 'static, E: Compiled>(exponent: u32, text: &str, rule: R) {
+fn compare<R: Rule + Send + 'static, E: Compiled>(exponent: u32, text: &str, rule: &R) {
     let tensor = |shift: f64| {
         let number = |index: usize| E::constant((index as f64 * 0.37 + shift).sin());
         Parameters::from(Array1::from_iter((0..1_usize << exponent).map(number)))

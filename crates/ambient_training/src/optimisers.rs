@@ -22,7 +22,7 @@ use crate::task::Task;
 #[serde(into = "String", try_from = "String")]
 pub enum Trained {
     /// A rule of the grammar. `adam` has no weight decay, and `adamw` has.
-    Rule(Named),
+    Rule(Box<Named>),
     /// The paper's: Muon for every tensor with two axes, NAdam for the rest.
     Muon,
     /// Muon for hidden matrices, NAdam for the rest.
@@ -192,7 +192,7 @@ impl FromStr for Trained {
                 let (rule, problem) = (named.name().to_owned(), format!("is not for training: {why}"));
                 Err(Error::Hyperparameter { rule, problem })
             }
-            None => Ok(Self::Rule(named)),
+            None => Ok(Self::Rule(Box::new(named))),
         }
     }
 }

@@ -159,10 +159,7 @@ pub trait AmbientMetric<const K: usize = 1>: Clone + Sync {
 }
 
 /// Where a is finite and above zero, with the memory before the first step.
-pub(crate) fn accepts_scale<A: AmbientMetric<K> + ?Sized, S: Real, const K: usize>(
-    ambient: &A,
-    at: Position<S, K>,
-) -> S::Mask {
+pub(crate) fn accepts_scale<A: AmbientMetric<K>, S: Real, const K: usize>(ambient: &A, at: Position<S, K>) -> S::Mask {
     ambient.scale(ambient.begin::<S>(), at).map_or_else(holds::<S>, |scale| finite(scale) & S::zero().less(scale))
 }
 

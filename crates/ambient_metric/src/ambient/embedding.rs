@@ -116,7 +116,7 @@ impl<E: Embedding> Embedding for &E {
 }
 
 /// Where a loss, f and f′ are finite, and f′ is above zero.
-fn increases<E: Embedding + ?Sized, S: Real>(embedding: &E, loss: S) -> S::Mask {
+fn increases<E: Embedding, S: Real>(embedding: &E, loss: S) -> S::Mask {
     let Dual { value, derivative } = embedding.height(Dual::variable(loss));
     finite(loss) & finite(value) & finite(derivative) & S::zero().less(derivative)
 }

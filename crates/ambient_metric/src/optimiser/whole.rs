@@ -106,7 +106,9 @@ where
         preconditioner.check(losses.map(Element::to_f64), from_slice(&groups.xi, |&xi| xi))?;
 
         let total_gradient = sum(&gradients)?;
-        if !momentum.shows_gradient() {
+        if momentum.shows_gradient() {
+            metric.update(&mut state, &total_gradient)?;
+        } else {
             let mut shown = Vec::new();
             for (remembered, gradient) in momenta.iter_mut().zip(gradients) {
                 shown.extend(remembered.update_and_show(momentum, gradient)?);
@@ -116,8 +118,6 @@ where
                 let problem = "its metric measures a momentum of its own, and the momentum shows it another covector than the gradient";
                 return Err(Error::NoEngine { rule: rule.named(&metric.metric_name()), problem });
             }
-        } else {
-            metric.update(&mut state, &total_gradient)?;
         }
         let measured = metric.measured(&state);
         if measured.is_some() && K > 1 {
