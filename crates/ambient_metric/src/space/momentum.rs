@@ -36,7 +36,7 @@ use crate::number::scalar::Real;
 /// # References
 ///
 /// arXiv 2509.03594, Algorithms 1 and 2 ([`Ema`]); Polyak 1964 ([`HeavyBall`]); Dozat 2016 ([`Nesterov`]); Chen et al. 2023
-/// ([`LionMomentum`]); Zhuang et al. 2020 ([`Belief`]).
+/// ([`LionMomentum`](crate::space::LionMomentum)); Zhuang et al. 2020 ([`Belief`](crate::space::Belief)).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no momentum",
     note = "implement `Momentum`, or take `Ema`, `HeavyBall`, `Nesterov` or `NoMomentum`"
