@@ -220,6 +220,13 @@ fn a_cautious_step_never_goes_against_its_gradient() {
 }
 
 #[test]
+fn a_rule_has_one_evaluation_point() {
+    let twice = Evaluated { rule: Evaluated { rule: rules::sgd(0.9), point: Polyak }, point: Averaged(0.9) };
+    assert!(matches!(twice.validate(), Err(Error::NoEngine { .. })));
+    assert!(twice.rule.validate().is_ok());
+}
+
+#[test]
 fn what_needs_a_metric_refuses_the_dual_of_a_norm() {
     let refused = |result: Result<(), Error>| matches!(result, Err(Error::NoMetric { metric }) if metric == "Sign");
     let ema = Ema(0.9);

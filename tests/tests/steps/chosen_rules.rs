@@ -116,6 +116,7 @@ proptest! {
         same!(build, Descent::new(Sign, Cautious(Induced::new(Log, xi).beta(beta)), lion), "induced(sign, log, xi={xi:?}, beta={beta:?}) + lion({mu:?}, {rms:?}) + cautious");
         same!(build_whole, Descent::new(Kronecker { epsilon: eps, ..Kronecker::default() }, Induced::new(Log, xi), Belief(mu)), "induced(kronecker(epsilon={eps:?}), log, xi={xi:?}) + belief({mu:?})");
         same!(build, Evaluated { rule: rules::adam().momentum(mu).metric(metric), point: Averaged(beta) }, "adamw({mu:?}, {rms:?}, {eps:?}) + averaged({beta:?})");
+        same!(build, Evaluated { rule: Descent::new(Sign, Cautious(Induced::new(Log, xi)), lion), point: Averaged(beta) }, "induced(sign, log, xi={xi:?}) + lion({mu:?}, {rms:?}) + cautious + averaged({beta:?})");
         same!(build, Evaluated { rule: Descent::new(Euclidean, Flat, NoMomentum), point: ScheduleFree(1.0 - xi) }, "flat(euclidean) + schedule_free({:?})", 1.0 - xi);
         same!(build, Evaluated { rule: rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric), point: Lookahead { every: 3, share: 0.5 } }, "rmsprop({xi:?}, {mu:?}, {beta:?}, {rms:?}, {eps:?}) + lookahead(3)");
         same!(build, Evaluated { rule: Descent::new(amsgrad, Induced::new(Log, xi), NoMomentum), point: Polyak }, "induced(amsgrad({rms:?}, {eps:?}), log, xi={xi:?}) + polyak");
@@ -236,6 +237,11 @@ fn what_is_wrong_with_a_text_is_shown() {
         ("adamw + cautious + cautious", "cautious", "cautious already"),
         ("adamw + averaged + polyak", "polyak", "one evaluation point"),
         ("flat(rmsprop) + ema + nesterov", "nesterov", "one momentum"),
+        ("flat(rmsprop) + ema + avreaged", "avreaged", "nearest known one is `averaged`"),
+        ("adam + cautios", "cautios", "nearest known one is `cautious`"),
+        ("adam(foo)", "foo", "no parts and no options"),
+        ("flat(rmsprop) + no_momentum(foo)", "foo", "no parts and no options"),
+        ("flat(muon(belief))", "belief", "take `ema`"),
         ("clipped(rmsprop, lookahead) + ema", "lookahead", "stands behind a rule"),
         ("adamw + hard(1.0)", "hard", "nearest known one is"),
         ("adamw + lookahead(every=1.5)", "every=1.5", "whole number"),

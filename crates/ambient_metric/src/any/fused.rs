@@ -84,6 +84,9 @@ type Of<const K: usize, A, P> = Induced<[Height<AnyEmbedding>; K], Descended<A>,
 /// The surface of one loss.
 pub(crate) type OfOne<A, P> = Induced<Height<AnyEmbedding>, Descended<A>, P>;
 
+/// Cautious steps on that surface.
+type CautiousOfOne = Cautious<OfOne<AnyAmbient, Damped>>;
+
 /// The descents over a metric that learns nothing: one for each set of sums and number of state slots.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fixed<M> {
@@ -92,11 +95,13 @@ enum Fixed<M> {
     Flat(Descent<M, Flat, AnyMomentum>),
     Clipped(Descent<M, Clipped<AnyClip>, AnyMomentum>),
     CautiousFlat(Descent<M, Cautious<Flat>, AnyMomentum>),
-    CautiousDamped(Descent<M, Cautious<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
+    CautiousDamped(Descent<M, CautiousOfOne, AnyMomentum>),
     EvaluatedFlatNow(Evaluated<Descent<M, Flat, NoMomentum>, AnyPoint>),
     EvaluatedDampedNow(Evaluated<Descent<M, OfOne<AnyAmbient, Damped>, NoMomentum>, AnyPoint>),
     EvaluatedFlat(Evaluated<Descent<M, Flat, AnyMomentum>, AnyPoint>),
     EvaluatedDamped(Evaluated<Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>, AnyPoint>),
+    EvaluatedCautiousFlat(Evaluated<Descent<M, Cautious<Flat>, AnyMomentum>, AnyPoint>),
+    EvaluatedCautiousDamped(Evaluated<Descent<M, CautiousOfOne, AnyMomentum>, AnyPoint>),
     Bilinear(Descent<M, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
     Damped(Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>),
     Exact(Descent<M, OfOne<AnyAmbient, Exact>, AnyMomentum>),
@@ -149,6 +154,8 @@ macro_rules! chosen {
             Fixed::EvaluatedDampedNow($rule) => $does,
             Fixed::EvaluatedFlat($rule) => $does,
             Fixed::EvaluatedDamped($rule) => $does,
+            Fixed::EvaluatedCautiousFlat($rule) => $does,
+            Fixed::EvaluatedCautiousDamped($rule) => $does,
             Fixed::Bilinear($rule) => $does,
             Fixed::Damped($rule) => $does,
             Fixed::Exact($rule) => $does,
@@ -273,6 +280,8 @@ impl AnyRule {
             Fixed::DampedNow(rule) => Fixed::EvaluatedDampedNow(Evaluated { rule, point }),
             Fixed::Flat(rule) => Fixed::EvaluatedFlat(Evaluated { rule, point }),
             Fixed::Damped(rule) => Fixed::EvaluatedDamped(Evaluated { rule, point }),
+            Fixed::CautiousFlat(rule) => Fixed::EvaluatedCautiousFlat(Evaluated { rule, point }),
+            Fixed::CautiousDamped(rule) => Fixed::EvaluatedCautiousDamped(Evaluated { rule, point }),
             _ => {
                 return self.refused(
                     "an evaluation point goes with `flat` and with the damped surface of one loss without coupling",
@@ -334,7 +343,7 @@ impl AnyRule {
                 let preconditioner = surface.stand(height, ambient, Exact);
                 Ok(Learning::Exact(Descent { metric, preconditioner, momentum }))
             }
-            (_, _, _, None) => self.refused(REMEMBERS),
+            (_, _, _, None) => self.refused("a learned metric needs a momentum: write `+ ema(0)` behind it for none"),
             _ => self.refused("a learned metric goes with one loss and no coupling"),
         }
     }
@@ -505,12 +514,8 @@ impl<Q: Momentum> Momentum for Known<Q> {
         self.0.covector(fit::<S, _, _>(corrections), at)
     }
 
-    fn shows_gradient(&self) -> bool {
-        self.0.shows_gradient()
-    }
-
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<Q::State<S>, S>) -> S {
+    fn shown<S: Real>(&self, at: Recall<Q::State<S>, S>) -> Option<S> {
         self.0.shown(at)
     }
 }
@@ -567,6 +572,8 @@ impl<M: PointwiseMetric + Send + 'static> Fixed<M> {
             Self::EvaluatedDampedNow(rule) => Passes::prepared(rule),
             Self::EvaluatedFlat(rule) => Passes::prepared(rule),
             Self::EvaluatedDamped(rule) => Passes::prepared(rule),
+            Self::EvaluatedCautiousFlat(rule) => Passes::prepared(rule),
+            Self::EvaluatedCautiousDamped(rule) => Passes::prepared(rule),
             Self::Bilinear(rule) => Passes::prepared(rule),
             Self::Exact(rule) => Passes::prepared(rule),
             Self::CoupledExact(rule) => Passes::prepared(rule),

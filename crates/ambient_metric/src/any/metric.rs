@@ -360,6 +360,10 @@ impl Part for AnyBaseMetric {
                     (false, false) => Width::Unscaled,
                 };
                 let momentum = match take(given, &[Kind::Momentum]) {
+                    Some(call) if call.name == "belief" => {
+                        let problem = "`belief` shows a metric what it learns from, and this one learns from the momentum: take `ema`";
+                        return Err(error(given.text, call.at.clone(), problem));
+                    }
                     Some(call) => AnyMomentum::of(given.text, call)?,
                     None => AnyMomentum::Nesterov(Muon::default().momentum),
                 };

@@ -428,12 +428,8 @@ impl Momentum for AnyMomentum {
         }
     }
 
-    fn shows_gradient(&self) -> bool {
-        momentum!(self, part => part.shows_gradient())
-    }
-
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<S, S>) -> S {
+    fn shown<S: Real>(&self, at: Recall<S, S>) -> Option<S> {
         momentum!(self, part => part.shown(at))
     }
 

@@ -404,6 +404,13 @@ impl FromStr for AnyRule {
                 rule.point = Some(AnyPoint::of(text, &call)?);
                 continue;
             }
+            if find(&[Kind::Momentum], &call.name).is_none() {
+                let points =
+                    of(&[Kind::Wrapper]).map(|about| about.name).filter(|name| name.parse::<AnyClip>().is_err());
+                let known: Vec<&str> = of(&[Kind::Momentum]).map(|about| about.name).chain(points).collect();
+                let problem = unknown(&call.name, "momentum, and nothing else that stands behind a rule", &known);
+                return Err(error(text, call.at, problem));
+            }
             if has_momentum {
                 let problem = if is_short {
                     format!("`{}` has its momentum in brackets: write it there", sum.step.name)
@@ -413,7 +420,13 @@ impl FromStr for AnyRule {
                 return Err(error(text, call.at, problem));
             }
             has_momentum = true;
-            rule.momentum = if call.name == "no_momentum" { None } else { Some(AnyMomentum::of(text, &call)?) };
+            rule.momentum = match find(&[Kind::Momentum], &call.name) {
+                Some(about) if call.name == "no_momentum" => {
+                    Given::new(text, &call, about)?.end(&[])?;
+                    None
+                }
+                _ => Some(AnyMomentum::of(text, &call)?),
+            };
         }
         rule.validate().map_err(|refusal| error(text, 0..text.len(), refusal.to_string()))?;
         Ok(rule)

@@ -197,14 +197,14 @@ table! {
             constant("beta", 0.999, Range::DECAY), EPSILON
         ];
         "adagrad": "γ = √ρ + ε, with ρ the sum of l²", "J. Duchi, E. Hazan and Y. Singer, 2011", &[EPSILON];
-        "amsgrad": "γ = √ρ + ε, with ρ the largest that the bias-corrected average of l² has been", "S. J. Reddi, S. Kale and S. Kumar, 2018", &[
+        "amsgrad": "γ = √ρ + ε, with ρ the largest that the average of l² has been, bias-corrected", "S. J. Reddi, S. Kale and S. Kumar, 2018", &[
             constant("beta", 0.999, Range::DECAY), EPSILON
         ];
-        "adabelief": "γ = √ρ + ε, with ρ the average of squares of what the momentum shows, and ε in it; with `belief` that is AdaBelief's", "arXiv 2010.07468", &[
+        "adabelief": "γ = √ρ + ε, with ρ the bias-corrected average of squares of what the momentum shows, and ε in it; with `belief` that is AdaBelief's", "arXiv 2010.07468", &[
             constant("beta", 0.999, Range::DECAY), constant("epsilon", 1e-16, Range::POSITIVE)
         ];
         "adamax": "γ = u, with u ← max(βu, abs(l) + ε)", "arXiv 1412.6980", &[constant("beta", 0.999, Range::DECAY), EPSILON];
-        "yogi": "γ = √ρ + ε, with ρ ← ρ − (1 − β) sign(ρ − l²) l²", "M. Zaheer, S. Reddi and others, 2018", &[
+        "yogi": "γ = √ρ̂ + ε, with ρ ← ρ − (1 − β) sign(ρ − l²) l² from zero, and ρ̂ bias-corrected", "M. Zaheer, S. Reddi and others, 2018", &[
             constant("beta", 0.999, Range::DECAY), constant("epsilon", 1e-3, Range::POSITIVE)
         ];
         "sign": "l♯ = sign l and s = ‖l‖₁: the dual of a norm, and no metric", "arXiv 1802.04434", &[];
@@ -260,7 +260,7 @@ table! {
             constant("every", 5.0, Range { low: 1.0, high: 4e9, has_low: true, has_high: true }),
             constant("share", 0.5, Range::up_to(0.0, 1.0))
         ];
-        "schedule_free": "behind a rule without momentum: gradients are taken between its iterate and the average of that, which is the evaluation point", "arXiv 2405.15682", &[
+        "schedule_free": "behind a rule, best one without momentum: gradients are taken between its iterate and the average of that, which is the evaluation point", "arXiv 2405.15682", &[
             constant("beta", 0.9, Range::up_to(0.0, 1.0))
         ];
     }

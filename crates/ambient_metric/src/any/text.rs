@@ -152,7 +152,7 @@ impl<'t> Reader<'t> {
 
     fn end(&mut self) -> Result<(), TextError> {
         self.space();
-        if self.rest().is_empty() { Ok(()) } else { self.wrong("the end, or `+` and a momentum,") }
+        if self.rest().is_empty() { Ok(()) } else { self.wrong("the end, or `+` and what stands behind a rule,") }
     }
 
     fn call(&mut self, depth: usize) -> Result<Call, TextError> {
@@ -303,7 +303,10 @@ impl<'c> Given<'c> {
             [number] => Ok(vec![*number; count]),
             numbers if numbers.len() == count => Ok(numbers.to_vec()),
             numbers => {
-                let problem = format!("there are {} numbers for {count} losses", numbers.len());
+                let problem = match count {
+                    1 => format!("there are {} numbers where one is needed", numbers.len()),
+                    _ => format!("there are {} numbers for {count} losses", numbers.len()),
+                };
                 Err(error(self.text, at.clone(), problem))
             }
         }
@@ -343,7 +346,9 @@ impl<'c> Given<'c> {
         let Some(part) = self.parts.first() else { return Ok(()) };
         let mut known: Vec<&str> = crate::any::table::of(expected).map(|about| about.name).collect();
         known.extend(self.about.options);
-        let problem = if known.contains(&part.name.as_str()) {
+        let problem = if known.is_empty() {
+            format!("`{}` has no parts and no options", self.about.name)
+        } else if known.contains(&part.name.as_str()) {
             format!("there is no place for `{}` in `{}`", part.name, self.about.name)
         } else {
             unknown(&part.name, &format!("part or option of `{}`", self.about.name), &known)

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::number::bundle::{Bundle, nested_names};
 use crate::number::scalar::Real;
 use crate::space::kernel::Kernel;
-use crate::space::momentum::{Momentum, Recall};
+use crate::space::momentum::{Momentum, Recall, shows};
 use crate::space::powers::Powers;
 use crate::space::record::Entries;
 use crate::space::selection::Separable;
@@ -81,13 +81,13 @@ impl<T: Tensor> Remembered<T> {
         powers.count(momentum.decay());
         let corrections = powers.per_part(|power| momentum.correct(power));
         let (uniforms, mut covector) = (corrections.uniforms(), gradient.0.duplicate()?);
-        let shown = if momentum.shows_gradient() {
-            T::update(&Follow(momentum), uniforms, &mut covector, &mut written, &[])?;
-            None
-        } else {
+        let shown = if shows::<Q, T::Element>(momentum) {
             written.insert(0, gradient.0.duplicate()?);
             T::update(&FollowAndShow(momentum), uniforms, &mut covector, &mut written, &[])?;
             Some(Covector(written.remove(0)))
+        } else {
+            T::update(&Follow(momentum), uniforms, &mut covector, &mut written, &[])?;
+            None
         };
         *self = Self { slots: Arc::new(written), covector: Arc::new(Covector(covector)), powers };
         Ok(shown)
@@ -177,7 +177,8 @@ impl<Q: Momentum> Kernel for FollowAndShow<'_, Q> {
     #[inline(always)]
     fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, (gradients, past): Self::Input<S>) -> Self::Output<S> {
         let at = Recall::of(self.0, past, gradients[0]);
-        ([self.0.covector(corrections, at), self.0.shown(at)], Bundle::<S>::flushed(at.present))
+        let shown = self.0.shown(at).unwrap_or(gradients[0]);
+        ([self.0.covector(corrections, at), shown], Bundle::<S>::flushed(at.present))
     }
 }
 

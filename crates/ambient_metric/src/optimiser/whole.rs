@@ -20,7 +20,7 @@ use crate::rule::preconditioner::{Preconditioner, Raised, total};
 use crate::space::acts::{Inputs, Local, Outcome};
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::{Layout, Part};
-use crate::space::momentum::Momentum;
+use crate::space::momentum::{Momentum, shows};
 use crate::space::record::{Entries, SavedParameter, require_len};
 use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed, placed_all, select_all};
@@ -106,9 +106,8 @@ where
         preconditioner.check(losses.map(Element::to_f64), from_slice(&groups.xi, |&xi| xi))?;
 
         let total_gradient = sum(&gradients)?;
-        if momentum.shows_gradient() {
-            metric.update(&mut state, &total_gradient)?;
-        } else {
+        let shows = shows::<Q, T::Element>(momentum);
+        if shows {
             let mut shown = Vec::new();
             for (remembered, gradient) in momenta.iter_mut().zip(gradients) {
                 shown.extend(remembered.update_and_show(momentum, gradient)?);
@@ -118,13 +117,15 @@ where
                 let problem = "its metric measures a momentum of its own, and the momentum shows it another covector than the gradient";
                 return Err(Error::NoEngine { rule: rule.named(&metric.metric_name()), problem });
             }
+        } else {
+            metric.update(&mut state, &total_gradient)?;
         }
         let measured = metric.measured(&state);
         if measured.is_some() && K > 1 {
             return Err(Error::Losses { expected: 1, found: K });
         }
         let measured = gradients.map(|gradient| measured.unwrap_or(gradient));
-        if momentum.shows_gradient() {
+        if !shows {
             for (remembered, covector) in momenta.iter_mut().zip(measured) {
                 remembered.update(momentum, covector)?;
             }

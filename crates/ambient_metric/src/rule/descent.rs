@@ -168,7 +168,9 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
         for loss in 0..K {
             let recall = Recall::of(&self.momentum, momentum[loss], at.gradient[loss]);
             covector[loss] = self.momentum.covector(corrections.momentum, recall);
-            shown[loss] = self.momentum.shown(recall);
+            if let Some(other) = self.momentum.shown(recall) {
+                shown[loss] = other;
+            }
             momentum[loss] = recall.present;
         }
         let metric = self.metric.observe(at.state.metric, total(shown));

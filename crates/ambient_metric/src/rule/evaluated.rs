@@ -210,7 +210,12 @@ impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
 
     fn validate(&self) -> Result<(), Error> {
         self.rule.validate()?;
-        self.point.validate()
+        self.point.validate()?;
+        if const { R::EVALUATES_ELSEWHERE } {
+            let problem = "the rule within has an evaluation point of its own: one of both is enough";
+            return Err(Error::NoEngine { rule: self.name(), problem });
+        }
+        Ok(())
     }
 
     fn name(&self) -> String {

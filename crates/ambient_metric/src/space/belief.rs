@@ -20,7 +20,7 @@ use crate::space::momentum::{Ema, Momentum, Recall, average};
 /// use ambient_metric::space::{Belief, Recall};
 ///
 /// let at = Recall::of(&Belief(0.5), 2.0, 4.0);
-/// assert_eq!((at.present, Belief(0.5).shown(at)), (3.0, 1.0));
+/// assert_eq!((at.present, Belief(0.5).shown(at)), (3.0, Some(1.0)));
 /// ```
 ///
 /// # References
@@ -43,10 +43,6 @@ impl Momentum for Belief {
     type State<S: Real> = S;
     type Corrections<S: Real> = S;
 
-    fn shows_gradient(&self) -> bool {
-        false
-    }
-
     fn decay(&self) -> f64 {
         self.0
     }
@@ -66,7 +62,7 @@ impl Momentum for Belief {
     }
 
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<S, S>) -> S {
-        at.gradient - at.present
+    fn shown<S: Real>(&self, at: Recall<S, S>) -> Option<S> {
+        Some(at.gradient - at.present)
     }
 }

@@ -10,7 +10,7 @@ use crate::number::scalar::Real;
 /// # Mathematics
 ///
 /// m_t = remember(m_{t−1}, l_t) with m₀ = 0, and m̂_t = covector(correct(μᵗ), m_{t−1}, m_t, l_t). m and m̂ are covectors (index down): a metric
-/// turns m̂ into the step. The metric itself learns from shown(m_{t−1}, m_t, l_t), which is l_t unless the momentum says otherwise.
+/// turns m̂ into the step. The metric itself learns from l_t, or from what the momentum shows in its place.
 ///
 /// # Requirements
 ///
@@ -59,15 +59,11 @@ pub trait Momentum: Clone + Sync {
     /// The covector that the step follows.
     fn covector<S: Real>(&self, corrections: Self::Corrections<S>, at: Recall<Self::State<S>, S>) -> S;
 
-    /// Whether the base metric sees the gradient itself; no if [`shown`](Self::shown) is another covector.
-    fn shows_gradient(&self) -> bool {
-        true
-    }
-
-    /// The covector that the base metric sees and learns from: the gradient, unless [`shows_gradient`](Self::shows_gradient) says otherwise.
+    /// The covector that the base metric sees and learns from, where that is not the gradient; always or never.
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<Self::State<S>, S>) -> S {
-        at.gradient
+    fn shown<S: Real>(&self, at: Recall<Self::State<S>, S>) -> Option<S> {
+        let _ = at;
+        None
     }
 
     /// Accepts the decay.
@@ -108,6 +104,12 @@ impl<St: Copy, S: Real> Recall<St, S> {
     pub fn of<Q: Momentum<State<S> = St>>(momentum: &Q, past: St, gradient: S) -> Self {
         Self { past, present: momentum.remember(past, gradient), gradient }
     }
+}
+
+/// Whether the base metric sees another covector than the gradient.
+pub(crate) fn shows<Q: Momentum, S: Real>(momentum: &Q) -> bool {
+    let state = <Q::State<S> as Bundle<S>>::zero();
+    momentum.shown(Recall { past: state, present: state, gradient: S::zero() }).is_some()
 }
 
 /// The moving average x ← d x + (1 − d) y.
