@@ -227,7 +227,7 @@ fn what_cannot_be_run_is_refused_in_one_line() {
     let (data, folder) = (regression(), tempdir().unwrap());
     let out = folder.path().join("run");
     let with = |extra: &[&'static str]| refused(&[&short("rmsprop", data.path(), &out)[..], extra].concat());
-    assert!(refused(&short("lion", data.path(), &out)).contains("`lion` is no rule"));
+    assert!(refused(&short("leo", data.path(), &out)).contains("`leo` is no rule"));
     assert!(refused(&short("sgd", data.path(), &out)).contains("learning_rate"));
     assert!(refused(&short("sgd", data.path(), &out)).contains("--set momentum="));
     assert!(refused(&short("induced(foo, log)", data.path(), &out)).contains("metric"));

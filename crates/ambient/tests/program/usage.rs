@@ -434,7 +434,7 @@ fn surface_refuses_what_cannot_be_drawn() {
     assert!(refused(&["surface"]).contains("FUNCTION"));
     assert!(ackley(&["--colour", "taste"]).contains("curvature"));
     assert!(ackley(&["--embedding", "cube"]).contains("log1p"));
-    assert!(ackley(&["--optimisers", "lion"]).contains("euclidean_log"));
+    assert!(ackley(&["--optimisers", "leo"]).contains("euclidean_log"));
     assert!(ackley(&["--start", "1"]).contains("--start"));
     assert!(ackley(&["--start", "1,2,3"]).contains("2 numbers"));
     assert!(ackley(&["--start", "NaN,1"]).contains("--start"));
@@ -581,7 +581,7 @@ fn unknown_rules_are_refused_with_those_that_are_known() {
     assert!(refused(&["explain", "sgd(xi=0.1)"]).contains("`xi`"));
     assert!(refused(&["explain", "sgd(1.5)"]).contains("momentum"));
     assert!(refused(&["explain", "sgd", "--as", "prose"]).contains("latex"));
-    assert!(refused(&["bench", "step", "--rules", "lion"]).contains("euclidean_log"));
+    assert!(refused(&["bench", "step", "--rules", "leo"]).contains("euclidean_log"));
 }
 
 #[test]
