@@ -516,12 +516,15 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         Ok(numbers.chunks(length).map(|numbers| unpacked::<R>(numbers, self.layout.losses)).collect())
     }
 
-    /// It waits for the device, since the scalar memory is read.
+    /// It waits for the device where the point may be another than the parameters, since the scalar memory is read.
     fn evaluation_point(
         &self,
         setting: Setting<'_, R>,
         parameters: &DeviceTensor<E>,
     ) -> Result<DeviceTensor<E>, Error> {
+        if !(R::IS_CHOSEN || R::EVALUATES_ELSEWHERE) {
+            return parameters.duplicate();
+        }
         let (memory, [steps, ..]) = (self.read_memory(setting.groups)?, self.status()?);
         let state = self.state.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?;
         Fused::<R, DeviceTensor<E>>::of(setting, state, &memory, steps.into())?.evaluation_point(setting, parameters)

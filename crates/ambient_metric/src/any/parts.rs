@@ -626,15 +626,15 @@ impl Part for AnyClip {
 
     fn make(name: &str, constants: &[f64], given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
         Ok(Some(match (name, constants) {
-            ("cautious" | "averaged" | "polyak" | "lookahead" | "schedule_free", _) => {
-                let problem = format!("`{name}` stands behind a rule, as in `adamw + {name}`");
-                return Err(error(given.text, given.at.clone(), problem));
-            }
             ("hard", &[length]) => Self::Hard(Hard { length }),
             ("soft", &[rate]) => Self::Soft(Soft { rate }),
             ("root", &[xi]) => Self::Root(Root { xi }),
             ("induction", &[xi]) => Self::Induction(Induction { xi }),
-            _ => return Ok(None),
+            // The wrappers that are no clips.
+            _ => {
+                let problem = format!("`{name}` stands behind a rule, as in `adamw + {name}`");
+                return Err(error(given.text, given.at.clone(), problem));
+            }
         }))
     }
 
@@ -777,18 +777,18 @@ impl Part for AnyAmbient {
             }
         };
         Ok(Some(match (name, constants) {
-            ("along_gradient" | "along_momentum" | "along_parameters" | "given", _) => {
-                let problem = "heights lean along something that a step has: only a rule stands in such a space, as in \
-                               `induced(euclidean, identity, along_gradient(0.1)) + ema`";
-                return Err(error(given.text, given.at.clone(), problem));
-            }
             ("product", []) => Self::Product,
             ("weighted", &[kappa]) => Self::Weighted(Weighted(profile(kappa))),
             ("warped", &[kappa]) => Self::Warped(Warped(profile(kappa))),
             ("conformal", &[kappa]) => Self::Conformal(Conformal(profile(kappa))),
             ("hyperbolic", []) => Self::Hyperbolic,
             ("correlated", &[rho]) => Self::Correlated(Correlated { rho }),
-            _ => return Ok(None),
+            // The spaces in which heights lean.
+            _ => {
+                let problem = "heights lean along something that a step has: only a rule stands in such a space, as in \
+                               `induced(euclidean, identity, along_gradient(0.1)) + ema`";
+                return Err(error(given.text, given.at.clone(), problem));
+            }
         }))
     }
 

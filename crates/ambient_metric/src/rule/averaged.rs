@@ -35,12 +35,7 @@ impl EvaluationPoint for Averaged {
 
     #[inline(always)]
     fn keep<S: Real>(&self, weight: S, at: Stride<S>) -> Left<S> {
-        Left { parameter: at.after, kept: drawn(weight, at.kept, at.after) }
-    }
-
-    #[inline(always)]
-    fn evaluated<S: Real>(&self, _parameter: S, kept: S) -> S {
-        kept
+        averaged(weight, at)
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -74,13 +69,14 @@ impl EvaluationPoint for Polyak {
 
     #[inline(always)]
     fn keep<S: Real>(&self, weight: S, at: Stride<S>) -> Left<S> {
-        Left { parameter: at.after, kept: drawn(weight, at.kept, at.after) }
+        averaged(weight, at)
     }
+}
 
-    #[inline(always)]
-    fn evaluated<S: Real>(&self, _parameter: S, kept: S) -> S {
-        kept
-    }
+/// Training goes on where the step leads, and what is kept is drawn towards that.
+#[inline(always)]
+fn averaged<S: Real>(weight: S, at: Stride<S>) -> Left<S> {
+    Left { parameter: at.after, kept: drawn(weight, at.kept, at.after) }
 }
 
 /// x + w (y − x), and y itself for w = 1.

@@ -55,8 +55,12 @@ pub trait EvaluationPoint: Clone + Sync {
     /// A coordinate as it is left by a step. Mark it `#[inline(always)]`, as [`Kernel`](crate::Kernel) says why.
     fn keep<S: Real>(&self, weight: S, at: Stride<S>) -> Left<S>;
 
-    /// Where the loss is to be evaluated, after the first step. Mark it `#[inline(always)]`.
-    fn evaluated<S: Real>(&self, parameter: S, kept: S) -> S;
+    /// Where the loss is to be evaluated, after the first step: at what is kept, unless it is said otherwise. Mark it `#[inline(always)]`.
+    #[inline(always)]
+    fn evaluated<S: Real>(&self, parameter: S, kept: S) -> S {
+        let _ = parameter;
+        kept
+    }
 
     /// Accepts the constants.
     ///

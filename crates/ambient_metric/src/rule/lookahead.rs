@@ -62,11 +62,6 @@ impl EvaluationPoint for Lookahead {
         Left { parameter: S::select(moves, slow, at.after), kept: S::select(moves, slow, at.kept) }
     }
 
-    #[inline(always)]
-    fn evaluated<S: Real>(&self, _parameter: S, kept: S) -> S {
-        kept
-    }
-
     fn validate(&self) -> Result<(), Error> {
         require(self.every >= 1, "every", f64::from(self.every), "the slow weights move after one step or more")?;
         require(self.share > 0.0 && self.share <= 1.0, "share", self.share, "it must lie in (0, 1]")

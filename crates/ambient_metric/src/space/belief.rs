@@ -1,7 +1,7 @@
 //! AdaBelief's momentum.
 
 use crate::number::scalar::Real;
-use crate::space::momentum::{Ema, Momentum, Recall, average};
+use crate::space::momentum::{Ema, Momentum, Recall};
 
 /// The moving average of [`Ema`], of which the base metric sees how far the gradient is from it: AdaBelief's.
 ///
@@ -53,12 +53,12 @@ impl Momentum for Belief {
 
     #[inline(always)]
     fn remember<S: Real>(&self, m: S, gradient: S) -> S {
-        average(self.0, m, gradient)
+        Ema(self.0).remember(m, gradient)
     }
 
     #[inline(always)]
     fn covector<S: Real>(&self, correction: S, at: Recall<S, S>) -> S {
-        at.present * correction
+        Ema(self.0).covector(correction, at)
     }
 
     #[inline(always)]
