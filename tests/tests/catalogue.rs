@@ -1,4 +1,4 @@
-//! The catalogue: every metric and momentum that other collections have, by the suites for those of users. Chosen parts are their subjects, so that one
+//! The catalogue: every metric and momentum that other collections have, by the suites for those of users. Where it can be, chosen parts are their subjects, so that one
 //! instantiation serves all of them; that they are the typed ones, bit for bit, is a test of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
@@ -6,7 +6,7 @@
 use ambient_metric::ambient::AlongMomentum;
 use std::collections::BTreeMap;
 
-use ambient_metric::any::{AnyDiagonal, AnyMomentum, AnyPoint, AnyRule};
+use ambient_metric::any::{AnyMomentum, AnyPoint, AnyRule};
 use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Sign, Yogi};
 use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, Polyak, ScheduleFree};
 use ambient_metric::space::{Belief, LionMomentum};
@@ -21,9 +21,9 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 conformance_metric!(amsgrad, AmsGrad { beta: 0.75, epsilon: 0.5 });
-conformance_metric!(adabelief, AnyDiagonal::AdaBelief(AdaBelief { beta: 0.75, epsilon: 0.5 }));
-conformance_metric!(adamax, AnyDiagonal::AdaMax(AdaMax { beta: 0.75, epsilon: 0.5 }));
-conformance_metric!(yogi, AnyDiagonal::Yogi(Yogi { beta: 0.75, epsilon: 0.5 }));
+conformance_metric!(adabelief, AdaBelief { beta: 0.75, epsilon: 0.5 });
+conformance_metric!(adamax, AdaMax { beta: 0.75, epsilon: 0.5 });
+conformance_metric!(yogi, Yogi { beta: 0.75, epsilon: 0.5 });
 
 conformance_momentum!(lion, AnyMomentum::Lion(LionMomentum { beta1: 0.75, beta2: 0.9 }));
 conformance_momentum!(belief, AnyMomentum::Belief(Belief(0.75)));

@@ -1,6 +1,6 @@
 //! A whole rule as data: its acts recorded, and what it begins with.
 
-use ambient_metric::rule::{Damping, Measure, OnRule};
+use ambient_metric::rule::Damping;
 use ambient_metric::{Bundle, Error, Rule};
 use ambient_metric_trace::{Recording, Traced};
 
@@ -68,7 +68,18 @@ impl Recorded {
     /// Those of [`Rule::validate`].
     pub fn of<R: Rule>(rule: &R) -> Result<Self, Error> {
         rule.validate()?;
-        Ok(rule.with(Record))
+        let slots = rule.slots();
+        Ok(Self {
+            name: rule.name(),
+            losses: rule.losses(),
+            learns_per_tensor: rule.learns_per_tensor(),
+            xi: rule.xi().map(|xi| xi.scalars().take(slots.loss.len()).collect()),
+            begin: rule.begin::<f64>().scalars().take(slots.memory.len()).collect(),
+            domain: Recording::domain(rule),
+            measure: Recording::sums(rule),
+            damp: Recording::damp(rule),
+            advance: Recording::advance(rule),
+        })
     }
 
     /// The name under which reports and checkpoints know the rule.
@@ -160,27 +171,6 @@ impl Recorded {
             Ok(Counts { losses, state, corrections, multipliers, sums })
         } else {
             Err(fits)
-        }
-    }
-}
-
-/// Records a rule, its constants checked.
-struct Record;
-
-impl OnRule for Record {
-    type Output = Recorded;
-
-    fn on<R: Rule>(self, rule: &R) -> Recorded {
-        Recorded {
-            name: rule.name(),
-            losses: rule.losses(),
-            learns_per_tensor: rule.learns_per_tensor(),
-            xi: rule.xi().map(|xi| xi.scalars().collect()),
-            begin: rule.begin::<f64>().scalars().collect(),
-            domain: Recording::domain(rule),
-            measure: Recording::kernel(&Measure(rule.clone())),
-            damp: Recording::damp(rule),
-            advance: Recording::advance(rule),
         }
     }
 }

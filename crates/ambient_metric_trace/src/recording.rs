@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::number::Element;
-use ambient_metric::rule::{Advance, Damping, OnRule};
-use ambient_metric::space::{Inputs, Totals};
+use ambient_metric::rule::{Advance, Advanced, Coordinate, Damping, Evaluate, Measure, Pass, Slots};
+use ambient_metric::space::{Inputs, Outcome, Totals};
 use ambient_metric::{Bundle, Field, Kernel, Real, Rule};
 
 use crate::graph::{Graph, Id, Node, Unary};
@@ -57,26 +57,31 @@ pub struct Recording {
     pub(crate) symbols: BTreeMap<String, String>,
 }
 
-/// A bundle of fresh nodes, and their names.
-fn fresh<B: Bundle<Traced>>(prefix: &str, slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> B {
-    let mut names = B::names().into_iter();
-    B::build(&mut || add(prefix, names.next(), slots, node))
+/// A bundle of fresh nodes under these names. What has no name is zero.
+fn fresh<B: Bundle<Traced>>(prefix: &str, names: &[String], slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> B {
+    let mut names = names.iter();
+    B::build(&mut || names.next().map_or_else(<Traced as Field>::zero, |name| add(prefix, name, slots, node)))
 }
 
-/// A slot of its own. (Not generic, as little as can be is: a rule is recorded by code of its own.)
-fn add(prefix: &str, name: Option<String>, slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> Traced {
+/// A slot of its own. (Not generic, as little as can be is: a kernel is recorded by code of its own.)
+fn add(prefix: &str, name: &str, slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> Traced {
     let id = with(|graph| graph.add(node(slots.len())));
-    slots.push(Slot { name: join(prefix, &name.unwrap_or_default()), id });
+    slots.push(Slot { name: join(prefix, name), id });
     Traced(id)
 }
 
-/// The slots of a bundle that a function returned, behind others.
-fn named<B: Bundle<Traced>>(prefix: &str, bundle: B, slots: &mut Vec<Slot>) {
-    for (slot, name) in B::names().into_iter().enumerate() {
+/// The slots of a bundle that a function returned, behind others. What has no name is left out.
+fn named<B: Bundle<Traced>>(prefix: &str, names: &[String], bundle: B, slots: &mut Vec<Slot>) {
+    for (slot, name) in names.iter().enumerate() {
         if let Some(traced) = bundle.get(slot) {
-            slots.push(Slot { name: join(prefix, &name), id: traced.0 });
+            slots.push(Slot { name: join(prefix, name), id: traced.0 });
         }
     }
+}
+
+/// The names of the slots of a bundle.
+fn names<B: Bundle<f64>>() -> Vec<String> {
+    B::names()
 }
 
 fn join(prefix: &str, name: &str) -> String {
@@ -87,48 +92,29 @@ fn join(prefix: &str, name: &str) -> String {
     }
 }
 
-/// Records act 1.
-struct Measuring;
-
-impl OnRule for Measuring {
-    type Output = Recording;
-
-    fn on<R: Rule>(self, rule: &R) -> Recording {
-        Recording::measure_typed(rule)
+/// A coordinate of fresh nodes.
+fn coordinate<St: Bundle<Traced>, L: Bundle<Traced>>(
+    slots: &Slots,
+    inputs: &mut Vec<Slot>,
+) -> Coordinate<Traced, St, L> {
+    Coordinate {
+        parameter: add("", "parameter", inputs, Node::Input),
+        state: fresh("state", &slots.state, inputs, Node::Input),
+        gradient: fresh("gradient", &slots.loss, inputs, Node::Input),
     }
 }
 
-/// Records act 2.
-struct Damped;
-
-impl OnRule for Damped {
-    type Output = Recording;
-
-    fn on<R: Rule>(self, rule: &R) -> Recording {
-        Recording::damp_typed(rule)
-    }
-}
-
-/// Records where a rule accepts losses.
-struct Domain;
-
-impl OnRule for Domain {
-    type Output = Recording;
-
-    fn on<R: Rule>(self, rule: &R) -> Recording {
-        Recording::domain_typed(rule)
-    }
-}
-
-/// Records act 3.
-struct Advancing;
-
-impl OnRule for Advancing {
-    type Output = Recording;
-
-    fn on<R: Rule>(self, rule: &R) -> Recording {
-        Recording::update(&Advance(rule.clone()))
-    }
+/// Act 1 of a rule.
+fn measured<R: Rule>(
+    rule: &R,
+    slots: &Slots,
+    corrections: R::Corrections<Traced>,
+    inputs: &mut Vec<Slot>,
+    outputs: &mut Vec<Slot>,
+) {
+    let sums = Measure(rule.clone()).evaluate(corrections, coordinate(slots, inputs));
+    named("squared_gradient", &[String::new()], sums.squared_gradient, outputs);
+    named("rule", &slots.sums, sums.rule, outputs);
 }
 
 impl Recording {
@@ -136,9 +122,9 @@ impl Recording {
     pub fn kernel<K: Kernel>(kernel: &K) -> Self {
         let (mut uniforms, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
         let graph = record(|| {
-            let uniform = fresh("", &mut uniforms, Node::Uniform);
-            let input = fresh("", &mut inputs, Node::Input);
-            named("", kernel.evaluate(uniform, input), &mut outputs);
+            let uniform = fresh("", &names::<K::Uniform<f64>>(), &mut uniforms, Node::Uniform);
+            let input = fresh("", &names::<K::Input<f64>>(), &mut inputs, Node::Input);
+            named("", &names::<K::Output<f64>>(), kernel.evaluate(uniform, input), &mut outputs);
         });
         Self::of_kernel(graph, uniforms, inputs, outputs)
     }
@@ -159,46 +145,87 @@ impl Recording {
         Self { stores: true, ..Self::kernel(kernel) }
     }
 
-    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`](ambient_metric::rule::Measure) in one.
-    pub fn measure<R: Rule>(rule: &R) -> Self {
-        rule.with(Measuring)
-    }
-
-    /// Act 3 of a rule: [`update`](Self::update) of [`Advance`].
-    pub fn advance<R: Rule>(rule: &R) -> Self {
-        rule.with(Advancing)
-    }
-
-    fn measure_typed<R: Rule>(rule: &R) -> Self {
+    /// What an act of a rule does.
+    fn act(does: impl FnOnce(&mut Vec<Slot>, &mut Vec<Slot>, &mut Vec<Slot>)) -> Self {
         let (mut uniforms, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
-        let graph = record(|| {
-            let memory = fresh("memory", &mut uniforms, Node::Uniform);
-            let at = fresh("", &mut inputs, Node::Input);
-            named("", ambient_metric::rule::Measure(rule.clone()).evaluate(rule.correct(memory), at), &mut outputs);
-        });
+        let graph = record(|| does(&mut uniforms, &mut inputs, &mut outputs));
         Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
+    }
+
+    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`] in one.
+    pub fn measure<R: Rule>(rule: &R) -> Self {
+        let slots = rule.slots();
+        Self::act(|uniforms, inputs, outputs| {
+            let memory = fresh("memory", &slots.memory, uniforms, Node::Uniform);
+            measured(rule, &slots, rule.correct(memory), inputs, outputs);
+        })
+    }
+
+    /// Act 1 of a rule from its bias corrections: [`Measure`].
+    pub fn sums<R: Rule>(rule: &R) -> Self {
+        let slots = rule.slots();
+        Self::act(|uniforms, inputs, outputs| {
+            let corrections = fresh("corrections", &slots.corrections, uniforms, Node::Uniform);
+            measured(rule, &slots, corrections, inputs, outputs);
+        })
+    }
+
+    /// Act 3 of a rule, to be stored: [`Advance`].
+    pub fn advance<R: Rule>(rule: &R) -> Self {
+        let slots = rule.slots();
+        let recording = Self::act(|uniforms, inputs, outputs| {
+            let corrections = fresh("corrections", &slots.corrections, uniforms, Node::Uniform);
+            let multipliers = fresh("multipliers", &slots.multipliers, uniforms, Node::Uniform);
+            let at = coordinate(&slots, inputs);
+            let Advanced { parameter, state } = Advance(rule.clone()).evaluate(Pass { corrections, multipliers }, at);
+            named("parameter", &[String::new()], parameter, outputs);
+            named("state", &slots.state, state, outputs);
+        });
+        Self { stores: true, ..recording }
+    }
+
+    /// The evaluation point of a rule, to be stored into a copy of the parameters: [`Evaluate`].
+    pub fn evaluation_point<R: Rule>(rule: &R) -> Self {
+        let slots = rule.slots();
+        let recording = Self::act(|uniforms, inputs, outputs| {
+            let memory = fresh("memory", &slots.memory, uniforms, Node::Uniform);
+            let parameter = fresh("parameter", &[String::new()], inputs, Node::Input);
+            let state = fresh("state", &slots.state, inputs, Node::Input);
+            let point: Traced = Evaluate(rule.clone()).evaluate(memory, Advanced { parameter, state });
+            named("parameter", &[String::new()], point, outputs);
+        });
+        Self { stores: true, ..recording }
     }
 
     /// Act 2 of a rule: from inputs, memory and sums to the uniforms of act 3 (`corrections` and `multipliers`), the new
     /// `memory` and the `report`.
     pub fn damp<R: Rule>(rule: &R) -> Self {
-        rule.with(Damped)
-    }
-
-    fn damp_typed<R: Rule>(rule: &R) -> Self {
-        let (mut uniforms, mut outputs) = (Vec::new(), Vec::new());
-        let graph = record(|| {
-            let inputs: Inputs<Traced, R::PerLoss<Traced>> = fresh("", &mut uniforms, Node::Uniform);
-            let memory = fresh("memory", &mut uniforms, Node::Uniform);
-            let sums: Totals<R::Sums<Traced>> = fresh("sums", &mut uniforms, Node::Uniform);
-            let outcome = rule.damp(inputs, memory, sums);
-            let damping: Damping<Traced, R::PerLoss<Traced>> = outcome.report;
-            named("corrections", rule.correct(memory), &mut outputs);
-            named("multipliers", outcome.factors, &mut outputs);
-            named("memory", outcome.memory, &mut outputs);
-            named("report", damping, &mut outputs);
-        });
-        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
+        let slots = rule.slots();
+        let shared = names::<Damping<f64, ()>>();
+        Self::act(|uniforms, _, outputs| {
+            let loss: R::PerLoss<Traced> = fresh("loss", &slots.loss, uniforms, Node::Uniform);
+            let mut one = |name: &str| add("", name, uniforms, Node::Uniform);
+            let (learning_rate, weight_decay) = (one("learning_rate"), one("weight_decay"));
+            let xi = fresh("xi", &slots.loss, uniforms, Node::Uniform);
+            let memory = fresh("memory", &slots.memory, uniforms, Node::Uniform);
+            let pool = fresh("sums.pool", &slots.sums, uniforms, Node::Uniform);
+            let group = fresh("sums.group", &slots.sums, uniforms, Node::Uniform);
+            let inputs = Inputs { loss, learning_rate, weight_decay, xi };
+            let Outcome { factors, memory: kept, report } = rule.damp(inputs, memory, Totals { pool, group });
+            named("corrections", &slots.corrections, rule.correct(memory), outputs);
+            named("multipliers", &slots.multipliers, factors, outputs);
+            named("memory", &slots.memory, kept, outputs);
+            for (name, per_loss) in [
+                ("squared_length", report.squared_length),
+                ("averaged", report.averaged),
+                ("slope", report.slope),
+                ("damping", report.damping),
+            ] {
+                named(&join("report", name), &slots.loss, per_loss, outputs);
+            }
+            let Damping { determinant_ratio, coupling, coupling_scale, .. } = report;
+            named("report", &shared, [determinant_ratio, coupling, coupling_scale], outputs);
+        })
     }
 
     /// Where a rule accepts losses and ξ: one where it does, and zero elsewhere.
@@ -210,17 +237,13 @@ impl Recording {
     /// assert_eq!([1.0, -1.0].map(|loss| domain.evaluate(&[loss, 0.1], &[])[0]), [1.0, 0.0]);
     /// ```
     pub fn domain<R: Rule>(rule: &R) -> Self {
-        rule.with(Domain)
-    }
-
-    fn domain_typed<R: Rule>(rule: &R) -> Self {
-        let (mut uniforms, mut outputs) = (Vec::new(), Vec::new());
-        let graph = record(|| {
-            let losses = fresh("loss", &mut uniforms, Node::Uniform);
-            let accepts = rule.accepts::<Traced>(losses, fresh("xi", &mut uniforms, Node::Uniform));
-            named("accepts", Traced::select(accepts, Traced::constant(1.0), Traced::constant(0.0)), &mut outputs);
-        });
-        Self { graph, uniforms, inputs: Vec::new(), outputs, stores: false, symbols: BTreeMap::new() }
+        let slots = rule.slots();
+        Self::act(|uniforms, _, outputs| {
+            let losses = fresh("loss", &slots.loss, uniforms, Node::Uniform);
+            let accepts = rule.accepts::<Traced>(losses, fresh("xi", &slots.loss, uniforms, Node::Uniform));
+            let accepts = Traced::select(accepts, Traced::constant(1.0), Traced::constant(0.0));
+            named("accepts", &[String::new()], accepts, outputs);
+        })
     }
 
     /// The recording with this LaTeX for every slot of that name, in place of the letter of the paper or the name in upright type.

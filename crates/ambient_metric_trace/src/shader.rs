@@ -15,7 +15,7 @@
 //! }
 //! ```
 
-use ambient_metric::rule::{Damping, OnRule};
+use ambient_metric::rule::{Damping, Slots};
 use ambient_metric::{Bundle, Rule};
 
 use crate::graph::Id;
@@ -372,34 +372,17 @@ const SHARED: usize = <Damping<Traced> as Bundle<Traced>>::LEN - PER_LOSS;
 /// Numbers before the pools of the groups in the table of the scalar act.
 pub const POOLS_HEADER: usize = 3;
 
-/// Lays out what stands between the passes of a rule.
-struct LayOut {
-    groups: usize,
-    alignment: usize,
-}
-
-impl OnRule for LayOut {
-    type Output = ScalarLayout;
-
-    fn on<R: Rule>(self, _rule: &R) -> ScalarLayout {
-        ScalarLayout::typed::<R>(self.groups, self.alignment)
-    }
-}
-
 impl ScalarLayout {
     /// The layout for a rule.
     #[must_use]
     pub fn of<R: Rule>(rule: &R, groups: usize, alignment: usize) -> Self {
-        rule.with(LayOut { groups, alignment })
-    }
-
-    fn typed<R: Rule>(groups: usize, alignment: usize) -> Self {
+        let Slots { loss, memory, corrections, multipliers, sums, .. } = rule.slots();
         Self {
             groups,
-            losses: <R::PerLoss<Traced> as Bundle<Traced>>::LEN,
-            memory: <R::Memory<Traced> as Bundle<Traced>>::LEN,
-            pass: <R::Corrections<Traced> as Bundle<Traced>>::LEN + <R::Multipliers<Traced> as Bundle<Traced>>::LEN,
-            sums: <R::Sums<Traced> as Bundle<Traced>>::LEN + 2,
+            losses: loss.len(),
+            memory: memory.len(),
+            pass: corrections.len() + multipliers.len(),
+            sums: sums.len() + 2,
             alignment,
         }
     }

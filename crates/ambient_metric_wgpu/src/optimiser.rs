@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ambient_metric::number::Element;
 use ambient_metric::optimiser::{Engine, Fused, Groups, Setting, stands_zero};
-use ambient_metric::rule::OnRule;
 use ambient_metric::space::{Selection, Separable, StateStorage};
 use ambient_metric::{Bundle, Checkpoint, Configuration, Covector, Error, Layout, Optimiser, Report, Rule, Tensor};
 use ambient_metric_trace::shader::{DAMP_WRITABLE, POOLS_HEADER, PassShader, Purpose, ScalarLayout, damp, reason};
@@ -344,17 +343,6 @@ impl<E: DeviceElement> Device<E> {
     }
 }
 
-/// The names of what a rule keeps per element.
-struct StateNames;
-
-impl OnRule for StateNames {
-    type Output = Vec<String>;
-
-    fn on<R: Rule>(self, _rule: &R) -> Vec<String> {
-        <R::State<f64> as Bundle<f64>>::names()
-    }
-}
-
 impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
     type PerLoss<S: ambient_metric::Real> = R::PerLoss<S>;
     type Loss<'l> = Loss<'l>;
@@ -375,7 +363,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         let context = parameters.context().clone();
         configuration.state_storage.require_full()?;
         let Configuration { rule, .. } = configuration;
-        let state = rule.with(StateNames).iter().map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
+        let state = rule.slots().state.iter().map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         StateStorage::Full.check_range::<R, E>(rule)?;
         if !stands_zero::<R, E>(rule) {
             let problem = "in this precision it does not stay finite where gradient and state are zero: give the metric a larger ε, or a \
@@ -411,7 +399,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         };
         let block = context.block();
         let device = Self { context, state, layout, traffic, scalar_act, passes: None, block };
-        let memory: Vec<f64> = rule.begin::<f64>().scalars().collect();
+        let memory: Vec<f64> = rule.begin::<f64>().scalars().take(layout.memory).collect();
         device.write_memory(groups, &vec![memory; groups.memories])?;
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         device.context.write(&device.scalar_act.status, 0, bytemuck::bytes_of(&steps))?;
@@ -522,7 +510,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         setting: Setting<'_, R>,
         parameters: &DeviceTensor<E>,
     ) -> Result<DeviceTensor<E>, Error> {
-        if !(R::IS_CHOSEN || R::EVALUATES_ELSEWHERE) {
+        if !setting.configuration.rule.evaluates_elsewhere() {
             return parameters.duplicate();
         }
         let (memory, [steps, ..]) = (self.read_memory(setting.groups)?, self.status()?);
@@ -535,7 +523,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
     }
 
     fn write_state(&mut self, setting: Setting<'_, R>, slot: &str, values: &DeviceTensor<E>) -> Result<(), Error> {
-        let known = setting.configuration.rule.with(StateNames);
+        let known = setting.configuration.rule.slots().state;
         let Some(index) = known.iter().position(|name| name == slot) else {
             return Err(Error::UnknownState { slot: slot.to_owned(), known });
         };

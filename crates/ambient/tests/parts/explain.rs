@@ -1,7 +1,5 @@
 //! Rules written out: every one in every form, with the kernels that devices run.
 
-use ambient_metric::Rule;
-use ambient_metric::rule::OnRule;
 use ambient_metric_trace::shader::kernels;
 use ambient_studies::explain::{Form, Request, explain};
 use ambient_studies::machines::machine::Precision;
@@ -33,25 +31,12 @@ fn every_rule_in_every_form_updates_the_parameters() {
     }
 }
 
-/// The kernels of a rule, one after the other.
-struct Kernels {
-    double: bool,
-}
-
-impl OnRule for Kernels {
-    type Output = Vec<(&'static str, String)>;
-
-    fn on<R: Rule>(self, rule: &R) -> Self::Output {
-        kernels(rule, self.double)
-    }
-}
-
 #[test]
 fn wgsl_is_the_kernels_of_a_device_and_comments() {
     for named in every_fused_rule() {
         for (precision, double) in [(Precision::F32, false), (Precision::F64, true)] {
             let mut text = written(named.name(), Form::Wgsl, precision);
-            let kernels = named.rule.fused().unwrap().with(Kernels { double });
+            let kernels = kernels(&named.rule.fused().unwrap(), double);
             for (name, listing) in kernels {
                 let with_name = format!("\n// {name}\n{listing}");
                 assert!(text.contains(&with_name), "{named} {name}");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use ambient_metric::any::AnyBaseMetric;
+use ambient_metric::any::{AnyBaseMetric, AnyPointwise};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -136,8 +136,10 @@ impl Variant {
             (-4 * RATES_PER_DECADE..=0).map(|third| 10_f64.powf(f64::from(third) / f64::from(RATES_PER_DECADE)));
         let given = |values: &[f64]| values.iter().copied().map(Some).collect::<Vec<_>>();
         let or_none = |has: bool, values: &[f64]| if has { given(values) } else { vec![None] };
-        let is_learned =
-            matches!(rule.rule.metric, AnyBaseMetric::LearnedScalar(_) | AnyBaseMetric::LearnedDiagonal(_));
+        let is_learned = matches!(
+            rule.rule.metric,
+            AnyBaseMetric::Pointwise(AnyPointwise::LearnedScalar(_) | AnyPointwise::LearnedDiagonal(_))
+        );
         let has_kappa = own.kappa.is_some() || is_given(&rule.rule);
         let (xis, kappas) = (
             or_none(own.xi.is_some(), &COEFFICIENTS),

@@ -6,12 +6,10 @@ use crate::ambient::coupling::Given;
 use crate::ambient::gram::Gram;
 use crate::ambient::heights::{Height, Heights};
 use crate::any::metric::AnyBaseMetric;
-use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyStateless};
+use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum};
 use crate::any::point::AnyPoint;
+use crate::any::pointwise::AnyPointwise;
 use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
-use crate::base::amsgrad::AmsGrad;
-use crate::base::diagonal::{Euclidean, RmsProp};
-use crate::base::learned::{LearnedDiagonal, LearnedScalar};
 use crate::base::pointwise::PointwiseMetric;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit};
@@ -20,11 +18,12 @@ use crate::rule::bilinear::Bilinear;
 use crate::rule::cautious::Cautious;
 use crate::rule::clipping::Clipped;
 use crate::rule::descent::Descent;
-use crate::rule::evaluated::Evaluated;
+use crate::rule::evaluated::{EvaluationPoint, Left, behind, evaluated, step};
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
 use crate::rule::passes::Passes;
 use crate::rule::preconditioner::{Damping, Flat, Preconditioner};
-use crate::rule::rule::{Advanced, Coordinate, OnRule, Rule};
+use crate::rule::rule::{Advanced, Coordinate, Rule};
+use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
 use crate::space::momentum::{Ema, Momentum, NoMomentum, Recall};
 use crate::space::tensor::Tensor;
@@ -84,102 +83,55 @@ type Of<const K: usize, A, P> = Induced<[Height<AnyEmbedding>; K], Descended<A>,
 /// The surface of one loss.
 pub(crate) type OfOne<A, P> = Induced<Height<AnyEmbedding>, Descended<A>, P>;
 
-/// Cautious steps on that surface.
-type CautiousOfOne = Cautious<OfOne<AnyAmbient, Damped>>;
-
-/// The descents over a metric that learns nothing: one for each set of sums and number of state slots.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fixed<M> {
-    FlatNow(Descent<M, Flat, NoMomentum>),
-    DampedNow(Descent<M, OfOne<AnyAmbient, Damped>, NoMomentum>),
-    Flat(Descent<M, Flat, AnyMomentum>),
-    Clipped(Descent<M, Clipped<AnyClip>, AnyMomentum>),
-    CautiousFlat(Descent<M, Cautious<Flat>, AnyMomentum>),
-    CautiousDamped(Descent<M, CautiousOfOne, AnyMomentum>),
-    EvaluatedFlatNow(Evaluated<Descent<M, Flat, NoMomentum>, AnyPoint>),
-    EvaluatedDampedNow(Evaluated<Descent<M, OfOne<AnyAmbient, Damped>, NoMomentum>, AnyPoint>),
-    EvaluatedFlat(Evaluated<Descent<M, Flat, AnyMomentum>, AnyPoint>),
-    EvaluatedDamped(Evaluated<Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>, AnyPoint>),
-    EvaluatedCautiousFlat(Evaluated<Descent<M, Cautious<Flat>, AnyMomentum>, AnyPoint>),
-    EvaluatedCautiousDamped(Evaluated<Descent<M, CautiousOfOne, AnyMomentum>, AnyPoint>),
-    Bilinear(Descent<M, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
-    Damped(Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>),
-    Exact(Descent<M, OfOne<AnyAmbient, Exact>, AnyMomentum>),
-    Coupled(Descent<M, OfOne<Coupled<AnyCoupling>, Damped>, AnyMomentum>),
-    CoupledExact(Descent<M, OfOne<Coupled<AnyCoupling>, Exact>, AnyMomentum>),
-    Given(Descent<M, OfOne<Coupled<Given>, Damped>, AnyMomentum>),
-    Two(Descent<M, Of<2, AnyAmbient, Damped>, AnyMomentum, 2>),
-    Three(Descent<M, Of<3, AnyAmbient, Damped>, AnyMomentum, 3>),
-    Four(Descent<M, Of<4, AnyAmbient, Damped>, AnyMomentum, 4>),
-    CoupledTwo(Descent<M, Of<2, Coupled<AnyCoupling>, Damped>, AnyMomentum, 2>),
-}
-
-/// The descents over a metric that learns from its steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Learning<M> {
-    Damped(Descent<M, OfOne<AnyAmbient, Damped>, AnyMomentum>),
-    Exact(Descent<M, OfOne<AnyAmbient, Exact>, AnyMomentum>),
-}
-
-/// All of them.
+/// The descents, of which each has sums of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Chosen {
-    Stateless(Fixed<AnyStateless>),
-    Diagonal(Fixed<AnyDiagonal>),
-    AmsGrad(Fixed<AmsGrad>),
-    LearnedScalar(Learning<LearnedScalar>),
-    LearnedDiagonal(Learning<LearnedDiagonal>),
+    FlatNow(Descent<AnyPointwise, Flat, NoMomentum>),
+    DampedNow(Descent<AnyPointwise, OfOne<AnyAmbient, Damped>, NoMomentum>),
+    Flat(Descent<AnyPointwise, Flat, AnyMomentum>),
+    Clipped(Descent<AnyPointwise, Clipped<AnyClip>, AnyMomentum>),
+    CautiousFlat(Descent<AnyPointwise, Cautious<Flat>, AnyMomentum>),
+    CautiousDamped(Descent<AnyPointwise, Cautious<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
+    Bilinear(Descent<AnyPointwise, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
+    Damped(Descent<AnyPointwise, OfOne<AnyAmbient, Damped>, AnyMomentum>),
+    Exact(Descent<AnyPointwise, OfOne<AnyAmbient, Exact>, AnyMomentum>),
+    Coupled(Descent<AnyPointwise, OfOne<Coupled<AnyCoupling>, Damped>, AnyMomentum>),
+    CoupledExact(Descent<AnyPointwise, OfOne<Coupled<AnyCoupling>, Exact>, AnyMomentum>),
+    Given(Descent<AnyPointwise, OfOne<Coupled<Given>, Damped>, AnyMomentum>),
+    Two(Descent<AnyPointwise, Of<2, AnyAmbient, Damped>, AnyMomentum, 2>),
+    Three(Descent<AnyPointwise, Of<3, AnyAmbient, Damped>, AnyMomentum, 3>),
+    Four(Descent<AnyPointwise, Of<4, AnyAmbient, Damped>, AnyMomentum, 4>),
+    CoupledTwo(Descent<AnyPointwise, Of<2, Coupled<AnyCoupling>, Damped>, AnyMomentum, 2>),
 }
 
 /// Does the same with whatever rule it is.
 macro_rules! chosen {
     ($any:expr, $rule:ident => $does:expr) => {
         match $any {
-            Chosen::Stateless(over) => chosen!(@fixed over, $rule => $does),
-            Chosen::Diagonal(over) => chosen!(@fixed over, $rule => $does),
-            Chosen::AmsGrad(over) => chosen!(@fixed over, $rule => $does),
-            Chosen::LearnedScalar(over) => chosen!(@learning over, $rule => $does),
-            Chosen::LearnedDiagonal(over) => chosen!(@learning over, $rule => $does),
-        }
-    };
-    (@fixed $over:ident, $rule:ident => $does:expr) => {
-        match $over {
-            Fixed::FlatNow($rule) => $does,
-            Fixed::DampedNow($rule) => $does,
-            Fixed::Flat($rule) => $does,
-            Fixed::Clipped($rule) => $does,
-            Fixed::CautiousFlat($rule) => $does,
-            Fixed::CautiousDamped($rule) => $does,
-            Fixed::EvaluatedFlatNow($rule) => $does,
-            Fixed::EvaluatedDampedNow($rule) => $does,
-            Fixed::EvaluatedFlat($rule) => $does,
-            Fixed::EvaluatedDamped($rule) => $does,
-            Fixed::EvaluatedCautiousFlat($rule) => $does,
-            Fixed::EvaluatedCautiousDamped($rule) => $does,
-            Fixed::Bilinear($rule) => $does,
-            Fixed::Damped($rule) => $does,
-            Fixed::Exact($rule) => $does,
-            Fixed::Coupled($rule) => $does,
-            Fixed::CoupledExact($rule) => $does,
-            Fixed::Given($rule) => $does,
-            Fixed::Two($rule) => $does,
-            Fixed::Three($rule) => $does,
-            Fixed::Four($rule) => $does,
-            Fixed::CoupledTwo($rule) => $does,
-        }
-    };
-    (@learning $over:ident, $rule:ident => $does:expr) => {
-        match $over {
-            Learning::Damped($rule) => $does,
-            Learning::Exact($rule) => $does,
+            Chosen::FlatNow($rule) => $does,
+            Chosen::DampedNow($rule) => $does,
+            Chosen::Flat($rule) => $does,
+            Chosen::Clipped($rule) => $does,
+            Chosen::CautiousFlat($rule) => $does,
+            Chosen::CautiousDamped($rule) => $does,
+            Chosen::Bilinear($rule) => $does,
+            Chosen::Damped($rule) => $does,
+            Chosen::Exact($rule) => $does,
+            Chosen::Coupled($rule) => $does,
+            Chosen::CoupledExact($rule) => $does,
+            Chosen::Given($rule) => $does,
+            Chosen::Two($rule) => $does,
+            Chosen::Three($rule) => $does,
+            Chosen::Four($rule) => $does,
+            Chosen::CoupledTwo($rule) => $does,
         }
     };
 }
 
 /// A chosen rule that runs in passes over memory, as a [`Rule`]: made by [`AnyRule::fused`].
 ///
-/// Its passes are those of the typed rule, and read and write the same tensors. What it says of numbers that are kept once, such as sums and multipliers, has
-/// room for every rule's; [`Rule::with`] hands over the typed one.
+/// Its passes are those of the typed rule, and read and write the same tensors. Its types have room for every rule's numbers; its [`slots`](Rule::slots) are
+/// those of the typed one.
 ///
 /// # Example
 ///
@@ -197,7 +149,20 @@ macro_rules! chosen {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AnyFused(Chosen);
+pub struct AnyFused {
+    descent: Chosen,
+    point: Option<AnyPoint>,
+    /// What the descent has, without what is kept for the point.
+    counts: Counts,
+}
+
+/// How many numbers of the bundles behind which those of an evaluation point come a descent has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Counts {
+    state: usize,
+    memory: usize,
+    corrections: usize,
+}
 
 impl AnyRule {
     /// The rule as one that runs in passes over memory.
@@ -206,45 +171,46 @@ impl AnyRule {
     ///
     /// [`Error::NoEngine`] for a metric of whole tensors, and for parts that do not go together.
     pub fn fused(&self) -> Result<AnyFused, Error> {
-        Ok(AnyFused(match &self.metric {
-            AnyBaseMetric::Stateless(metric) => Chosen::Stateless(self.fixed(*metric)?),
-            AnyBaseMetric::AmsGrad(metric) => Chosen::AmsGrad(self.fixed(*metric)?),
-            AnyBaseMetric::Diagonal(metric) => Chosen::Diagonal(self.fixed(*metric)?),
-            AnyBaseMetric::LearnedScalar(metric) => Chosen::LearnedScalar(self.learning(*metric)?),
-            AnyBaseMetric::LearnedDiagonal(metric) => Chosen::LearnedDiagonal(self.learning(*metric)?),
-            AnyBaseMetric::Kronecker(_) | AnyBaseMetric::Muon(_) | AnyBaseMetric::Dense(_) => {
-                return self.refused("its metric is one of whole tensors, which no pass over memory runs");
+        let AnyBaseMetric::Pointwise(metric) = self.metric else {
+            return self.refused("its metric is one of whole tensors, which no pass over memory runs");
+        };
+        let learns = matches!(metric, AnyPointwise::LearnedScalar(_) | AnyPointwise::LearnedDiagonal(_));
+        if learns && !matches!(self.preconditioner, AnyPreconditioner::Induced(_)) {
+            return self.refused("a learned metric learns from a surface: write `induced`");
+        }
+        let descent = match (self.cautious, self.momentum) {
+            (true, Some(momentum)) => self.cautious(metric, momentum)?,
+            (true, None) => {
+                return self.refused("without momentum no step goes against its gradient: leave `cautious` out");
             }
-        }))
+            (false, Some(momentum)) => self.remembering(metric, momentum)?,
+            (false, None) => self.now(metric)?,
+        };
+        let Slots { state, memory, corrections, .. } = chosen!(&descent, rule => rule.slots());
+        let counts = Counts { state: state.len(), memory: memory.len(), corrections: corrections.len() };
+        Ok(AnyFused { descent, point: self.point, counts })
     }
 
     pub(crate) fn refused<O>(&self, problem: &'static str) -> Result<O, Error> {
         Err(Error::NoEngine { rule: self.name(), problem })
     }
 
-    /// Over a metric that learns nothing.
-    fn fixed<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
-        if let Some(point) = self.point {
-            return self.evaluated(metric, point);
-        }
-        if self.cautious {
-            return self.cautious(metric);
-        }
-        let Some(momentum) = self.momentum else { return self.now(metric) };
+    /// With momentum.
+    fn remembering(&self, metric: AnyPointwise, momentum: AnyMomentum) -> Result<Chosen, Error> {
         let surface = match &self.preconditioner {
-            AnyPreconditioner::Flat => return Ok(Fixed::Flat(Descent { metric, preconditioner: Flat, momentum })),
+            AnyPreconditioner::Flat => return Ok(Chosen::Flat(Descent { metric, preconditioner: Flat, momentum })),
             AnyPreconditioner::Bilinear(preconditioner) => {
-                return Ok(Fixed::Bilinear(Descent { metric, preconditioner: *preconditioner, momentum }));
+                return Ok(Chosen::Bilinear(Descent { metric, preconditioner: *preconditioner, momentum }));
             }
             AnyPreconditioner::Clipped(preconditioner) => {
-                return Ok(Fixed::Clipped(Descent { metric, preconditioner: *preconditioner, momentum }));
+                return Ok(Chosen::Clipped(Descent { metric, preconditioner: *preconditioner, momentum }));
             }
             AnyPreconditioner::Induced(surface) => surface,
         };
         /// A descent on the surface.
         macro_rules! on {
             ($variant:ident, $heights:expr, $ambient:expr, $placement:expr) => {
-                Fixed::$variant(Descent {
+                Chosen::$variant(Descent {
                     metric,
                     preconditioner: surface.stand($heights, $ambient, $placement),
                     momentum,
@@ -272,37 +238,16 @@ impl AnyRule {
         })
     }
 
-    /// Over a metric that learns nothing, evaluated at another point.
-    fn evaluated<M>(&self, metric: M, point: AnyPoint) -> Result<Fixed<M>, Error> {
-        let plain = Self { point: None, ..self.clone() };
-        Ok(match plain.fixed(metric)? {
-            Fixed::FlatNow(rule) => Fixed::EvaluatedFlatNow(Evaluated { rule, point }),
-            Fixed::DampedNow(rule) => Fixed::EvaluatedDampedNow(Evaluated { rule, point }),
-            Fixed::Flat(rule) => Fixed::EvaluatedFlat(Evaluated { rule, point }),
-            Fixed::Damped(rule) => Fixed::EvaluatedDamped(Evaluated { rule, point }),
-            Fixed::CautiousFlat(rule) => Fixed::EvaluatedCautiousFlat(Evaluated { rule, point }),
-            Fixed::CautiousDamped(rule) => Fixed::EvaluatedCautiousDamped(Evaluated { rule, point }),
-            _ => {
-                return self.refused(
-                    "an evaluation point goes with `flat` and with the damped surface of one loss without coupling",
-                );
-            }
-        })
-    }
-
-    /// Over a metric that learns nothing, in cautious steps.
-    fn cautious<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
-        let Some(momentum) = self.momentum else {
-            return self.refused("without momentum no step goes against its gradient: leave `cautious` out");
-        };
+    /// In cautious steps.
+    fn cautious(&self, metric: AnyPointwise, momentum: AnyMomentum) -> Result<Chosen, Error> {
         match &self.preconditioner {
             AnyPreconditioner::Flat => {
-                Ok(Fixed::CautiousFlat(Descent { metric, preconditioner: Cautious(Flat), momentum }))
+                Ok(Chosen::CautiousFlat(Descent { metric, preconditioner: Cautious(Flat), momentum }))
             }
             AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
                 (&[height], AnySpace::Straight(ambient), false) => {
                     let preconditioner = Cautious(surface.stand(height, ambient, Damped));
-                    Ok(Fixed::CautiousDamped(Descent { metric, preconditioner, momentum }))
+                    Ok(Chosen::CautiousDamped(Descent { metric, preconditioner, momentum }))
                 }
                 _ => self.refused(CAUTIOUS),
             },
@@ -310,41 +255,19 @@ impl AnyRule {
         }
     }
 
-    /// Over a metric that learns nothing, without momentum.
-    fn now<M>(&self, metric: M) -> Result<Fixed<M>, Error> {
+    /// Without momentum.
+    fn now(&self, metric: AnyPointwise) -> Result<Chosen, Error> {
         let momentum = NoMomentum;
         match &self.preconditioner {
-            AnyPreconditioner::Flat => Ok(Fixed::FlatNow(Descent { metric, preconditioner: Flat, momentum })),
+            AnyPreconditioner::Flat => Ok(Chosen::FlatNow(Descent { metric, preconditioner: Flat, momentum })),
             AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
                 (&[height], AnySpace::Straight(ambient), false) => {
                     let preconditioner = surface.stand(height, ambient, Damped);
-                    Ok(Fixed::DampedNow(Descent { metric, preconditioner, momentum }))
+                    Ok(Chosen::DampedNow(Descent { metric, preconditioner, momentum }))
                 }
                 _ => self.refused(REMEMBERS),
             },
             _ => self.refused(REMEMBERS),
-        }
-    }
-
-    /// Over a metric that learns from its steps.
-    fn learning<M>(&self, metric: M) -> Result<Learning<M>, Error> {
-        if self.cautious || self.point.is_some() {
-            return self.refused("a learned metric goes with neither cautious steps nor an evaluation point");
-        }
-        let AnyPreconditioner::Induced(surface) = &self.preconditioner else {
-            return self.refused("a learned metric learns from a surface: write `induced`");
-        };
-        match (surface.heights.as_slice(), surface.ambient, surface.exact, self.momentum) {
-            (&[height], AnySpace::Straight(ambient), false, Some(momentum)) => {
-                let preconditioner = surface.stand(height, ambient, Damped);
-                Ok(Learning::Damped(Descent { metric, preconditioner, momentum }))
-            }
-            (&[height], AnySpace::Straight(ambient), true, Some(momentum)) => {
-                let preconditioner = surface.stand(height, ambient, Exact);
-                Ok(Learning::Exact(Descent { metric, preconditioner, momentum }))
-            }
-            (_, _, _, None) => self.refused("a learned metric needs a momentum: write `+ ema(0)` behind it for none"),
-            _ => self.refused("a learned metric goes with one loss and no coupling"),
         }
     }
 }
@@ -372,12 +295,12 @@ impl AnySurface {
     }
 }
 
-// Room for what the largest rule has: four losses over AMSGrad.
-const STATE: usize = MOST_LOSSES + 2;
-const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1;
-const CORRECTIONS: usize = 6;
-const SUMS: usize = MOST_LOSSES * MOST_LOSSES;
-const MULTIPLIERS: usize = 2 + 2 * MOST_LOSSES;
+// Room for what the largest rule has: four losses, the metric with most of each, and an evaluation point.
+const STATE: usize = MOST_LOSSES + 2 + 1;
+const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1 + 1 + 1;
+const CORRECTIONS: usize = 2 + 1 + 1 + 2;
+const SUMS: usize = MOST_LOSSES * MOST_LOSSES + 3;
+const MULTIPLIERS: usize = 2 + 2 * MOST_LOSSES + 2;
 
 /// The same numbers in more room.
 #[inline(always)]
@@ -463,31 +386,6 @@ fn advance<S: Real, R: Rule>(
     Advanced { parameter, state: widen(state) }
 }
 
-/// A metric that was chosen, of which one is usual.
-trait Usual: PointwiseMetric + Send + 'static {
-    /// The usual one, with the same state.
-    type Plain: PointwiseMetric + Send + 'static;
-
-    /// It, if it was chosen.
-    fn plain(&self) -> Option<Self::Plain>;
-}
-
-impl Usual for AnyStateless {
-    type Plain = Euclidean;
-
-    fn plain(&self) -> Option<Euclidean> {
-        if let Self::Euclidean(metric) = *self { Some(metric) } else { None }
-    }
-}
-
-impl Usual for AnyDiagonal {
-    type Plain = RmsProp;
-
-    fn plain(&self) -> Option<RmsProp> {
-        if let Self::RmsProp(metric) = *self { Some(metric) } else { None }
-    }
-}
-
 /// A momentum that was chosen, by its own type: with the corrections of [`AnyMomentum`], which hand it over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Known<Q>(Q);
@@ -531,68 +429,69 @@ where
     Passes::compiled(&Descent { metric, preconditioner: preconditioner.clone(), momentum: Known(momentum) })
 }
 
-impl<M: Usual> Fixed<M> {
-    /// Of the usual rules compiled for the tensors, of the others prepared as the backend does it.
-    fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
-        /// The usual metric with a moving average.
-        fn usual<M: Usual, P, const K: usize>(rule: &Descent<M, P, AnyMomentum, K>) -> Option<(M::Plain, Ema)> {
-            if let AnyMomentum::Ema(ema) = rule.momentum { Some((rule.metric.plain()?, ema)) } else { None }
-        }
-        let compiled = match self {
-            Self::Flat(rule) => match (rule.metric.plain(), rule.momentum) {
-                (Some(metric), AnyMomentum::Ema(ema)) => Some(known(metric, &rule.preconditioner, ema)),
-                (Some(metric), AnyMomentum::HeavyBall(ball)) => Some(known(metric, &rule.preconditioner, ball)),
-                _ => None,
-            },
-            Self::Damped(rule) => usual(rule).map(|(metric, ema)| known(metric, &rule.preconditioner, ema)),
-            Self::Coupled(rule) => usual(rule).map(|(metric, ema)| known(metric, &rule.preconditioner, ema)),
-            Self::Two(rule) => {
-                usual(rule).map(|(metric, ema)| known::<_, _, _, _, 2>(metric, &rule.preconditioner, ema))
-            }
+impl Chosen {
+    /// Compiled passes, for the usual rules.
+    fn compiled<T: Tensor>(&self) -> Option<Passes<T>> {
+        match chosen!(self, rule => rule.metric) {
+            AnyPointwise::Euclidean(metric) => self.compiled_over(metric),
+            AnyPointwise::RmsProp(metric) => self.compiled_over(metric),
             _ => None,
-        };
-        compiled.map_or_else(|| self.prepared(), Ok)
+        }
+    }
+
+    fn compiled_over<T: Tensor, M: PointwiseMetric + Send + 'static>(&self, metric: M) -> Option<Passes<T>> {
+        fn average(momentum: AnyMomentum) -> Option<Ema> {
+            if let AnyMomentum::Ema(ema) = momentum { Some(ema) } else { None }
+        }
+        Some(match self {
+            Self::Flat(rule) => match rule.momentum {
+                AnyMomentum::Ema(ema) => known(metric, &rule.preconditioner, ema),
+                AnyMomentum::HeavyBall(ball) => known(metric, &rule.preconditioner, ball),
+                _ => return None,
+            },
+            Self::Damped(rule) => known(metric, &rule.preconditioner, average(rule.momentum)?),
+            Self::Coupled(rule) => known(metric, &rule.preconditioner, average(rule.momentum)?),
+            Self::Two(rule) => known::<_, _, _, _, 2>(metric, &rule.preconditioner, average(rule.momentum)?),
+            _ => return None,
+        })
     }
 }
 
-impl<M: PointwiseMetric + Send + 'static> Fixed<M> {
-    /// As the backend prepares them.
-    fn prepared<T: Tensor>(&self) -> Result<Passes<T>, Error> {
-        match self {
-            Self::Flat(rule) => Passes::prepared(rule),
-            Self::Damped(rule) => Passes::prepared(rule),
-            Self::Coupled(rule) => Passes::prepared(rule),
-            Self::Two(rule) => Passes::prepared(rule),
-            Self::FlatNow(rule) => Passes::prepared(rule),
-            Self::DampedNow(rule) => Passes::prepared(rule),
-            Self::Clipped(rule) => Passes::prepared(rule),
-            Self::CautiousFlat(rule) => Passes::prepared(rule),
-            Self::CautiousDamped(rule) => Passes::prepared(rule),
-            Self::EvaluatedFlatNow(rule) => Passes::prepared(rule),
-            Self::EvaluatedDampedNow(rule) => Passes::prepared(rule),
-            Self::EvaluatedFlat(rule) => Passes::prepared(rule),
-            Self::EvaluatedDamped(rule) => Passes::prepared(rule),
-            Self::EvaluatedCautiousFlat(rule) => Passes::prepared(rule),
-            Self::EvaluatedCautiousDamped(rule) => Passes::prepared(rule),
-            Self::Bilinear(rule) => Passes::prepared(rule),
-            Self::Exact(rule) => Passes::prepared(rule),
-            Self::CoupledExact(rule) => Passes::prepared(rule),
-            Self::Given(rule) => Passes::prepared(rule),
-            Self::Three(rule) => Passes::prepared(rule),
-            Self::Four(rule) => Passes::prepared(rule),
-            Self::CoupledTwo(rule) => Passes::prepared(rule),
+impl AnyFused {
+    /// What the descent sees of a coordinate.
+    #[inline(always)]
+    fn within<S: Real>(
+        &self,
+        corrections: [S; CORRECTIONS],
+        at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+    ) -> ([S; CORRECTIONS], Coordinate<S, [S; STATE], [S; MOST_LOSSES]>) {
+        if self.point.is_none() {
+            return (corrections, at);
         }
+        let Counts { state, corrections: count, .. } = self.counts;
+        (first(corrections, count), Coordinate { state: first(at.state, state), ..at })
     }
 }
 
-impl<M: PointwiseMetric + Send + 'static> Learning<M> {
-    /// As the backend prepares them.
-    fn passes<T: Tensor>(&self) -> Result<Passes<T>, Error> {
-        match self {
-            Self::Damped(rule) => Passes::prepared(rule),
-            Self::Exact(rule) => Passes::prepared(rule),
-        }
+/// The first so many of these numbers, and zeros for the others.
+#[inline(always)]
+fn first<S: Field, const N: usize>(numbers: [S; N], count: usize) -> [S; N] {
+    core::array::from_fn(|slot| if slot < count { numbers[slot] } else { S::zero() })
+}
+
+/// A number of those in this place; zero past the end.
+#[inline(always)]
+fn number<S: Field, const N: usize>(numbers: [S; N], place: usize) -> S {
+    numbers.get(place).unwrap_or_else(S::zero)
+}
+
+/// These numbers with another in one place.
+#[inline(always)]
+fn with<S: Field, const N: usize>(mut numbers: [S; N], place: usize, number: S) -> [S; N] {
+    if let Some(slot) = numbers.get_mut(place) {
+        *slot = number;
     }
+    numbers
 }
 
 impl Rule for AnyFused {
@@ -604,17 +503,28 @@ impl Rule for AnyFused {
     type Multipliers<S: Real> = [S; MULTIPLIERS];
 
     const IS_CHOSEN: bool = true;
+    const EVALUATES_ELSEWHERE: bool = true;
+
+    fn evaluates_elsewhere(&self) -> bool {
+        self.point.is_some()
+    }
 
     fn begin<S: Real>(&self) -> [S; MEMORY] {
-        chosen!(&self.0, rule => begin(rule))
+        first(chosen!(&self.descent, rule => begin(rule)), self.counts.memory)
     }
 
     fn correct<S: Real>(&self, memory: [S; MEMORY]) -> [S; CORRECTIONS] {
-        chosen!(&self.0, rule => correct(rule, memory))
+        let Counts { memory: place, corrections: count, .. } = self.counts;
+        let Some(point) = self.point else { return chosen!(&self.descent, rule => correct(rule, memory)) };
+        let corrections = first(chosen!(&self.descent, rule => correct(rule, first(memory, place))), count);
+        let steps = number(memory, place);
+        with(with(corrections, count, point.weight(steps)), count + 1, steps)
     }
 
     fn beside<S: Real>(&self, own: [S; MEMORY], others: [S; MEMORY]) -> Option<[S; MEMORY]> {
-        chosen!(&self.0, rule => beside(rule, own, others))
+        let place = self.counts.memory;
+        let beside = chosen!(&self.descent, rule => beside(rule, first(own, place), first(others, place)))?;
+        Some(with(first(beside, place), place, number(own, place)))
     }
 
     fn measure<S: Real>(
@@ -622,7 +532,8 @@ impl Rule for AnyFused {
         corrections: [S; CORRECTIONS],
         at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
     ) -> [S; SUMS] {
-        chosen!(&self.0, rule => measure(rule, corrections, at))
+        let (corrections, at) = self.within(corrections, at);
+        chosen!(&self.descent, rule => measure(rule, corrections, at))
     }
 
     fn damp<S: Real>(
@@ -631,7 +542,12 @@ impl Rule for AnyFused {
         memory: [S; MEMORY],
         sums: Totals<[S; SUMS]>,
     ) -> Outcome<[S; MULTIPLIERS], [S; MEMORY], Damping<S, [S; MOST_LOSSES]>> {
-        chosen!(&self.0, rule => damp(rule, inputs, memory, sums))
+        let place = self.counts.memory;
+        if self.point.is_none() {
+            return chosen!(&self.descent, rule => damp(rule, inputs, memory, sums));
+        }
+        let outcome = chosen!(&self.descent, rule => damp(rule, inputs, first(memory, place), sums));
+        Outcome { memory: with(first(outcome.memory, place), place, number(memory, place) + S::one()), ..outcome }
     }
 
     fn advance<S: Real>(
@@ -640,49 +556,58 @@ impl Rule for AnyFused {
         multipliers: [S; MULTIPLIERS],
         at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
     ) -> Advanced<S, [S; STATE]> {
-        chosen!(&self.0, rule => advance(rule, corrections, multipliers, at))
+        let (own, within) = self.within(corrections, at);
+        let advanced = chosen!(&self.descent, rule => advance(rule, own, multipliers, within));
+        let Some(point) = self.point else { return advanced };
+        let Counts { state: place, corrections: count, .. } = self.counts;
+        let (weight, steps) = (number(corrections, count), number(corrections, count + 1));
+        let Left { parameter, kept } =
+            step(&point, (weight, steps), number(at.state, place), at.parameter, advanced.parameter);
+        Advanced { parameter, state: with(first(advanced.state, place), place, kept) }
+    }
+
+    fn evaluated<S: Real>(&self, memory: [S; MEMORY], parameter: S, state: [S; STATE]) -> S {
+        let Some(point) = self.point else { return parameter };
+        evaluated(&point, number(memory, self.counts.memory), parameter, number(state, self.counts.state))
+    }
+
+    fn slots(&self) -> Slots {
+        let slots = chosen!(&self.descent, rule => rule.slots());
+        if self.point.is_some() { behind(slots) } else { slots }
     }
 
     fn learns_per_tensor(&self) -> bool {
-        chosen!(&self.0, rule => rule.learns_per_tensor())
+        chosen!(&self.descent, rule => rule.learns_per_tensor())
     }
 
     fn xi(&self) -> Option<[f64; MOST_LOSSES]> {
-        chosen!(&self.0, rule => rule.xi().map(spread))
+        chosen!(&self.descent, rule => rule.xi().map(spread))
     }
 
     fn accepts<S: Real>(&self, loss: [S; MOST_LOSSES], xi: [S; MOST_LOSSES]) -> S::Mask {
-        chosen!(&self.0, rule => rule.accepts::<S>(fit(loss), fit(xi)))
+        chosen!(&self.descent, rule => rule.accepts::<S>(fit(loss), fit(xi)))
     }
 
     fn check_loss(&self, loss: [f64; MOST_LOSSES], xi: [f64; MOST_LOSSES]) -> Result<(), Error> {
-        chosen!(&self.0, rule => rule.check_loss(fit(loss), fit(xi)))
+        chosen!(&self.descent, rule => rule.check_loss(fit(loss), fit(xi)))
     }
 
     fn validate(&self) -> Result<(), Error> {
-        chosen!(&self.0, rule => rule.validate())
+        chosen!(&self.descent, rule => rule.validate())?;
+        self.point.map_or(Ok(()), |point| point.validate())
     }
 
     fn name(&self) -> String {
-        chosen!(&self.0, rule => rule.name())
-    }
-
-    fn with<V: OnRule>(&self, does: V) -> V::Output {
-        chosen!(&self.0, rule => does.on(rule))
+        let name = chosen!(&self.descent, rule => rule.name());
+        self.point.map_or(name.clone(), |point| format!("{}({name})", point.name()))
     }
 
     fn losses(&self) -> usize {
-        chosen!(&self.0, rule => rule.losses())
+        chosen!(&self.descent, rule => rule.losses())
     }
 
     fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
-        match &self.0 {
-            Chosen::Stateless(over) => over.passes(),
-            Chosen::Diagonal(over) => over.passes(),
-            Chosen::AmsGrad(over) => over.prepared(),
-            Chosen::LearnedScalar(over) => over.passes(),
-            Chosen::LearnedDiagonal(over) => over.passes(),
-        }
-        .map(Some)
+        let compiled = if self.point.is_none() { self.descent.compiled() } else { None };
+        compiled.map_or_else(|| T::prepare(self), Ok).map(Some)
     }
 }

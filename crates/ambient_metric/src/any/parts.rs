@@ -15,12 +15,6 @@ use crate::ambient::warped::Warped;
 use crate::ambient::weighted::Weighted;
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error, unknown};
-use crate::base::adabelief::AdaBelief;
-use crate::base::adamax::AdaMax;
-use crate::base::base_metric::DiagonalMetric;
-use crate::base::diagonal::{Adagrad, Euclidean, RmsProp};
-use crate::base::sign::Sign;
-use crate::base::yogi::Yogi;
 use crate::error::Error;
 use crate::number::scalar::Real;
 use crate::rule::clipping::{Clip, Hard, Induction, Root, Soft};
@@ -242,119 +236,6 @@ impl Part for AnyEmbedding {
             Self::Log1p => Written::new("log1p", &[]),
             Self::Power(Power(p)) => Written::new("power", &[p]),
         }
-    }
-}
-
-/// A base metric without state, chosen at run time.
-///
-/// ```
-/// use ambient_metric::any::AnyStateless;
-/// use ambient_metric::base::Sign;
-/// use ambient_metric::DiagonalMetric;
-/// assert_eq!(AnyStateless::Sign(Sign).sharp(1.0, -3.0), -1.0);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum AnyStateless {
-    /// [`Euclidean`].
-    Euclidean(Euclidean),
-    /// [`Sign`].
-    Sign(Sign),
-}
-
-/// Does the same with whatever metric it is.
-macro_rules! stateless {
-    ($any:expr, $part:ident => $does:expr) => {
-        match $any {
-            AnyStateless::Euclidean($part) => $does,
-            AnyStateless::Sign($part) => $does,
-        }
-    };
-}
-
-impl DiagonalMetric for AnyStateless {
-    type State<S: Real> = ();
-
-    #[inline(always)]
-    fn observe<S: Real>(&self, (): (), _gradient: S) {}
-
-    #[inline(always)]
-    fn inverse<S: Real>(&self, (): ()) -> S {
-        stateless!(self, part => DiagonalMetric::inverse(part, ()))
-    }
-
-    #[inline(always)]
-    fn sharp<S: Real>(&self, inverse: S, covector: S) -> S {
-        stateless!(self, part => DiagonalMetric::sharp(part, inverse, covector))
-    }
-
-    fn is_metric(&self) -> bool {
-        stateless!(self, part => DiagonalMetric::is_metric(part))
-    }
-
-    fn name(&self) -> String {
-        stateless!(self, part => DiagonalMetric::name(part))
-    }
-}
-
-/// A diagonal base metric with one number per parameter, chosen at run time.
-///
-/// ```
-/// use ambient_metric::any::AnyDiagonal;
-/// use ambient_metric::{DiagonalMetric, RmsProp};
-///
-/// let metric = AnyDiagonal::RmsProp(RmsProp { beta: 0.9, epsilon: 1.0 });
-/// assert_eq!(metric.inverse(9.0), 0.25);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum AnyDiagonal {
-    /// [`RmsProp`].
-    RmsProp(RmsProp),
-    /// [`Adagrad`].
-    Adagrad(Adagrad),
-    /// [`AdaBelief`].
-    AdaBelief(AdaBelief),
-    /// [`AdaMax`].
-    AdaMax(AdaMax),
-    /// [`Yogi`].
-    Yogi(Yogi),
-}
-
-/// Does the same with whatever metric it is.
-macro_rules! diagonal {
-    ($any:expr, $part:ident => $does:expr) => {
-        match $any {
-            AnyDiagonal::RmsProp($part) => $does,
-            AnyDiagonal::Adagrad($part) => $does,
-            AnyDiagonal::AdaBelief($part) => $does,
-            AnyDiagonal::AdaMax($part) => $does,
-            AnyDiagonal::Yogi($part) => $does,
-        }
-    };
-}
-
-impl DiagonalMetric for AnyDiagonal {
-    type State<S: Real> = S;
-
-    #[inline(always)]
-    fn observe<S: Real>(&self, state: S, gradient: S) -> S {
-        diagonal!(self, part => DiagonalMetric::observe(part, state, gradient))
-    }
-
-    #[inline(always)]
-    fn inverse<S: Real>(&self, state: S) -> S {
-        diagonal!(self, part => DiagonalMetric::inverse(part, state))
-    }
-
-    fn decay(&self) -> f64 {
-        diagonal!(self, part => DiagonalMetric::decay(part))
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        diagonal!(self, part => DiagonalMetric::validate(part))
-    }
-
-    fn name(&self) -> String {
-        diagonal!(self, part => DiagonalMetric::name(part))
     }
 }
 

@@ -7,12 +7,13 @@ use crate::ambient::ambient_metric::AmbientMetric;
 use crate::ambient::coupling::{Coupling, Given as GivenCoupling, Guard};
 use crate::ambient::embedding::Embedding;
 use crate::ambient::heights::Height;
-use crate::any::metric::{AnyBaseMetric, AnyOrthogonaliser, take};
+use crate::any::matrix::{AnyMatrixMetric, AnyOrthogonaliser, take};
+use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{
-    AnyAmbient, AnyClip, AnyCoupling, AnyDiagonal, AnyEmbedding, AnyMomentum, AnyStateless, Part, Written, serde_text,
-    textual,
+    AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum, Part, Written, serde_text, textual,
 };
 use crate::any::point::AnyPoint;
+use crate::any::pointwise::AnyPointwise;
 use crate::any::table::{Kind, find, of};
 use crate::any::text::{self, Call, Given, TextError, error, unknown};
 use crate::base::adabelief::AdaBelief;
@@ -21,7 +22,6 @@ use crate::base::amsgrad::AmsGrad;
 use crate::base::diagonal::{Euclidean, RmsProp};
 use crate::base::kronecker::Kronecker;
 use crate::base::muon::Muon;
-use crate::base::pointwise::PointwiseMetric;
 use crate::base::sign::Sign;
 use crate::base::yogi::Yogi;
 use crate::error::{Error, require_decay, require_metric};
@@ -240,10 +240,10 @@ impl AnyRule {
         let preconditioner = AnyPreconditioner::Flat;
         let flat =
             |metric, momentum| Self { metric, preconditioner, momentum: Some(momentum), cautious: false, point: None };
-        let rmsprop = |beta, epsilon| AnyBaseMetric::Diagonal(AnyDiagonal::RmsProp(RmsProp { beta, epsilon }));
-        let euclidean = AnyBaseMetric::Stateless(AnyStateless::Euclidean(Euclidean));
+        let rmsprop = |beta, epsilon| AnyBaseMetric::Pointwise(AnyPointwise::RmsProp(RmsProp { beta, epsilon }));
+        let euclidean = AnyBaseMetric::Pointwise(AnyPointwise::Euclidean(Euclidean));
         let ema = |decay| AnyMomentum::Ema(Ema(decay));
-        let sign = AnyBaseMetric::Stateless(AnyStateless::Sign(Sign));
+        let sign = AnyBaseMetric::Pointwise(AnyPointwise::Sign(Sign));
         Some(match (name, constants) {
             ("sgd", &[momentum]) => flat(euclidean, AnyMomentum::HeavyBall(HeavyBall(momentum))),
             ("sgd_ema", &[momentum]) => flat(euclidean, ema(momentum)),
@@ -251,16 +251,18 @@ impl AnyRule {
             ("nadam", &[beta1, beta2, epsilon]) => {
                 flat(rmsprop(beta2, epsilon), AnyMomentum::Nesterov(Nesterov(beta1)))
             }
-            ("amsgrad", &[beta1, beta, epsilon]) => flat(AnyBaseMetric::AmsGrad(AmsGrad { beta, epsilon }), ema(beta1)),
+            ("amsgrad", &[beta1, beta, epsilon]) => {
+                flat(AnyBaseMetric::Pointwise(AnyPointwise::AmsGrad(AmsGrad { beta, epsilon })), ema(beta1))
+            }
             ("adabelief", &[beta1, beta, epsilon]) => {
-                let metric = AnyBaseMetric::Diagonal(AnyDiagonal::AdaBelief(AdaBelief { beta, epsilon }));
+                let metric = AnyBaseMetric::Pointwise(AnyPointwise::AdaBelief(AdaBelief { beta, epsilon }));
                 flat(metric, AnyMomentum::Belief(Belief(beta1)))
             }
             ("adamax", &[beta1, beta, epsilon]) => {
-                flat(AnyBaseMetric::Diagonal(AnyDiagonal::AdaMax(AdaMax { beta, epsilon })), ema(beta1))
+                flat(AnyBaseMetric::Pointwise(AnyPointwise::AdaMax(AdaMax { beta, epsilon })), ema(beta1))
             }
             ("yogi", &[beta1, beta, epsilon]) => {
-                flat(AnyBaseMetric::Diagonal(AnyDiagonal::Yogi(Yogi { beta, epsilon })), ema(beta1))
+                flat(AnyBaseMetric::Pointwise(AnyPointwise::Yogi(Yogi { beta, epsilon })), ema(beta1))
             }
             ("lion", &[beta1, beta2]) => flat(sign, AnyMomentum::Lion(LionMomentum { beta1, beta2 })),
             ("signum", &[momentum]) => flat(sign, ema(momentum)),
@@ -270,13 +272,14 @@ impl AnyRule {
                 surface(rmsprop(beta_rms, epsilon), AnyEmbedding::Identity, [xi, momentum, beta])
             }
             ("shampoo", &[momentum, epsilon]) => {
-                flat(AnyBaseMetric::Kronecker(Kronecker { epsilon, ..Kronecker::default() }), ema(momentum))
+                let metric = AnyMatrixMetric::Kronecker(Kronecker { epsilon, ..Kronecker::default() });
+                flat(AnyBaseMetric::Matrix(metric), ema(momentum))
             }
             ("muon", &[momentum]) => {
                 let Muon { orthogonaliser, width, .. } = Muon::default();
                 let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
                 let muon = Muon { momentum: AnyMomentum::Nesterov(Nesterov(momentum)), orthogonaliser, width };
-                Self { momentum: None, ..flat(AnyBaseMetric::Muon(muon), ema(0.0)) }
+                Self { momentum: None, ..flat(AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)), ema(0.0)) }
             }
             _ => return None,
         })
@@ -515,15 +518,7 @@ impl AnyRule {
     ///
     /// [`Error::Hyperparameter`], [`Error::Losses`], [`Error::NoEngine`].
     pub fn validate(&self) -> Result<(), Error> {
-        match &self.metric {
-            AnyBaseMetric::Diagonal(metric) => PointwiseMetric::validate(metric)?,
-            AnyBaseMetric::AmsGrad(metric) => PointwiseMetric::validate(metric)?,
-            AnyBaseMetric::LearnedScalar(metric) => metric.validate()?,
-            AnyBaseMetric::LearnedDiagonal(metric) => metric.validate()?,
-            AnyBaseMetric::Kronecker(metric) => metric.validate()?,
-            // Muon's are checked where it is begun for tensors; a dense one was checked when it was made.
-            AnyBaseMetric::Stateless(_) | AnyBaseMetric::Muon(_) | AnyBaseMetric::Dense(_) => {}
-        }
+        self.metric.validate()?;
         match &self.preconditioner {
             AnyPreconditioner::Flat => {}
             AnyPreconditioner::Induced(surface) => surface.validate()?,

@@ -3,6 +3,7 @@
 use crate::ambient::ambient_metric::Covectors;
 use crate::ambient::gram::Gram;
 use crate::any::fused::OfOne;
+use crate::any::matrix::AnyMatrixMetric;
 use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{AnyAmbient, AnyClip, AnyMomentum};
 use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace};
@@ -109,10 +110,10 @@ impl Preconditioner for ByLength {
 
 /// A chosen rule over whole tensors.
 pub(crate) enum AnyWhole {
-    FlatNow(Descent<AnyBaseMetric, Flat, NoMomentum>),
-    Flat(Descent<AnyBaseMetric, Flat, AnyMomentum>),
-    ByLengthNow(Descent<AnyBaseMetric, ByLength, NoMomentum>),
-    ByLength(Descent<AnyBaseMetric, ByLength, AnyMomentum>),
+    FlatNow(Descent<AnyMatrixMetric, Flat, NoMomentum>),
+    Flat(Descent<AnyMatrixMetric, Flat, AnyMomentum>),
+    ByLengthNow(Descent<AnyMatrixMetric, ByLength, NoMomentum>),
+    ByLength(Descent<AnyMatrixMetric, ByLength, AnyMomentum>),
 }
 
 impl AnyRule {
@@ -128,7 +129,9 @@ impl AnyRule {
         if self.cautious {
             return self.refused("a cautious step needs a pointwise metric: leave `cautious` out");
         }
-        let metric = self.metric.clone();
+        let AnyBaseMetric::Matrix(metric) = self.metric.clone() else {
+            return self.refused("its metric is pointwise: it runs in passes over memory");
+        };
         let preconditioner = match &self.preconditioner {
             AnyPreconditioner::Flat => {
                 return Ok(match self.momentum {

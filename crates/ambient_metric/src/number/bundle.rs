@@ -257,8 +257,13 @@ pub fn nested_names<S: Field, B: Bundle<S>>(outer: &str) -> Vec<String> {
     nested(outer, B::names())
 }
 
-/// Not generic, so that it is compiled once.
-fn nested(outer: &str, mut names: Vec<String>) -> Vec<String> {
+/// The names of a bundle's slots.
+pub(crate) fn names<B: Bundle<f64>>() -> Vec<String> {
+    B::names()
+}
+
+/// Names as they appear inside the field `outer`. Not generic, so that it is compiled once.
+pub(crate) fn nested(outer: &str, mut names: Vec<String>) -> Vec<String> {
     for name in &mut names {
         if !name.is_empty() {
             name.insert(0, '.');

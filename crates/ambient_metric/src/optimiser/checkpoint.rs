@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::optimiser::configuration::{Configuration, Groups, Setting};
-use crate::rule::rule::{Names, Rule};
+use crate::rule::rule::Rule;
+use crate::rule::slots::Slots;
 use crate::space::layout::{Layout, Part};
 use crate::space::numbers::Numbers;
 use crate::space::record::{SavedParameter, entry_error, require_len};
@@ -207,7 +208,7 @@ impl<R: Rule> Checkpoint<R> {
     where
         R: Clone,
     {
-        let Names { state: slots, memory: names, .. } = Names::of(&configuration.rule);
+        let Slots { state: slots, memory: names, .. } = configuration.rule.slots();
         let mut parameters = BTreeMap::new();
         for (index, part) in layout.parts().iter().enumerate() {
             let mut saved = BTreeMap::new();
@@ -295,7 +296,7 @@ impl<R: Rule> Checkpoint<R> {
         Setting { groups, layout, .. }: Setting<'_, R>,
         state: &mut [T],
     ) -> Result<Vec<Vec<f64>>, Error> {
-        let slots = Names::of(&self.configuration.rule).state;
+        let slots = self.configuration.rule.slots().state;
         for (index, part) in layout.parts().iter().enumerate() {
             let Some(saved) = self.parameters.get(&part.name) else { continue };
             saved.check_slots(&part.name, &slots)?;
@@ -311,7 +312,7 @@ impl<R: Rule> Checkpoint<R> {
     fn memory(&self, memory: usize, groups: &Groups, layout: &Layout) -> Result<Vec<f64>, Error> {
         let rule = &self.configuration.rule;
         let read = |number: usize| {
-            let names = Names::of(rule).memory;
+            let names = rule.slots().memory;
             let saved = self.memory.get(number).ok_or_else(|| entry_error(format!("memory[{number}]"), None))?;
             read_memory(number, saved, &names)
         };

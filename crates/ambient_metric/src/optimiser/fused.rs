@@ -10,7 +10,7 @@ use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::passes::Passes;
-use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Names, Pass, PassOf, Rule};
+use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Pass, PassOf, Rule};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
@@ -204,7 +204,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
     fn begin(setting: Setting<'_, R>, parameters: &T, steps: u64) -> Result<Self, Error> {
         let Setting { configuration: Configuration { rule, state_storage, .. }, groups, .. } = setting;
         state_storage.check_range::<R, T::Element>(rule)?;
-        let state = (0..Names::of(rule).state.len()).map(|slot| parameters.state_like(*state_storage, slot, steps));
+        let state = (0..rule.slots().state.len()).map(|slot| parameters.state_like(*state_storage, slot, steps));
         let memory: Vec<f64> = rule.begin::<f64>().scalars().collect();
         Self::of(setting, state.collect::<Result<_, Error>>()?, &vec![memory; groups.memories], steps)
     }
@@ -285,7 +285,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         match &self.passes {
             Some(passes) => passes.evaluate::<R>(uniforms, &mut point, &state)?,
             None => {
-                if const { R::EVALUATES_ELSEWHERE } {
+                if const { R::EVALUATES_ELSEWHERE && !R::IS_CHOSEN } {
                     let kernel = Evaluate(setting.configuration.rule.clone());
                     T::update(&kernel, uniforms, &mut point, &mut [], &state)?;
                 }
@@ -299,7 +299,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
     }
 
     fn write_state(&mut self, setting: Setting<'_, R>, slot: &str, values: &T) -> Result<(), Error> {
-        let known = Names::of(&setting.configuration.rule).state;
+        let known = setting.configuration.rule.slots().state;
         let Some(index) = known.iter().position(|name| name == slot) else {
             return Err(Error::UnknownState { slot: slot.to_owned(), known });
         };
@@ -426,10 +426,10 @@ impl<R: Rule, S: Element> Acts<R, S> {
         named_finite::<S, _>(
             &self.passes,
             "multiplier",
-            || Names::of(rule).pass,
+            || rule.slots().pass::<R>(),
             |value| T::Element::narrow(value).is_finite(),
         )?;
-        named_finite::<S, _>(&self.memory, "memory", || Names::of(rule).memory, Element::is_finite)?;
+        named_finite::<S, _>(&self.memory, "memory", || rule.slots().memory, Element::is_finite)?;
         Ok(is_extreme)
     }
 }

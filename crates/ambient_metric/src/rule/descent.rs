@@ -4,11 +4,12 @@ use crate::ambient::ambient_metric::Covectors;
 use crate::base::pointwise::PointwiseMetric;
 use crate::bundle;
 use crate::error::{Error, require_metric};
-use crate::number::bundle::Bundle;
+use crate::number::bundle::{Bundle, names, nested};
 use crate::number::scalar::Real;
 use crate::rule::induced::Induced;
 use crate::rule::preconditioner::{Damping, Preconditioner, Raised, total};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
+use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
 use crate::space::momentum::{Momentum, Recall};
 
@@ -102,7 +103,7 @@ impl<M, P: Preconditioner<K>, Q: Momentum, const K: usize> Descent<M, P, Q, K> {
 
 bundle! {
     /// The state of a descent per element: the momentum of every loss, and what base metric and preconditioner keep.
-    pub nested struct Carried<Q, M, P> { momentum: Q, metric: M, ambient: P }
+    pub nested struct Carried<Q, P, M> { momentum: Q, ambient: P, metric: M }
 }
 
 bundle! {
@@ -132,7 +133,7 @@ bundle! {
 
 /// The state per element of a descent.
 type State<M, P, Q, S, const K: usize> =
-    Carried<[<Q as Momentum>::State<S>; K], <M as PointwiseMetric>::State<S>, <P as Preconditioner<K>>::State<S>>;
+    Carried<[<Q as Momentum>::State<S>; K], <P as Preconditioner<K>>::State<S>, <M as PointwiseMetric>::State<S>>;
 
 /// The covectors of a preconditioner at a coordinate.
 type Seen<P, S, const K: usize> = Covectors<[S; K], <P as Preconditioner<K>>::Columns<S>>;
@@ -179,7 +180,7 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
         let local = Local { parameter: at.parameter, gradient: at.gradient, momentum: covector };
         let columns = self.preconditioner.columns(ambient, local);
         let covectors = Covectors { gradient: at.gradient, momentum: covector, columns };
-        (Carried { momentum, metric, ambient }, inverse, covectors)
+        (Carried { momentum, ambient, metric }, inverse, covectors)
     }
 }
 
@@ -273,6 +274,24 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         Advanced {
             parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
             state: Carried { metric, ..state },
+        }
+    }
+
+    fn slots(&self) -> Slots {
+        let (metric, momentum) = (self.metric.slots(), nested("momentum", names::<[Q::State<f64>; K]>()));
+        let powers = nested("powers", names::<Powers<f64>>());
+        let corrections = [nested("momentum", names::<Q::Corrections<f64>>()), vec!["metric".to_owned()]].concat();
+        let multipliers = ["learning_rate", "decay"].map(str::to_owned).to_vec();
+        let ambient = |of: Vec<String>| nested("preconditioner", of);
+        // What the metric has comes last everywhere.
+        Slots {
+            loss: names::<[f64; K]>(),
+            state: [momentum, nested("ambient", names::<P::State<f64>>()), nested("metric", metric.state)].concat(),
+            memory: [powers, ambient(names::<P::Memory<f64>>()), nested("metric", metric.memory)].concat(),
+            corrections: [corrections, nested("shared", metric.corrections)].concat(),
+            multipliers: [multipliers, ambient(names::<P::Factors<f64>>()), nested("metric", metric.multipliers)]
+                .concat(),
+            sums: [ambient(names::<P::Sums<f64>>()), nested("lesson", metric.sums)].concat(),
         }
     }
 

@@ -3,9 +3,11 @@
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
+use crate::number::bundle::nested;
 use crate::number::scalar::Real;
 use crate::rule::preconditioner::Damping;
 use crate::rule::rule::{Advanced, Coordinate, Rule};
+use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Outcome, Totals};
 
 /// A coordinate before and after the step of a rule, beside what is kept for its evaluation.
@@ -133,6 +135,40 @@ fn within<X, St, S, L>(at: Coordinate<X, EvaluatedState<St, S>, L>) -> Coordinat
     Coordinate { parameter: at.parameter, state: at.state.rule, gradient: at.gradient }
 }
 
+/// A coordinate after a step of the rule, as the point leaves it: with the weight of the step, and how many went before.
+#[inline(always)]
+pub(crate) fn step<S: Real, W: EvaluationPoint>(
+    point: &W,
+    (weight, steps): (S, S),
+    kept: S,
+    before: S,
+    after: S,
+) -> Left<S> {
+    let kept = S::select(S::zero().less(steps), kept, before);
+    point.keep(weight, Stride { kept, before, after })
+}
+
+/// Where the loss is to be evaluated, after so many steps.
+#[inline(always)]
+pub(crate) fn evaluated<S: Real, W: EvaluationPoint>(point: &W, steps: S, parameter: S, kept: S) -> S {
+    S::select(S::zero().less(steps), point.evaluated(parameter, kept), parameter)
+}
+
+/// The slots of a rule, with those of its evaluation point behind them.
+pub(crate) fn behind(slots: Slots) -> Slots {
+    let also = |names: Vec<String>, own: &[&str]| {
+        let mut all = nested("rule", names);
+        all.extend(own.iter().copied().map(str::to_owned));
+        all
+    };
+    Slots {
+        state: also(slots.state, &["kept"]),
+        memory: also(slots.memory, &["steps"]),
+        corrections: also(slots.corrections, &["weight", "steps"]),
+        ..slots
+    }
+}
+
 impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
     type PerLoss<S: Real> = R::PerLoss<S>;
     type State<S: Real> = EvaluatedState<R::State<S>, S>;
@@ -183,17 +219,19 @@ impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
         multipliers: R::Multipliers<S>,
         at: Coordinate<S, Self::State<S>, R::PerLoss<S>>,
     ) -> Advanced<S, Self::State<S>> {
-        let (before, kept) = (at.parameter, at.state.kept);
         let Advanced { parameter: after, state } = self.rule.advance(corrections.rule, multipliers, within(at));
-        let kept = S::select(S::zero().less(corrections.steps), kept, before);
-        let Left { parameter, kept } = self.point.keep(corrections.weight, Stride { kept, before, after });
+        let of_step = (corrections.weight, corrections.steps);
+        let Left { parameter, kept } = step(&self.point, of_step, at.state.kept, at.parameter, after);
         Advanced { parameter, state: EvaluatedState { rule: state, kept } }
     }
 
     #[inline(always)]
     fn evaluated<S: Real>(&self, memory: Self::Memory<S>, parameter: S, state: Self::State<S>) -> S {
-        let point = self.point.evaluated(parameter, state.kept);
-        S::select(S::zero().less(memory.steps), point, parameter)
+        evaluated(&self.point, memory.steps, parameter, state.kept)
+    }
+
+    fn slots(&self) -> Slots {
+        behind(self.rule.slots())
     }
 
     fn learns_per_tensor(&self) -> bool {
@@ -215,7 +253,7 @@ impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
     fn validate(&self) -> Result<(), Error> {
         self.rule.validate()?;
         self.point.validate()?;
-        if const { R::EVALUATES_ELSEWHERE } {
+        if self.rule.evaluates_elsewhere() {
             let problem = "the rule within has an evaluation point of its own: one of both is enough";
             return Err(Error::NoEngine { rule: self.name(), problem });
         }

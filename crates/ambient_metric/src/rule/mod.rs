@@ -14,6 +14,7 @@ pub(crate) mod preconditioner;
 pub(crate) mod rule;
 pub mod rules;
 pub(crate) mod schedule_free;
+pub(crate) mod slots;
 pub(crate) mod state_range;
 
 pub use self::averaged::{Averaged, Polyak};
@@ -30,5 +31,6 @@ pub use self::induced::{
 pub use self::lookahead::Lookahead;
 pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
-pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, OnRule, Pass, PassOf, Rule};
+pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Pass, PassOf, Rule};
 pub use self::schedule_free::ScheduleFree;
+pub use self::slots::Slots;

@@ -1,14 +1,16 @@
 //! The passes of a rule as values.
 
 use crate::error::Error;
-use crate::number::bundle::{Bundle, from_slice};
-use crate::number::scalar::Field;
-use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, PassOf, Rule};
-use crate::space::kernel::Uniforms;
+use crate::number::bundle::{Bundle, fit, from_slice};
+use crate::number::scalar::{Field, Real};
+use crate::rule::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, PassOf, Rule};
+use crate::rule::slots::Slots;
+use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
 use crate::space::tensor::{Operands, Tensor, Wide};
 
-/// Acts 1 and 3 of a rule over tensors, as values: what [`Rule::passes`] answers for a rule that was chosen at run time.
+/// Acts 1 and 3 of a rule over tensors, as values: what [`Rule::passes`] answers for a rule that was chosen at run time, and a backend
+/// [prepares](Tensor::prepare).
 #[derive(Debug)]
 pub struct Passes<T: Tensor> {
     measure: Box<dyn PreparedSum<T>>,
@@ -32,7 +34,15 @@ struct Counts {
 }
 
 impl Counts {
-    fn of<R: Rule>(_rule: &R) -> Self {
+    /// Those that have names.
+    fn of(slots: &Slots) -> Self {
+        let Slots { memory, corrections, multipliers, sums, .. } = slots;
+        let (memory, corrections, multipliers) = (memory.len(), corrections.len(), multipliers.len());
+        Self { memory, corrections, multipliers, sums: 1 + sums.len() }
+    }
+
+    /// Those that the types of a rule have room for.
+    fn room<R: Rule>() -> Self {
         Self {
             memory: <R::Memory<f64> as Bundle<f64>>::LEN,
             corrections: <R::Corrections<f64> as Bundle<f64>>::LEN,
@@ -57,7 +67,19 @@ impl<T: Tensor> Clone for Passes<T> {
 }
 
 impl<T: Tensor> Passes<T> {
-    /// Those of a rule, compiled for these tensors.
+    /// Those of a rule with these slots, from its kernels: [`Measure`], [`Advance`], and [`Evaluate`] if it is evaluated elsewhere. Each takes as many numbers as
+    /// there are slots, in their order.
+    #[must_use]
+    pub fn new(
+        slots: &Slots,
+        measure: Box<dyn PreparedSum<T>>,
+        advance: Box<dyn PreparedUpdate<T>>,
+        evaluate: Option<Box<dyn PreparedUpdate<T>>>,
+    ) -> Self {
+        Self { measure, advance, evaluate, counts: Counts::of(slots), uniforms: Vec::new(), totals: Vec::new() }
+    }
+
+    /// Those of a rule of which nothing is left to choose, compiled for these tensors.
     #[must_use]
     pub fn compiled<R: Rule + Send + 'static>(rule: &R) -> Self {
         let (measure, advance) = (Compiled(Measure(rule.clone())), Compiled(Advance(rule.clone())));
@@ -66,28 +88,39 @@ impl<T: Tensor> Passes<T> {
         } else {
             None
         };
-        Self::of(rule, Box::new(measure), Box::new(advance), evaluate)
+        let counts = Counts::room::<R>();
+        let (measure, advance) = (Box::new(measure), Box::new(advance));
+        Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 
-    /// Those of a rule, as the backend prepares them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Tensor::prepare_sum`].
-    pub fn prepared<R: Rule + Send + 'static>(rule: &R) -> Result<Self, Error> {
-        let (measure, advance) = (T::prepare_sum(&Measure(rule.clone()))?, T::prepare_update(&Advance(rule.clone()))?);
-        let evaluate =
-            if const { R::EVALUATES_ELSEWHERE } { Some(T::prepare_update(&Evaluate(rule.clone()))?) } else { None };
-        Ok(Self::of(rule, measure, advance, evaluate))
+    /// Those of a rule that was chosen at run time, compiled for as many tensors as it has.
+    pub(crate) fn counted<R: Rule + Send + 'static>(rule: &R) -> Result<Self, Error> {
+        /// For one of these numbers of state slots and losses.
+        macro_rules! counted {
+            ($slots:expr, $($state:literal of $losses:literal),+) => {
+                match ($slots.state.len(), $slots.loss.len()) {
+                    $(($state, $losses) => Ok(Self::sized::<R, $state, $losses>(rule)),)+
+                    _ => Err(Error::NoEngine {
+                        rule: rule.name(),
+                        problem: "it has more state slots or losses than chosen rules are compiled for on this backend",
+                    }),
+                }
+            };
+        }
+        counted!(
+            rule.slots(), 0 of 1, 1 of 1, 2 of 1, 3 of 1, 4 of 1, 5 of 1, 2 of 2, 3 of 2, 4 of 2, 5 of 2, 3 of 3, 4 of 3, 5 of 3, 6 of 3, 4 of 4, 5 of 4,
+            6 of 4, 7 of 4
+        )
     }
 
-    fn of<R: Rule>(
-        rule: &R,
-        measure: Box<dyn PreparedSum<T>>,
-        advance: Box<dyn PreparedUpdate<T>>,
-        evaluate: Option<Box<dyn PreparedUpdate<T>>>,
-    ) -> Self {
-        Self { measure, advance, evaluate, counts: Counts::of(rule), uniforms: Vec::new(), totals: Vec::new() }
+    fn sized<R: Rule + Send + 'static, const STATE: usize, const LOSSES: usize>(rule: &R) -> Self {
+        let measure = Box::new(Compiled(CountedMeasure::<_, STATE, LOSSES>(Measure(rule.clone()))));
+        let advance = Box::new(Compiled(CountedAdvance::<_, STATE, LOSSES>(Advance(rule.clone()))));
+        let evaluate = rule.evaluates_elsewhere().then(|| {
+            Box::new(Compiled(CountedEvaluate::<_, STATE>(Evaluate(rule.clone())))) as Box<dyn PreparedUpdate<T>>
+        });
+        let counts = Counts::room::<R>();
+        Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 }
 
@@ -141,4 +174,58 @@ impl<T: Tensor> Passes<T> {
             memory.groups.iter().flat_map(|group| group.scalars().take(self.counts.memory)).collect();
         pass.duplicate().update(&uniforms, memory.group_of_part, parameters, &mut [], state)
     }
+}
+
+/// Act 1 of a rule whose types have more room than it has state and losses.
+#[derive(Clone)]
+struct CountedMeasure<R, const STATE: usize, const LOSSES: usize>(Measure<R>);
+
+impl<R: Rule, const STATE: usize, const LOSSES: usize> Kernel for CountedMeasure<R, STATE, LOSSES> {
+    type Uniform<S: Real> = R::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, [S; STATE], [S; LOSSES]>;
+    type Output<S: Real> = MeasuredBy<R, S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> Self::Output<S> {
+        self.0.evaluate(corrections, roomy(at))
+    }
+}
+
+/// Act 3 of such a rule.
+#[derive(Clone)]
+struct CountedAdvance<R, const STATE: usize, const LOSSES: usize>(Advance<R>);
+
+impl<R: Rule, const STATE: usize, const LOSSES: usize> Kernel for CountedAdvance<R, STATE, LOSSES> {
+    type Uniform<S: Real> = PassOf<R, S>;
+    type Input<S: Real> = Coordinate<S, [S; STATE], [S; LOSSES]>;
+    type Output<S: Real> = Advanced<S, [S; STATE]>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, pass: PassOf<R, S>, at: Self::Input<S>) -> Self::Output<S> {
+        let Advanced { parameter, state } = self.0.evaluate(pass, roomy(at));
+        Advanced { parameter, state: fit(state) }
+    }
+}
+
+/// The evaluation point of such a rule.
+#[derive(Clone)]
+struct CountedEvaluate<R, const STATE: usize>(Evaluate<R>);
+
+impl<R: Rule, const STATE: usize> Kernel for CountedEvaluate<R, STATE> {
+    type Uniform<S: Real> = R::Memory<S>;
+    type Input<S: Real> = Advanced<S, [S; STATE]>;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, memory: R::Memory<S>, at: Self::Input<S>) -> S {
+        self.0.evaluate(memory, Advanced { parameter: at.parameter, state: fit(at.state) })
+    }
+}
+
+/// The same coordinate in more room.
+#[inline(always)]
+fn roomy<S: Real, St: Bundle<S>, L: Bundle<S>, const STATE: usize, const LOSSES: usize>(
+    at: Coordinate<S, [S; STATE], [S; LOSSES]>,
+) -> Coordinate<S, St, L> {
+    Coordinate { parameter: at.parameter, state: fit(at.state), gradient: fit(at.gradient) }
 }

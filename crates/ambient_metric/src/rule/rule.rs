@@ -6,6 +6,7 @@ use crate::number::bundle::Bundle;
 use crate::number::scalar::{Real, holds};
 use crate::rule::passes::Passes;
 use crate::rule::preconditioner::Damping;
+use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Kernel;
 use crate::space::tensor::Tensor;
@@ -155,6 +156,11 @@ pub trait Rule: Clone + Sync {
     /// Whether the loss is to be [evaluated](Self::evaluated) elsewhere than at the parameters that are trained.
     const EVALUATES_ELSEWHERE: bool = false;
 
+    /// The same of this rule, where that was chosen at run time.
+    fn evaluates_elsewhere(&self) -> bool {
+        Self::EVALUATES_ELSEWHERE
+    }
+
     /// Where the loss is to be evaluated, at one coordinate, from the memory, the parameter and the state after a step: at the parameter itself, unless
     /// [`EVALUATES_ELSEWHERE`](Self::EVALUATES_ELSEWHERE) says otherwise. [`Evaluated`](crate::rule::Evaluated) makes such rules.
     #[inline(always)]
@@ -195,94 +201,29 @@ pub trait Rule: Clone + Sync {
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String;
 
-    /// Does something with the rule as one of a type in which nothing is left to choose. A rule whose parts are chosen at run time hands over what was
-    /// chosen, so that what is [done](OnRule) sees the state and the sums of that and no others.
-    fn with<V: OnRule>(&self, does: V) -> V::Output
-    where
-        Self: Sized,
-    {
-        does.on(self)
-    }
-
     /// How many losses it descends.
     #[inline(always)]
     fn losses(&self) -> usize {
         <Self::PerLoss<f64> as Bundle<f64>>::LEN
     }
 
+    /// The names of the numbers that it keeps and that its acts hand to each other: those of its types, unless it was chosen at run time.
+    fn slots(&self) -> Slots {
+        Slots::of::<Self>()
+    }
+
     /// Acts 1 and 3 over whole tensors as values, for a rule that [`IS_CHOSEN`](Self::IS_CHOSEN); none for others.
     ///
     /// # Errors
     ///
-    /// As [`Tensor::prepare_sum`].
+    /// As [`Tensor::prepare`].
     fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
         Ok(None)
     }
 }
 
-/// Something that is done with a rule, whatever its type.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::{AnyRule, Bundle, Rule};
-/// use ambient_metric::rule::OnRule;
-///
-/// /// The names of what it keeps per element.
-/// struct State;
-///
-/// impl OnRule for State {
-///     type Output = Vec<String>;
-///
-///     fn on<R: Rule>(self, _rule: &R) -> Vec<String> {
-///         <R::State<f64> as Bundle<f64>>::names()
-///     }
-/// }
-///
-/// let chosen = "adamw".parse::<AnyRule>()?.fused()?;
-/// assert_eq!(chosen.with(State), ["momentum", "metric"]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait OnRule: Sized {
-    /// What comes of it.
-    type Output;
-
-    /// Does it.
-    fn on<R: Rule>(self, rule: &R) -> Self::Output;
-}
-
 /// The uniforms of act 3 of a rule.
 pub type PassOf<R, S> = Pass<<R as Rule>::Corrections<S>, <R as Rule>::Multipliers<S>>;
-
-/// The names of what a rule keeps and multiplies by.
-pub(crate) struct Names {
-    /// Per element.
-    pub(crate) state: Vec<String>,
-    /// Once.
-    pub(crate) memory: Vec<String>,
-    /// The uniforms of act 3.
-    pub(crate) pass: Vec<String>,
-}
-
-impl Names {
-    pub(crate) fn of<R: Rule>(rule: &R) -> Self {
-        rule.with(Naming)
-    }
-}
-
-struct Naming;
-
-impl OnRule for Naming {
-    type Output = Names;
-
-    fn on<R: Rule>(self, _rule: &R) -> Names {
-        Names {
-            state: <R::State<f64> as Bundle<f64>>::names(),
-            memory: <R::Memory<f64> as Bundle<f64>>::names(),
-            pass: <PassOf<R, f64> as Bundle<f64>>::names(),
-        }
-    }
-}
 
 bundle! {
     /// The sums of act 1: Σ l² over all gradients, by which a gradient that is not finite is found, beside the rule's own.

@@ -8,7 +8,7 @@ use crate::number::scalar::Field;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::tensor::{Operands, Tensor, Wide};
 
-/// A kernel to be summed over tensors, as a value: what [`Tensor::prepare_sum`] makes of one.
+/// A kernel to be summed over tensors, as a value: what [`Passes`](crate::rule::Passes) are made of.
 ///
 /// Uniforms and totals are plain numbers, those of all groups one after the other.
 pub trait PreparedSum<T: Tensor>: fmt::Debug + Send + Sync {
@@ -29,7 +29,7 @@ pub trait PreparedSum<T: Tensor>: fmt::Debug + Send + Sync {
     fn duplicate(&self) -> Box<dyn PreparedSum<T>>;
 }
 
-/// A kernel to be stored into tensors, as a value: what [`Tensor::prepare_update`] makes of one.
+/// A kernel to be stored into tensors, as a value: what [`Passes`](crate::rule::Passes) are made of.
 ///
 /// Uniforms are plain numbers, those of all groups one after the other.
 pub trait PreparedUpdate<T: Tensor>: fmt::Debug + Send + Sync {

@@ -3,7 +3,8 @@
 use core::fmt::Write as _;
 
 use ambient_metric::any::{
-    AnyBaseMetric, AnyClip, AnyCoupling, AnyDiagonal, AnyMomentum, AnyPreconditioner, AnySpace, AnySurface,
+    AnyBaseMetric, AnyClip, AnyCoupling, AnyMatrixMetric, AnyMomentum, AnyPointwise, AnyPreconditioner, AnySpace,
+    AnySurface,
 };
 use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Yogi};
 use ambient_metric::{AnyRule, RmsProp};
@@ -205,23 +206,24 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
     let mut add = |name, number| found.push((name, number));
     let (mut decay, mut decay_name) = (momentum.as_mut().map(decay_of), "momentum");
     match metric {
-        AnyBaseMetric::Diagonal(AnyDiagonal::Adagrad(adagrad)) => add("eps", Number::Plain(&mut adagrad.epsilon)),
-        AnyBaseMetric::Diagonal(
-            AnyDiagonal::RmsProp(RmsProp { beta, epsilon })
-            | AnyDiagonal::AdaBelief(AdaBelief { beta, epsilon })
-            | AnyDiagonal::AdaMax(AdaMax { beta, epsilon })
-            | AnyDiagonal::Yogi(Yogi { beta, epsilon }),
-        )
-        | AnyBaseMetric::AmsGrad(AmsGrad { beta, epsilon }) => {
-            decay_name = if is_flat { "b1" } else { "momentum" };
-            add(if is_flat { "b2" } else { "beta_rms" }, Number::Plain(beta));
-            add("eps", Number::Plain(epsilon));
-        }
-        AnyBaseMetric::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
-        AnyBaseMetric::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
+        AnyBaseMetric::Pointwise(metric) => match metric {
+            AnyPointwise::Adagrad(adagrad) => add("eps", Number::Plain(&mut adagrad.epsilon)),
+            AnyPointwise::RmsProp(RmsProp { beta, epsilon })
+            | AnyPointwise::AdaBelief(AdaBelief { beta, epsilon })
+            | AnyPointwise::AdaMax(AdaMax { beta, epsilon })
+            | AnyPointwise::Yogi(Yogi { beta, epsilon })
+            | AnyPointwise::AmsGrad(AmsGrad { beta, epsilon }) => {
+                decay_name = if is_flat { "b1" } else { "momentum" };
+                add(if is_flat { "b2" } else { "beta_rms" }, Number::Plain(beta));
+                add("eps", Number::Plain(epsilon));
+            }
+            AnyPointwise::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
+            AnyPointwise::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
+            AnyPointwise::Euclidean(_) | AnyPointwise::Sign(_) => {}
+        },
         // It remembers by itself.
-        AnyBaseMetric::Muon(muon) => decay = Some(decay_of(&mut muon.momentum)),
-        AnyBaseMetric::Stateless(_) | AnyBaseMetric::Kronecker(_) | AnyBaseMetric::Dense(_) => {}
+        AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(decay_of(&mut muon.momentum)),
+        AnyBaseMetric::Matrix(AnyMatrixMetric::Kronecker(_) | AnyMatrixMetric::Dense(_)) => {}
     }
     if let Some(decay) = decay {
         add(decay_name, Number::Plain(decay));
