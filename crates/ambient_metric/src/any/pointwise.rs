@@ -8,7 +8,8 @@ use crate::base::adamax::AdaMax;
 use crate::base::amsgrad::AmsGrad;
 use crate::base::diagonal::{Adagrad, Euclidean, RmsProp};
 use crate::base::learned::{Drive, LearnedDiagonal, LearnedScalar};
-use crate::base::pointwise::PointwiseMetric;
+use crate::base::max_norm::MaxNorm;
+use crate::base::pointwise::{PointwiseMetric, Stretch};
 use crate::base::sign::Sign;
 use crate::base::yogi::Yogi;
 use crate::error::Error;
@@ -36,6 +37,8 @@ pub enum AnyPointwise {
     Euclidean(Euclidean),
     /// [`Sign`].
     Sign(Sign),
+    /// [`MaxNorm`].
+    MaxNorm(MaxNorm),
     /// [`RmsProp`].
     RmsProp(RmsProp),
     /// [`Adagrad`].
@@ -60,6 +63,7 @@ macro_rules! pointwise {
         match $any {
             AnyPointwise::Euclidean($part) => $does,
             AnyPointwise::Sign($part) => $does,
+            AnyPointwise::MaxNorm($part) => $does,
             AnyPointwise::RmsProp($part) => $does,
             AnyPointwise::Adagrad($part) => $does,
             AnyPointwise::AdaBelief($part) => $does,
@@ -108,8 +112,12 @@ impl PointwiseMetric for AnyPointwise {
         pointwise!(self, part => PointwiseMetric::is_metric(part))
     }
 
-    fn lesson<S: Real>(&self, shared: S, state: [S; 2], gradient: S) -> [S; 3] {
-        pointwise!(self, part => fit(PointwiseMetric::lesson::<S>(part, fit(shared), fit(state), gradient)))
+    fn lesson<S: Real>(&self, shared: S, state: [S; 2], gradient: S, momentum: S) -> [S; 3] {
+        pointwise!(self, part => fit(PointwiseMetric::lesson::<S>(part, fit(shared), fit(state), gradient, momentum)))
+    }
+
+    fn stretch<S: Real>(&self, lesson: [S; 3]) -> Option<Stretch<S>> {
+        pointwise!(self, part => PointwiseMetric::stretch::<S>(part, fit(lesson)))
     }
 
     fn learn<S: Real>(&self, memory: S, xi: S, squared_length: S, lesson: [S; 3]) -> S {
@@ -152,6 +160,7 @@ impl Part for AnyPointwise {
         Ok(Some(match (name, constants) {
             ("euclidean", []) => Self::Euclidean(Euclidean),
             ("sign", []) => Self::Sign(Sign),
+            ("max_norm", []) => Self::MaxNorm(MaxNorm),
             ("adabelief", &[beta, epsilon]) => Self::AdaBelief(AdaBelief { beta, epsilon }),
             ("adamax", &[beta, epsilon]) => Self::AdaMax(AdaMax { beta, epsilon }),
             ("yogi", &[beta, epsilon]) => Self::Yogi(Yogi { beta, epsilon }),
@@ -172,6 +181,7 @@ impl Part for AnyPointwise {
         match *self {
             Self::Euclidean(_) => Written::new("euclidean", &[]),
             Self::Sign(_) => Written::new("sign", &[]),
+            Self::MaxNorm(_) => Written::new("max_norm", &[]),
             Self::RmsProp(RmsProp { beta, epsilon }) => Written::new("rmsprop", &[beta, epsilon]),
             Self::Adagrad(Adagrad { epsilon }) => Written::new("adagrad", &[epsilon]),
             Self::AdaBelief(AdaBelief { beta, epsilon }) => Written::new("adabelief", &[beta, epsilon]),

@@ -208,6 +208,7 @@ table! {
             constant("beta", 0.999, Range::DECAY), constant("epsilon", 1e-3, Range::POSITIVE)
         ];
         "sign": "l♯ = sign l and s = ‖l‖₁: the dual of a norm, and no metric", "arXiv 1802.04434", &[];
+        "max_norm": "l♯ = ‖l‖₁ sign l and s = ‖l‖₁²: steepest descent where length is the largest component; no metric either", "arXiv 2502.07529", &[];
         "learned_scalar": "γ⁻¹ = eᶻ with one learned z", CODE, LEARNED, options &["flat"];
         "learned_diagonal": "γ⁻¹ = eᶻ with a learned z for every parameter", CODE, LEARNED, options &["flat"];
         "kronecker": "Shampoo's γ: powers of the moments of rows and of columns; beta = 1 sums them", "arXiv 1802.09568", &[

@@ -126,7 +126,7 @@ impl PointwiseMetric for LearnedScalar {
     }
 
     #[inline(always)]
-    fn lesson<S: Real>(&self, _shared: S, (): (), gradient: S) -> S {
+    fn lesson<S: Real>(&self, _shared: S, (): (), gradient: S, _momentum: S) -> S {
         gradient * gradient
     }
 
@@ -258,7 +258,7 @@ impl PointwiseMetric for LearnedDiagonal {
     }
 
     #[inline(always)]
-    fn lesson<S: Real>(&self, (): (), learned: S, gradient: S) -> DiagonalLesson<S> {
+    fn lesson<S: Real>(&self, (): (), learned: S, gradient: S, _momentum: S) -> DiagonalLesson<S> {
         DiagonalLesson { learned, drive: self.drive(learned, gradient), count: S::one() }
     }
 

@@ -86,8 +86,22 @@ pub trait PointwiseMetric: Clone + Sync {
         true
     }
 
-    /// What one coordinate adds to the sums that the metric learns from.
-    fn lesson<S: Real>(&self, shared: Self::Shared<S>, state: Self::State<S>, gradient: S) -> Self::Lesson<S>;
+    /// What one coordinate adds to the sums that the metric learns from: l, and the covector that the step follows.
+    fn lesson<S: Real>(
+        &self,
+        shared: Self::Shared<S>,
+        state: Self::State<S>,
+        gradient: S,
+        momentum: S,
+    ) -> Self::Lesson<S>;
+
+    /// How much longer l♯ and m̂♯ are than [`sharp`](Self::sharp) says, from the sums over all parameters: where x♯ depends on the length of all of x, and so
+    /// is known after act 1 alone. Always or never; by default never. Mark it `#[inline(always)]`.
+    #[inline(always)]
+    fn stretch<S: Real>(&self, lesson: Self::Lesson<S>) -> Option<Stretch<S>> {
+        let _ = lesson;
+        None
+    }
 
     /// The memory after the step, from ξ, s = ξ⟨l, l⟩ and the sums over all parameters.
     fn learn<S: Real>(
@@ -172,7 +186,7 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
     }
 
     #[inline(always)]
-    fn lesson<S: Real>(&self, (): (), _state: M::State<S>, _gradient: S) {}
+    fn lesson<S: Real>(&self, (): (), _state: M::State<S>, _gradient: S, _momentum: S) {}
 
     fn learn<S: Real>(&self, (): (), _xi: S, _squared_length: S, (): ()) {}
 
@@ -190,6 +204,21 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
     fn name(&self) -> String {
         DiagonalMetric::name(self)
     }
+}
+
+/// By what x♯ is longer than [`PointwiseMetric::sharp`] says, for the gradient and for the covector that the step follows.
+///
+/// ```
+/// use ambient_metric::base::{MaxNorm, Norms, PointwiseMetric, Stretch};
+/// let stretch = MaxNorm.stretch(Norms { gradient: 7.0, momentum: 3.0 });
+/// assert_eq!(stretch, Some(Stretch { gradient: 7.0, momentum: 3.0 }));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stretch<S> {
+    /// Of l♯.
+    pub gradient: S,
+    /// Of m̂♯.
+    pub momentum: S,
 }
 
 /// What a [`PointwiseMetric`] remembers on a backend: its state as tensors, the power βᵗ of the bias correction of every part, and its memory of
@@ -293,6 +322,10 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         self.validate()?;
         require_decay("decay", self.decay())?;
+        if self.stretch::<f64>(Bundle::<f64>::zero()).is_some() {
+            let problem = "its l♯ is known after the length of all of l: build it by `build`, which sums that";
+            return Err(Error::NoEngine { rule: self.name(), problem });
+        }
         let slots = <M::State<T::Element> as Bundle<T::Element>>::LEN;
         Ok(PointwiseState {
             layout: parameters.layout().clone(),
@@ -446,7 +479,8 @@ impl<M: PointwiseMetric> Kernel for Learn<'_, M> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, (shared, correction): Seen<M, S>, input: Self::Input<S>) -> M::Lesson<S> {
-        self.0.lesson(shared, input.state.times(correction), input.gradient)
+        // On whole tensors nothing is learnt from the momentum.
+        self.0.lesson(shared, input.state.times(correction), input.gradient, S::zero())
     }
 }
 

@@ -100,6 +100,10 @@ impl<P: Preconditioner> Preconditioner for Cautious<P> {
         CautiousSums { preconditioner: self.0.measure(at, raised), kept, all: S::one() }
     }
 
+    fn stretch<S: Real>(&self, sums: Self::Sums<S>, by: S) -> Self::Sums<S> {
+        CautiousSums { preconditioner: self.0.stretch(sums.preconditioner, by), ..sums }
+    }
+
     #[inline(always)]
     fn damp<S: Real>(
         &self,

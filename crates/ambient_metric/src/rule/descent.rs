@@ -222,7 +222,7 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         let seen = state.metric.times(corrections.metric);
         DescentSums {
             preconditioner: self.preconditioner.measure(covectors, raised),
-            lesson: self.metric.lesson(corrections.shared, seen, total(at.gradient)),
+            lesson: self.metric.lesson(corrections.shared, seen, total(at.gradient), total(covectors.momentum)),
         }
     }
 
@@ -233,12 +233,17 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         memory: Self::Memory<S>,
         sums: Totals<Self::Sums<S>>,
     ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S, [S; K]>> {
-        let outcome = self.preconditioner.damp(inputs, memory.preconditioner, sums.pool.preconditioner);
+        let (mut lengths, mut learning_rate) = (sums.pool.preconditioner, inputs.learning_rate);
+        if let Some(stretch) = self.metric.stretch(sums.pool.lesson) {
+            lengths = self.preconditioner.stretch(lengths, stretch.gradient);
+            learning_rate = learning_rate * stretch.momentum;
+        }
+        let outcome = self.preconditioner.damp(inputs, memory.preconditioner, lengths);
         let (drive, squared_length) = (self.preconditioner.drive(inputs.xi), total(outcome.report.squared_length));
         let lessons = Totals { pool: sums.pool.lesson, group: sums.group.lesson };
         Outcome {
             factors: Multipliers {
-                learning_rate: inputs.learning_rate,
+                learning_rate,
                 decay: inputs.learning_rate * inputs.weight_decay,
                 preconditioner: outcome.factors,
                 metric: self.metric.correction(drive, lessons),

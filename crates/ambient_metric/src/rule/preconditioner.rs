@@ -164,6 +164,11 @@ pub trait Preconditioner<const K: usize = 1>: Clone + Sync {
         raised: Raised<[S; K], Self::Columns<S>>,
     ) -> Self::Sums<S>;
 
+    /// The sums where l♯ is so much longer than it was for [`measure`](Self::measure): all of them times that, unless some are no lengths.
+    fn stretch<S: Real>(&self, sums: Self::Sums<S>, by: S) -> Self::Sums<S> {
+        sums.times(by)
+    }
+
     /// Act 2: factors, new memory and what is reported, from the sums over all parameters that share the metric. Nothing of it may depend on the rates
     /// in `inputs`, which differ between groups that share a sum.
     #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
