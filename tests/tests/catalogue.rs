@@ -7,9 +7,9 @@ use ambient_metric::ambient::AlongMomentum;
 use std::collections::BTreeMap;
 
 use ambient_metric::any::{AnyMomentum, AnyPoint, AnyRule};
-use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Sign, Yogi};
-use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, Polyak, ScheduleFree};
-use ambient_metric::space::{Belief, LionMomentum};
+use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, MaxNorm, Sign, Yogi};
+use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, MoMo, Polyak, ScheduleFree};
+use ambient_metric::space::{Adan, Belief, LionMomentum};
 use ambient_metric::{
     BaseMetric, Configuration, Covector, Descent, Ema, Error, Flat, Height, Induced, Log, Metric, RmsProp, Rule, rules,
 };
@@ -26,10 +26,15 @@ conformance_metric!(adamax, AdaMax { beta: 0.75, epsilon: 0.5 });
 conformance_metric!(yogi, Yogi { beta: 0.75, epsilon: 0.5 });
 
 conformance_momentum!(lion, AnyMomentum::Lion(LionMomentum { beta1: 0.75, beta2: 0.9 }));
+// Equal decays, whose powers are fractions.
+conformance_momentum!(adan, Adan { beta1: 0.75, beta2: 0.75 });
 conformance_momentum!(belief, AnyMomentum::Belief(Belief(0.75)));
 
 // The dual of a norm is no metric: what the suites ask of γ does not hold, what they ask of every rule does.
 conformance_rule!(lion_rule, Descent::new(Sign, Induced::new(Log, 0.5).beta(0.5), LionMomentum::default()));
+conformance_rule!(max_norm, Descent::new(MaxNorm, Induced::new(Log, 0.5).beta(0.5), Ema(0.9)));
+conformance_rule!(adan_rule, Descent::new(RmsProp::default(), Induced::new(Log, 0.5), Adan::default()));
+conformance_rule!(momo, Descent::new(RmsProp::default(), MoMo::new(Induced::new(Log, 0.5), 0.9), Ema(0.9)));
 conformance_rule!(cautious, Descent::new(RmsProp::default(), Cautious(Induced::new(Log, 0.5)), Ema(0.9)));
 conformance_rule!(
     lookahead,
@@ -127,6 +132,17 @@ proptest! {
         prop_assert!(near(report.squared_length, xi * length) && near(report.damping, damping), "{:?}", report);
         for (theta, l) in stepped.as_slice().iter().zip(&l) {
             prop_assert!(near(*theta, -0.5 * damping * l.signum()));
+        }
+
+        // With its length the same direction is the steepest descent: s is ‖l‖₁², and the step ‖m̂‖₁ times as long. Here m̂ is l.
+        let mut stepped = theta.clone();
+        let rule = Descent::new(MaxNorm, Induced::new(Log, xi), Ema(0.9));
+        let report = Configuration::new(rule, 0.5).build(&theta).unwrap().step(&mut stepped, &gradient, loss).unwrap();
+        let damping = slope / (1.0 + xi * slope * slope * length * length);
+        let near = |x: f64, y: f64| (x - y).abs() <= f64::EPSILON * (24.0 + 3.0 * l.len() as f64) * y.abs();
+        prop_assert!(near(report.squared_length, xi * length * length) && near(report.damping, damping), "{:?}", report);
+        for (theta, l) in stepped.as_slice().iter().zip(&l) {
+            prop_assert!(near(*theta, -0.5 * damping * length * l.signum()));
         }
     }
 }

@@ -73,7 +73,7 @@ impl Momentum for Pair {
     fn correct<S: Real>(&self, _power: S) {}
 
     #[inline(always)]
-    fn remember<S: Real>(&self, _past: S, gradient: S) -> S {
+    fn remember<S: Real>(&self, (): (), _past: S, gradient: S) -> S {
         gradient
     }
 

@@ -516,7 +516,7 @@ impl Momentum for Turned {
     fn correct<S: Real>(&self, _power: S) {}
 
     #[inline(always)]
-    fn remember<S: Real>(&self, (): (), _gradient: S) {}
+    fn remember<S: Real>(&self, (): (), (): (), _gradient: S) {}
 
     #[inline(always)]
     fn covector<S: Real>(&self, (): (), at: Recall<(), S>) -> S {

@@ -21,9 +21,10 @@ fn followed<Q: Momentum>(momentum: &Q, gradients: &[Exact]) -> Vec<Exact> {
     let (mut power, decay) = (Exact::ratio(1, 1), Exact::ratio_of(momentum.decay()));
     let mut step = |&gradient: &Exact| {
         power = power * decay;
-        let at = Recall::of(momentum, state, gradient);
+        let corrections = momentum.correct(power);
+        let at = Recall::of(momentum, corrections, state, gradient);
         state = at.present;
-        momentum.covector(momentum.correct(power), at)
+        momentum.covector(corrections, at)
     };
     gradients.iter().map(&mut step).collect()
 }

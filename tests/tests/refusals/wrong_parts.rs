@@ -221,7 +221,7 @@ macro_rules! momenta {
             fn correct<S: Real>(&self, _power: S) {}
 
             #[inline(always)]
-            fn remember<S: Real>(&self, (): (), _gradient: S) {}
+            fn remember<S: Real>(&self, (): (), (): (), _gradient: S) {}
 
             #[inline(always)]
             fn covector<S: Real>(&self, (): (), Recall { gradient: $gradient, .. }: Recall<(), S>) -> S {

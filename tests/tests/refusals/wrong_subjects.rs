@@ -194,8 +194,8 @@ impl Momentum for Uncorrected {
         self.0
     }
     fn correct<S: Real>(&self, _power: S) {}
-    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
-        Ema(self.0).remember(m, gradient)
+    fn remember<S: Real>(&self, (): (), m: S, gradient: S) -> S {
+        Ema(self.0).remember(S::one(), m, gradient)
     }
     fn covector<S: Real>(&self, (): (), at: Recall<S, S>) -> S {
         at.present

@@ -8,12 +8,13 @@ use ambient_metric::ambient::{
 };
 use ambient_metric::any::{AnyAmbient, AnyClip, AnyOptimiser, AnyRule, Kind, TABLE};
 use ambient_metric::base::{
-    AdaBelief, AdaMax, AmsGrad, Drive, LearnedDiagonal, LearnedScalar, Muon, Polar, Sign, Width, Yogi,
+    AdaBelief, AdaMax, AmsGrad, Drive, LearnedDiagonal, LearnedScalar, MaxNorm, Muon, Polar, Sign, Width, Yogi,
 };
 use ambient_metric::rule::{
-    Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, Polyak, Root, ScheduleFree, Soft,
+    Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, MoMo, Polyak, Root, ScheduleFree,
+    Soft,
 };
-use ambient_metric::space::{Belief, HeavyBall, LionMomentum, NewtonSchulz};
+use ambient_metric::space::{Adan, Belief, HeavyBall, LionMomentum, NewtonSchulz};
 use ambient_metric::{
     Adagrad, Checkpoint, Configuration, Conformal, Correlated, Covector, Dense, Descent, Ema, Error, Euclidean, Flat,
     Height, Hyperbolic, Identity, Induced, Kronecker, Log, Log1p, Nesterov, NoMomentum, RmsProp, Warped, Weighted,
@@ -109,6 +110,17 @@ proptest! {
         same!(build, Descent::new(Yogi { beta: rms, epsilon: eps }, Induced::new(Log, xi).ambient(Weighted(Reciprocal(kappa))), Belief(mu)), "induced(yogi({rms:?}, {eps:?}), log, weighted({kappa:?}), xi={xi:?}) + belief({mu:?})");
         let lion = LionMomentum { beta1: mu, beta2: rms };
         same!(build, Descent::new(Sign, Flat, lion), "lion({mu:?}, {rms:?})");
+        same!(build, Descent::new(MaxNorm, Flat, ema), "flat(max_norm) + ema({mu:?})");
+        same!(build, Descent::new(MaxNorm, Cautious(Induced::new(Log, xi).beta(beta)), ema), "induced(max_norm, log, xi={xi:?}, beta={beta:?}) + ema({mu:?}) + cautious");
+        let adan = Adan { beta1: 0.5 + 0.5 * mu, beta2: 0.1 + 0.8 * mu };
+        let Adan { beta1, beta2 } = adan;
+        let third = RmsProp { beta: rms, epsilon: eps };
+        same!(build, Descent::new(third, Flat, adan), "adan({beta1:?}, {beta2:?}, {rms:?}, {eps:?})");
+        same!(build, Descent::new(amsgrad, Induced::new(Log, xi).ambient(Weighted(Reciprocal(kappa))), adan), "induced(amsgrad({rms:?}, {eps:?}), log, weighted({kappa:?}), xi={xi:?}) + adan({beta1:?}, {beta2:?})");
+        same!(build, Evaluated { rule: Descent::new(amsgrad, Cautious(Induced::new(Log, xi)), adan), point: Averaged(beta) }, "induced(amsgrad({rms:?}, {eps:?}), log, xi={xi:?}) + adan({beta1:?}, {beta2:?}) + cautious + averaged({beta:?})");
+        same!(build, Descent::new(third, MoMo::new(Flat, mu), ema), "momo_adam({mu:?}, {rms:?}, {eps:?})");
+        same!(build, Descent::new(MaxNorm, MoMo::new(Induced::new(Log, xi).beta(beta), mu).lower_bound(-kappa), ema), "induced(max_norm, log, xi={xi:?}, beta={beta:?}) + ema({mu:?}) + momo(-{kappa:?})");
+        same!(build, Evaluated { rule: Descent::new(third, Induced::of([Height { embedding: Log, xi }; 2]), ema), point: Averaged(beta) }, "induced(rmsprop({rms:?}, {eps:?}), log, log, xi={xi:?}) + ema({mu:?}) + averaged({beta:?})");
         same!(build, Descent::new(Sign, Flat, ema), "signum({mu:?})");
         same!(build, Descent::new(Sign, Induced::new(Log, xi).beta(beta), lion), "induced(sign, log, xi={xi:?}, beta={beta:?}) + lion({mu:?}, {rms:?})");
         same!(build, Descent::new(Sign, Clipped::new(Hard { length: xi }), ema), "clipped(sign, hard({xi:?})) + ema({mu:?})");

@@ -20,6 +20,7 @@ use crate::rule::clipping::Clipped;
 use crate::rule::descent::Descent;
 use crate::rule::evaluated::{EvaluationPoint, Left, behind, evaluated, step};
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
+use crate::rule::momo::MoMo;
 use crate::rule::passes::Passes;
 use crate::rule::preconditioner::{Damping, Flat, Preconditioner};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
@@ -92,6 +93,8 @@ enum Chosen {
     Clipped(Descent<AnyPointwise, Clipped<AnyClip>, AnyMomentum>),
     CautiousFlat(Descent<AnyPointwise, Cautious<Flat>, AnyMomentum>),
     CautiousDamped(Descent<AnyPointwise, Cautious<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
+    ModelledFlat(Descent<AnyPointwise, MoMo<Flat>, AnyMomentum>),
+    ModelledDamped(Descent<AnyPointwise, MoMo<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
     Bilinear(Descent<AnyPointwise, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
     Damped(Descent<AnyPointwise, OfOne<AnyAmbient, Damped>, AnyMomentum>),
     Exact(Descent<AnyPointwise, OfOne<AnyAmbient, Exact>, AnyMomentum>),
@@ -114,6 +117,8 @@ macro_rules! chosen {
             Chosen::Clipped($rule) => $does,
             Chosen::CautiousFlat($rule) => $does,
             Chosen::CautiousDamped($rule) => $does,
+            Chosen::ModelledFlat($rule) => $does,
+            Chosen::ModelledDamped($rule) => $does,
             Chosen::Bilinear($rule) => $does,
             Chosen::Damped($rule) => $does,
             Chosen::Exact($rule) => $does,
@@ -154,6 +159,52 @@ pub struct AnyFused {
     point: Option<AnyPoint>,
     /// What the descent has, without what is kept for the point.
     counts: Counts,
+    places: Places,
+}
+
+/// Where among the tensors of its state the numbers of a descent's type lie; nowhere, those for which there is room and no need.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Places([Option<u8>; ROOM]);
+
+impl Places {
+    /// Momenta, then what is kept for the ambient metric, then for the base metric.
+    fn of<P: Preconditioner<K>, Q: Momentum, const K: usize>(rule: &Descent<AnyPointwise, P, Q, K>) -> Self {
+        let room = [<Q::State<f64> as Bundle<f64>>::LEN, <P::State<f64> as Bundle<f64>>::LEN, METRIC];
+        let there = [rule.momentum.slots().len(), room[1], rule.metric.slots().state.len()];
+        let [momentum, ambient, metric] = [0, 1, 2].map(|part| (0..room[part]).map(move |slot| slot < there[part]));
+        let all = core::iter::repeat_n(momentum, K).flatten().chain(ambient).chain(metric);
+        let (mut places, mut next) = ([None; ROOM], 0);
+        for (place, is_there) in places.iter_mut().zip(all) {
+            if is_there {
+                *place = Some(next);
+                next += 1;
+            }
+        }
+        Self(places)
+    }
+
+    /// The state as the type of the descent has it.
+    #[inline(always)]
+    fn wide<S: Field, To: Bundle<S>>(&self, state: [S; STATE]) -> To {
+        const { assert!(To::LEN <= ROOM, "a rule keeps more than there are places for") };
+        let mut places = self.0.iter();
+        To::build(&mut || match places.next() {
+            Some(&Some(place)) => number(state, usize::from(place)),
+            _ => S::zero(),
+        })
+    }
+
+    /// The state as tensors have it.
+    #[inline(always)]
+    fn compact<S: Field, From: Bundle<S>>(&self, state: From) -> [S; STATE] {
+        let mut compact = [S::zero(); STATE];
+        for (slot, place) in self.0.iter().enumerate() {
+            if let (&Some(place), Some(value)) = (place, state.get(slot)) {
+                compact = with(compact, usize::from(place), value);
+            }
+        }
+        compact
+    }
 }
 
 /// How many numbers of the bundles behind which those of an evaluation point come a descent has.
@@ -178,17 +229,23 @@ impl AnyRule {
         if learns && !matches!(self.preconditioner, AnyPreconditioner::Induced(_)) {
             return self.refused("a learned metric learns from a surface: write `induced`");
         }
-        let descent = match (self.cautious, self.momentum) {
-            (true, Some(momentum)) => self.cautious(metric, momentum)?,
-            (true, None) => {
+        let descent = match (self.cautious, self.lower_bound, self.momentum) {
+            (true, None, Some(momentum)) => self.cautious(metric, momentum)?,
+            (true, Some(_), _) => return self.refused("a step is cautious or limited by a model: leave one out"),
+            (true, _, None) => {
                 return self.refused("without momentum no step goes against its gradient: leave `cautious` out");
             }
-            (false, Some(momentum)) => self.remembering(metric, momentum)?,
-            (false, None) => self.now(metric)?,
+            (false, Some(lower_bound), momentum) => self.modelled(metric, momentum, lower_bound)?,
+            (false, None, Some(momentum)) => self.remembering(metric, momentum)?,
+            (false, None, None) => self.now(metric)?,
         };
         let Slots { state, memory, corrections, .. } = chosen!(&descent, rule => rule.slots());
         let counts = Counts { state: state.len(), memory: memory.len(), corrections: corrections.len() };
-        Ok(AnyFused { descent, point: self.point, counts })
+        if self.losses() > 1 && matches!(self.momentum, Some(AnyMomentum::Adan(_))) {
+            return self.refused("the momentum `adan` goes with one loss");
+        }
+        let places = chosen!(&descent, rule => Places::of(rule));
+        Ok(AnyFused { descent, point: self.point, counts, places })
     }
 
     pub(crate) fn refused<O>(&self, problem: &'static str) -> Result<O, Error> {
@@ -255,6 +312,29 @@ impl AnyRule {
         }
     }
 
+    /// In steps that a model of the loss limits.
+    fn modelled(&self, metric: AnyPointwise, momentum: Option<AnyMomentum>, lower_bound: f64) -> Result<Chosen, Error> {
+        let Some(AnyMomentum::Ema(Ema(beta))) = momentum else {
+            return self.refused("the model of `momo` is that of the momentum `ema`: write `+ ema(0)` for none");
+        };
+        let momentum = AnyMomentum::Ema(Ema(beta));
+        match &self.preconditioner {
+            AnyPreconditioner::Flat => {
+                let preconditioner = MoMo { preconditioner: Flat, beta, lower_bound };
+                Ok(Chosen::ModelledFlat(Descent { metric, preconditioner, momentum }))
+            }
+            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
+                (&[height], AnySpace::Straight(ambient), false) => {
+                    let preconditioner = surface.stand(height, ambient, Damped);
+                    let preconditioner = MoMo { preconditioner, beta, lower_bound };
+                    Ok(Chosen::ModelledDamped(Descent { metric, preconditioner, momentum }))
+                }
+                _ => self.refused(MODELLED),
+            },
+            _ => self.refused(MODELLED),
+        }
+    }
+
     /// Without momentum.
     fn now(&self, metric: AnyPointwise) -> Result<Chosen, Error> {
         let momentum = NoMomentum;
@@ -273,6 +353,8 @@ impl AnyRule {
 }
 
 const CAUTIOUS: &str = "`cautious` goes with `flat` and with the damped surface of one loss without coupling";
+
+const MODELLED: &str = "`momo` goes with `flat` and with the damped surface of one loss without coupling";
 
 const REMEMBERS: &str =
     "without momentum there are `flat` and the damped surface of one loss: write `+ ema(0)` behind the others";
@@ -295,10 +377,14 @@ impl AnySurface {
     }
 }
 
+/// Numbers that a metric keeps at most, and all of a descent: the momenta of four losses, or of one beside a given coupling.
+const METRIC: usize = 2;
+const ROOM: usize = 3 * MOST_LOSSES + 1 + METRIC;
+
 // Room for what the largest rule has: four losses, the metric with most of each, and an evaluation point.
 const STATE: usize = MOST_LOSSES + 2 + 1;
 const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1 + 1 + 1;
-const CORRECTIONS: usize = 2 + 1 + 1 + 2;
+const CORRECTIONS: usize = 3 + 1 + 1 + 2;
 const SUMS: usize = MOST_LOSSES * MOST_LOSSES + 3;
 const MULTIPLIERS: usize = 2 + 2 * MOST_LOSSES + 2;
 
@@ -319,9 +405,10 @@ fn spread<S: Field, From: Bundle<S>>(numbers: From) -> [S; MOST_LOSSES] {
 /// What a kernel reads, as the typed rule does.
 #[inline(always)]
 fn coordinate<S: Real, R: Rule>(
+    places: &Places,
     at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
 ) -> Coordinate<S, R::State<S>, R::PerLoss<S>> {
-    Coordinate { parameter: at.parameter, state: fit(at.state), gradient: fit(at.gradient) }
+    Coordinate { parameter: at.parameter, state: places.wide(at.state), gradient: fit(at.gradient) }
 }
 
 #[inline(never)]
@@ -342,10 +429,11 @@ fn beside<S: Real, R: Rule>(rule: &R, own: [S; MEMORY], others: [S; MEMORY]) -> 
 #[inline(never)]
 fn measure<S: Real, R: Rule>(
     rule: &R,
+    places: &Places,
     corrections: [S; CORRECTIONS],
     at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
 ) -> [S; SUMS] {
-    widen(rule.measure::<S>(fit(corrections), coordinate::<S, R>(at)))
+    widen(rule.measure::<S>(fit(corrections), coordinate::<S, R>(places, at)))
 }
 
 #[inline(never)]
@@ -378,12 +466,14 @@ fn damp<S: Real, R: Rule>(
 #[inline(never)]
 fn advance<S: Real, R: Rule>(
     rule: &R,
+    places: &Places,
     corrections: [S; CORRECTIONS],
     multipliers: [S; MULTIPLIERS],
     at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
 ) -> Advanced<S, [S; STATE]> {
-    let Advanced { parameter, state } = rule.advance::<S>(fit(corrections), fit(multipliers), coordinate::<S, R>(at));
-    Advanced { parameter, state: widen(state) }
+    let Advanced { parameter, state } =
+        rule.advance::<S>(fit(corrections), fit(multipliers), coordinate::<S, R>(places, at));
+    Advanced { parameter, state: places.compact(state) }
 }
 
 /// A momentum that was chosen, by its own type: with the corrections of [`AnyMomentum`], which hand it over.
@@ -392,29 +482,29 @@ struct Known<Q>(Q);
 
 impl<Q: Momentum> Momentum for Known<Q> {
     type State<S: Real> = Q::State<S>;
-    type Corrections<S: Real> = [S; 2];
+    type Corrections<S: Real> = [S; 3];
 
     fn decay(&self) -> f64 {
         self.0.decay()
     }
 
-    fn correct<S: Real>(&self, power: S) -> [S; 2] {
+    fn correct<S: Real>(&self, power: S) -> [S; 3] {
         widen(self.0.correct(power))
     }
 
     #[inline(always)]
-    fn remember<S: Real>(&self, state: Q::State<S>, gradient: S) -> Q::State<S> {
-        self.0.remember(state, gradient)
+    fn remember<S: Real>(&self, corrections: [S; 3], state: Q::State<S>, gradient: S) -> Q::State<S> {
+        self.0.remember(fit::<S, _, _>(corrections), state, gradient)
     }
 
     #[inline(always)]
-    fn covector<S: Real>(&self, corrections: [S; 2], at: Recall<Q::State<S>, S>) -> S {
+    fn covector<S: Real>(&self, corrections: [S; 3], at: Recall<Q::State<S>, S>) -> S {
         self.0.covector(fit::<S, _, _>(corrections), at)
     }
 
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<Q::State<S>, S>) -> Option<S> {
-        self.0.shown(at)
+    fn shown<S: Real>(&self, corrections: [S; 3], at: Recall<Q::State<S>, S>) -> Option<S> {
+        self.0.shown(fit::<S, _, _>(corrections), at)
     }
 }
 
@@ -533,7 +623,7 @@ impl Rule for AnyFused {
         at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
     ) -> [S; SUMS] {
         let (corrections, at) = self.within(corrections, at);
-        chosen!(&self.descent, rule => measure(rule, corrections, at))
+        chosen!(&self.descent, rule => measure(rule, &self.places, corrections, at))
     }
 
     fn damp<S: Real>(
@@ -557,7 +647,7 @@ impl Rule for AnyFused {
         at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
     ) -> Advanced<S, [S; STATE]> {
         let (own, within) = self.within(corrections, at);
-        let advanced = chosen!(&self.descent, rule => advance(rule, own, multipliers, within));
+        let advanced = chosen!(&self.descent, rule => advance(rule, &self.places, own, multipliers, within));
         let Some(point) = self.point else { return advanced };
         let Counts { state: place, corrections: count, .. } = self.counts;
         let (weight, steps) = (number(corrections, count), number(corrections, count + 1));

@@ -1,6 +1,6 @@
 //! Base metrics of whole tensors, chosen at run time.
 
-use crate::any::parts::{AnyMomentum, Part, Written, textual};
+use crate::any::parts::{AnyMomentum, OneSlot, Part, Written, textual};
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error};
 use crate::base::base_metric::BaseMetric;
@@ -28,7 +28,7 @@ pub enum AnyMatrixMetric {
     /// [`Kronecker`].
     Kronecker(Kronecker),
     /// [`Muon`].
-    Muon(Muon<AnyMomentum, AnyOrthogonaliser>),
+    Muon(Muon<OneSlot, AnyOrthogonaliser>),
     /// [`Dense`].
     Dense(Dense<f64>),
 }
@@ -247,14 +247,16 @@ impl Part for AnyMatrixMetric {
                     (false, true) => Width::ColumnsAreOutputs,
                     (false, false) => Width::Unscaled,
                 };
-                let momentum = match take(given, &[Kind::Momentum]) {
+                let (momentum, at) = match take(given, &[Kind::Momentum]) {
                     Some(call) if call.name == "belief" => {
                         let problem = "`belief` shows a metric what it learns from, and this one learns from the momentum: take `ema`";
                         return Err(error(given.text, call.at.clone(), problem));
                     }
-                    Some(call) => AnyMomentum::of(given.text, call)?,
-                    None => AnyMomentum::Nesterov(Muon::default().momentum),
+                    Some(call) => (AnyMomentum::of(given.text, call)?, call.at.clone()),
+                    None => (AnyMomentum::Nesterov(Muon::default().momentum), given.at.clone()),
                 };
+                let problem = "a metric of whole tensors takes a momentum with one number per parameter: take `ema`";
+                let momentum = OneSlot::new(momentum).ok_or_else(|| error(given.text, at, problem))?;
                 Self::Muon(Muon { momentum, orthogonaliser, width })
             }
             ("dense", []) => match Dense::new(given.rows.clone()) {
@@ -281,7 +283,7 @@ impl Part for AnyMatrixMetric {
                     .option("polar", is_polar)
                     .option("rows_are_outputs", *width == Width::RowsAreOutputs)
                     .option("columns_are_outputs", *width == Width::ColumnsAreOutputs);
-                written.parts.push(momentum.to_string());
+                written.parts.push(momentum.get().to_string());
                 written
             }
             Self::Dense(dense) => {

@@ -16,7 +16,7 @@ pub use self::fused::AnyFused;
 pub use self::matrix::{AnyMatrixMetric, AnyMatrixState, AnyOrthogonaliser};
 pub use self::metric::{AnyBaseMetric, AnyBaseState};
 pub use self::optimiser::AnyOptimiser;
-pub use self::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum, AnyProfile};
+pub use self::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum, AnyProfile, OneSlot};
 pub use self::point::AnyPoint;
 pub use self::pointwise::AnyPointwise;
 pub use self::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface};

@@ -16,9 +16,11 @@ use crate::ambient::weighted::Weighted;
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error, unknown};
 use crate::error::Error;
+use crate::number::bundle::{Bundle, fit};
 use crate::number::scalar::Real;
 use crate::rule::clipping::{Clip, Hard, Induction, Root, Soft};
 use crate::space::acts::Local;
+use crate::space::adan::Adan;
 use crate::space::belief::Belief;
 use crate::space::lion::LionMomentum;
 use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov, Recall};
@@ -239,7 +241,7 @@ impl Part for AnyEmbedding {
     }
 }
 
-/// A momentum chosen at run time, of those that keep one number per parameter.
+/// A momentum chosen at run time. Its types have room for every one; its [`slots`](Momentum::slots) are those of the chosen.
 ///
 /// ```
 /// use ambient_metric::any::AnyMomentum;
@@ -260,6 +262,8 @@ pub enum AnyMomentum {
     Lion(LionMomentum),
     /// [`Belief`].
     Belief(Belief),
+    /// [`Adan`].
+    Adan(Adan),
 }
 
 /// Does the same with whatever momentum it is.
@@ -271,47 +275,38 @@ macro_rules! momentum {
             AnyMomentum::Nesterov($part) => $does,
             AnyMomentum::Lion($part) => $does,
             AnyMomentum::Belief($part) => $does,
+            AnyMomentum::Adan($part) => $does,
         }
     };
 }
 
+#[allow(clippy::unit_arg, reason = "some momenta correct nothing")]
 impl Momentum for AnyMomentum {
-    type State<S: Real> = S;
-    /// Those of [`Nesterov`], which has the most.
-    type Corrections<S: Real> = [S; 2];
+    type State<S: Real> = [S; 3];
+    type Corrections<S: Real> = [S; 3];
 
     fn decay(&self) -> f64 {
         momentum!(self, part => part.decay())
     }
 
-    fn correct<S: Real>(&self, power: S) -> [S; 2] {
-        match self {
-            Self::Ema(part) => [part.correct(power), S::zero()],
-            Self::HeavyBall(_) | Self::Lion(_) => [S::zero(); 2],
-            Self::Nesterov(part) => part.correct(power),
-            Self::Belief(part) => [part.correct(power), S::zero()],
-        }
+    fn correct<S: Real>(&self, power: S) -> [S; 3] {
+        momentum!(self, part => fit::<S, _, _>(part.correct(power)))
     }
 
-    #[inline(always)]
-    fn remember<S: Real>(&self, state: S, gradient: S) -> S {
-        momentum!(self, part => part.remember(state, gradient))
+    fn remember<S: Real>(&self, corrections: [S; 3], state: [S; 3], gradient: S) -> [S; 3] {
+        momentum!(self, part => fit::<S, _, _>(part.remember(fit::<S, _, _>(corrections), fit::<S, _, _>(state), gradient)))
     }
 
-    #[inline(always)]
-    fn covector<S: Real>(&self, corrections: [S; 2], at: Recall<S, S>) -> S {
-        match self {
-            Self::Ema(part) => part.covector(corrections[0], at),
-            Self::HeavyBall(part) => part.covector((), at),
-            Self::Nesterov(part) => part.covector(corrections, at),
-            Self::Lion(part) => part.covector((), at),
-            Self::Belief(part) => part.covector(corrections[0], at),
-        }
+    fn covector<S: Real>(&self, corrections: [S; 3], at: Recall<[S; 3], S>) -> S {
+        momentum!(self, part => part.covector(fit::<S, _, _>(corrections), narrow(at)))
     }
 
-    #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<S, S>) -> Option<S> {
-        momentum!(self, part => part.shown(at))
+    fn shown<S: Real>(&self, corrections: [S; 3], at: Recall<[S; 3], S>) -> Option<S> {
+        momentum!(self, part => part.shown(fit::<S, _, _>(corrections), narrow(at)))
+    }
+
+    fn slots(&self) -> Vec<String> {
+        momentum!(self, part => part.slots())
     }
 
     fn validate(&self) -> Result<(), Error> {
@@ -320,6 +315,113 @@ impl Momentum for AnyMomentum {
 
     fn name(&self) -> String {
         momentum!(self, part => part.name())
+    }
+}
+
+impl AnyMomentum {
+    /// The constant by which past gradients fade first, to be changed.
+    #[must_use]
+    pub fn decay_mut(&mut self) -> &mut f64 {
+        match self {
+            Self::Ema(ema) => &mut ema.0,
+            Self::HeavyBall(ball) => &mut ball.0,
+            Self::Nesterov(nesterov) => &mut nesterov.0,
+            Self::Lion(lion) => &mut lion.beta1,
+            Self::Belief(belief) => &mut belief.0,
+            Self::Adan(adan) => &mut adan.beta1,
+        }
+    }
+}
+
+/// The same with as much state as there is.
+fn narrow<S: Real, St: Bundle<S>>(at: Recall<[S; 3], S>) -> Recall<St, S> {
+    Recall { past: fit(at.past), present: fit(at.present), gradient: at.gradient }
+}
+
+/// A momentum chosen at run time, of those that keep one number per parameter: for whole tensors, where passes are compiled.
+///
+/// ```
+/// use ambient_metric::any::{AnyMomentum, OneSlot};
+/// assert!(OneSlot::new("ema".parse()?).is_some());
+/// assert!(OneSlot::new("adan".parse()?).is_none());
+/// # Ok::<(), ambient_metric::any::TextError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OneSlot(AnyMomentum);
+
+impl OneSlot {
+    /// The momentum, if it keeps one number.
+    #[must_use]
+    pub fn new(momentum: AnyMomentum) -> Option<Self> {
+        (!matches!(momentum, AnyMomentum::Adan(_))).then_some(Self(momentum))
+    }
+
+    /// The momentum.
+    #[must_use]
+    pub fn get(self) -> AnyMomentum {
+        self.0
+    }
+
+    /// As [`AnyMomentum::decay_mut`].
+    #[must_use]
+    pub fn decay_mut(&mut self) -> &mut f64 {
+        self.0.decay_mut()
+    }
+}
+
+impl Momentum for OneSlot {
+    type State<S: Real> = S;
+    /// Those of [`Nesterov`], which has the most.
+    type Corrections<S: Real> = [S; 2];
+
+    fn decay(&self) -> f64 {
+        momentum!(&self.0, part => part.decay())
+    }
+
+    fn correct<S: Real>(&self, power: S) -> [S; 2] {
+        match &self.0 {
+            AnyMomentum::Ema(part) => [part.correct(power), S::zero()],
+            AnyMomentum::HeavyBall(_) | AnyMomentum::Lion(_) | AnyMomentum::Adan(_) => [S::zero(); 2],
+            AnyMomentum::Nesterov(part) => part.correct(power),
+            AnyMomentum::Belief(part) => [part.correct(power), S::zero()],
+        }
+    }
+
+    #[inline(always)]
+    fn remember<S: Real>(&self, corrections: [S; 2], state: S, gradient: S) -> S {
+        match &self.0 {
+            AnyMomentum::Ema(part) => part.remember(corrections[0], state, gradient),
+            AnyMomentum::HeavyBall(part) => part.remember((), state, gradient),
+            AnyMomentum::Nesterov(part) => part.remember(corrections, state, gradient),
+            AnyMomentum::Lion(part) => part.remember((), state, gradient),
+            AnyMomentum::Belief(part) => part.remember(corrections[0], state, gradient),
+            AnyMomentum::Adan(_) => gradient,
+        }
+    }
+
+    #[inline(always)]
+    fn covector<S: Real>(&self, corrections: [S; 2], at: Recall<S, S>) -> S {
+        match &self.0 {
+            AnyMomentum::Ema(part) => part.covector(corrections[0], at),
+            AnyMomentum::HeavyBall(part) => part.covector((), at),
+            AnyMomentum::Nesterov(part) => part.covector(corrections, at),
+            AnyMomentum::Lion(part) => part.covector((), at),
+            AnyMomentum::Belief(part) => part.covector(corrections[0], at),
+            AnyMomentum::Adan(_) => at.gradient,
+        }
+    }
+
+    #[inline(always)]
+    fn shown<S: Real>(&self, corrections: [S; 2], at: Recall<S, S>) -> Option<S> {
+        if let AnyMomentum::Belief(part) = &self.0 { part.shown(corrections[0], at) } else { None }
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        momentum!(&self.0, part => part.validate())
+    }
+
+    fn name(&self) -> String {
+        momentum!(&self.0, part => part.name())
     }
 }
 
@@ -333,6 +435,7 @@ impl Part for AnyMomentum {
             ("nesterov", &[decay]) => Self::Nesterov(Nesterov(decay)),
             ("lion", &[beta1, beta2]) => Self::Lion(LionMomentum { beta1, beta2 }),
             ("belief", &[decay]) => Self::Belief(Belief(decay)),
+            ("adan", &[beta1, beta2]) => Self::Adan(Adan { beta1, beta2 }),
             _ => return Ok(None),
         }))
     }
@@ -344,6 +447,7 @@ impl Part for AnyMomentum {
             Self::Nesterov(Nesterov(decay)) => Written::new("nesterov", &[decay]),
             Self::Lion(LionMomentum { beta1, beta2 }) => Written::new("lion", &[beta1, beta2]),
             Self::Belief(Belief(decay)) => Written::new("belief", &[decay]),
+            Self::Adan(Adan { beta1, beta2 }) => Written::new("adan", &[beta1, beta2]),
         }
     }
 }

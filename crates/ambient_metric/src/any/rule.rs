@@ -10,7 +10,7 @@ use crate::ambient::heights::Height;
 use crate::any::matrix::{AnyMatrixMetric, AnyOrthogonaliser, take};
 use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{
-    AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum, Part, Written, serde_text, textual,
+    AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum, OneSlot, Part, Written, serde_text, textual,
 };
 use crate::any::point::AnyPoint;
 use crate::any::pointwise::AnyPointwise;
@@ -29,6 +29,7 @@ use crate::rule::bilinear::Bilinear;
 use crate::rule::clipping::Clipped;
 use crate::rule::evaluated::EvaluationPoint;
 use crate::rule::preconditioner::Preconditioner;
+use crate::space::adan::Adan;
 use crate::space::belief::Belief;
 use crate::space::lion::LionMomentum;
 use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov};
@@ -84,6 +85,8 @@ pub struct AnyRule {
     pub momentum: Option<AnyMomentum>,
     /// Whether the step is [cautious](crate::rule::Cautious).
     pub cautious: bool,
+    /// The lower bound of the loss, where a [model](crate::rule::MoMo) of it limits the step.
+    pub lower_bound: Option<f64>,
     /// The point to evaluate, where that is not the one that is trained.
     pub point: Option<AnyPoint>,
 }
@@ -205,6 +208,7 @@ fn surface(metric: AnyBaseMetric, embedding: AnyEmbedding, [xi, momentum, beta]:
         preconditioner: AnyPreconditioner::Induced(surface),
         momentum: Some(AnyMomentum::Ema(Ema(momentum))),
         cautious: false,
+        lower_bound: None,
         point: None,
     }
 }
@@ -238,8 +242,14 @@ impl AnyRule {
     /// The rule of a short name.
     fn short(name: &str, constants: &[f64]) -> Option<Self> {
         let preconditioner = AnyPreconditioner::Flat;
-        let flat =
-            |metric, momentum| Self { metric, preconditioner, momentum: Some(momentum), cautious: false, point: None };
+        let flat = |metric, momentum| Self {
+            metric,
+            preconditioner,
+            momentum: Some(momentum),
+            cautious: false,
+            lower_bound: None,
+            point: None,
+        };
         let rmsprop = |beta, epsilon| AnyBaseMetric::Pointwise(AnyPointwise::RmsProp(RmsProp { beta, epsilon }));
         let euclidean = AnyBaseMetric::Pointwise(AnyPointwise::Euclidean(Euclidean));
         let ema = |decay| AnyMomentum::Ema(Ema(decay));
@@ -248,6 +258,13 @@ impl AnyRule {
             ("sgd", &[momentum]) => flat(euclidean, AnyMomentum::HeavyBall(HeavyBall(momentum))),
             ("sgd_ema", &[momentum]) => flat(euclidean, ema(momentum)),
             ("adam" | "adamw", &[beta1, beta2, epsilon]) => flat(rmsprop(beta2, epsilon), ema(beta1)),
+            ("adan", &[beta1, beta2, beta3, epsilon]) => {
+                flat(rmsprop(beta3, epsilon), AnyMomentum::Adan(Adan { beta1, beta2 }))
+            }
+            ("momo", &[beta]) => Self { lower_bound: Some(0.0), ..flat(euclidean, ema(beta)) },
+            ("momo_adam", &[beta1, beta2, epsilon]) => {
+                Self { lower_bound: Some(0.0), ..flat(rmsprop(beta2, epsilon), ema(beta1)) }
+            }
             ("nadam", &[beta1, beta2, epsilon]) => {
                 flat(rmsprop(beta2, epsilon), AnyMomentum::Nesterov(Nesterov(beta1)))
             }
@@ -278,7 +295,8 @@ impl AnyRule {
             ("muon", &[momentum]) => {
                 let Muon { orthogonaliser, width, .. } = Muon::default();
                 let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
-                let muon = Muon { momentum: AnyMomentum::Nesterov(Nesterov(momentum)), orthogonaliser, width };
+                let momentum = OneSlot::new(AnyMomentum::Nesterov(Nesterov(momentum)))?;
+                let muon = Muon { momentum, orthogonaliser, width };
                 Self { momentum: None, ..flat(AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)), ema(0.0)) }
             }
             _ => return None,
@@ -319,7 +337,7 @@ impl AnyRule {
             _ => return Err(nobody()),
         };
         given.end(&[Kind::BaseMetric, Kind::Embedding, Kind::AmbientMetric])?;
-        Ok((Self { metric, preconditioner, momentum: None, cautious: false, point: None }, false))
+        Ok((Self { metric, preconditioner, momentum: None, cautious: false, lower_bound: None, point: None }, false))
     }
 }
 
@@ -400,6 +418,18 @@ impl FromStr for AnyRule {
                 rule.cautious = true;
                 continue;
             }
+            if call.name == "momo"
+                && let Some(about) = find(&[Kind::Wrapper], &call.name)
+            {
+                let given = Given::new(text, &call, about)?;
+                let constants = given.constants()?;
+                given.end(&[])?;
+                if rule.lower_bound.is_some() {
+                    return Err(error(text, call.at, "a model limits it already"));
+                }
+                rule.lower_bound = constants.first().copied();
+                continue;
+            }
             if find(&[Kind::Wrapper], &call.name).is_some() {
                 if rule.point.is_some() {
                     return Err(error(text, call.at, "a rule has one evaluation point, and this is a second"));
@@ -473,6 +503,9 @@ impl fmt::Display for AnyRule {
         if self.cautious {
             formatter.write_str(" + cautious")?;
         }
+        if let Some(lower_bound) = self.lower_bound {
+            write!(formatter, " + {}", Written::new("momo", &[lower_bound]).text(&[Kind::Wrapper]))?;
+        }
         match &self.point {
             Some(point) => write!(formatter, " + {point}"),
             None => Ok(()),
@@ -507,6 +540,8 @@ impl AnyRule {
             AnyPreconditioner::Clipped(clipped) => clipped.name(),
         };
         let preconditioner = if self.cautious { format!("Cautious({preconditioner})") } else { preconditioner };
+        let preconditioner =
+            if self.lower_bound.is_some() { format!("MoMo({preconditioner})") } else { preconditioner };
         let momentum = self.momentum.map_or("NoMomentum".to_owned(), |momentum| momentum.name());
         let name = format!("Descent({}, {preconditioner}, {momentum})", self.metric.name());
         self.point.map_or(name.clone(), |point| format!("{}({name})", point.name()))

@@ -141,6 +141,7 @@ const PAPER: &str = "arXiv 2509.03594";
 const CODE: &str = "the public repository Noah-Everett/Induced-Metric-Optimiser";
 const OURS: &str = "this library";
 
+const OPEN: Range = Range { low: 0.0, high: 1.0, has_low: false, has_high: false };
 const LENGTH: &[Constant] = &[constant("length", 1.0, Range::POSITIVE)];
 const XI: Constant = constant("xi", 0.1, Range::NON_NEGATIVE);
 const KAPPA: &[Constant] = &[constant("kappa", 1.0, Range::FINITE)];
@@ -246,6 +247,9 @@ table! {
         "nesterov": "m̂ looks a step ahead of `ema`", "T. Dozat, 2016", DECAY;
         "lion": "m̂ = β₁m + (1 − β₁)l, then m ← β₂m + (1 − β₂)l", "arXiv 2302.06675", LION;
         "belief": "m̂ as `ema`; the metric sees l − m in place of l", "arXiv 2010.07468", DECAY;
+        "adan": "m̂ = m/(1 − β₁ᵗ) + β₂v/(1 − β₂ᵗ), with m the average of l and v that of its differences", "arXiv 2208.06677", &[
+            constant("beta1", 0.98, OPEN), constant("beta2", 0.92, OPEN)
+        ];
     }
     Wrapper {
         "hard": "min(1, c/‖l‖)", "R. Pascanu, T. Mikolov and Y. Bengio, 2013", LENGTH;
@@ -253,6 +257,9 @@ table! {
         "root": "1/√(1 + ξ⟨l, l⟩)", OURS, &[XI];
         "induction": "1/(1 + ξ⟨l, l⟩)", PAPER, &[XI];
         "cautious": "behind a rule, as in `adamw + cautious`: no component of a step goes against its gradient, and the others go n/(Σφ + 1) as far", "arXiv 2411.16085", &[];
+        "momo": "behind a rule with the momentum `ema`: its step ends where a model of the loss reaches the lower bound", "arXiv 2305.07583", &[
+            constant("lower_bound", 0.0, Range::FINITE)
+        ];
         "averaged": "behind a rule: its evaluation point is the moving average of the parameters, θ̄ ← dθ̄ + (1 − d)θ", "D. Ruppert, 1988", &[
             constant("decay", 0.999, Range::DECAY)
         ];
@@ -270,6 +277,11 @@ table! {
         "sgd_ema": "flat(euclidean) + ema(momentum)", OURS, &[MOMENTUM];
         "adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1)", "arXiv 1412.6980", ADAM;
         "adamw": "Adam; a weight decay is decoupled in every rule", "arXiv 1711.05101", ADAM;
+        "adan": "flat(rmsprop(beta3, epsilon)) + adan(beta1, beta2)", "arXiv 2208.06677", &[
+            constant("beta1", 0.98, OPEN), constant("beta2", 0.92, OPEN), constant("beta3", 0.99, Range::DECAY), EPSILON
+        ];
+        "momo": "flat(euclidean) + ema(beta) + momo", "arXiv 2305.07583", &[constant("beta", 0.9, Range::DECAY)];
+        "momo_adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + momo", "arXiv 2305.07583", ADAM;
         "nadam": "flat(rmsprop(beta2, epsilon)) + nesterov(beta1)", "T. Dozat, 2016", ADAM;
         "amsgrad": "flat(amsgrad(beta2, epsilon)) + ema(beta1)", "S. J. Reddi, S. Kale and S. Kumar, 2018", ADAM;
         "adabelief": "flat(adabelief(beta2, epsilon)) + belief(beta1)", "arXiv 2010.07468", &[

@@ -5,7 +5,7 @@ use crate::ambient::gram::Gram;
 use crate::any::fused::OfOne;
 use crate::any::matrix::AnyMatrixMetric;
 use crate::any::metric::AnyBaseMetric;
-use crate::any::parts::{AnyAmbient, AnyClip, AnyMomentum};
+use crate::any::parts::{AnyAmbient, AnyClip, OneSlot};
 use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace};
 use crate::error::Error;
 use crate::number::bundle::fit;
@@ -111,9 +111,9 @@ impl Preconditioner for ByLength {
 /// A chosen rule over whole tensors.
 pub(crate) enum AnyWhole {
     FlatNow(Descent<AnyMatrixMetric, Flat, NoMomentum>),
-    Flat(Descent<AnyMatrixMetric, Flat, AnyMomentum>),
+    Flat(Descent<AnyMatrixMetric, Flat, OneSlot>),
     ByLengthNow(Descent<AnyMatrixMetric, ByLength, NoMomentum>),
-    ByLength(Descent<AnyMatrixMetric, ByLength, AnyMomentum>),
+    ByLength(Descent<AnyMatrixMetric, ByLength, OneSlot>),
 }
 
 impl AnyRule {
@@ -129,12 +129,20 @@ impl AnyRule {
         if self.cautious {
             return self.refused("a cautious step needs a pointwise metric: leave `cautious` out");
         }
+        if self.lower_bound.is_some() {
+            return self.refused("a step that a model limits needs a pointwise metric: leave `momo` out");
+        }
         let AnyBaseMetric::Matrix(metric) = self.metric.clone() else {
             return self.refused("its metric is pointwise: it runs in passes over memory");
         };
+        let momentum = self.momentum.and_then(OneSlot::new);
+        if momentum.is_none() && self.momentum.is_some() {
+            return self
+                .refused("a metric of whole tensors takes a momentum with one number per parameter: take `ema`");
+        }
         let preconditioner = match &self.preconditioner {
             AnyPreconditioner::Flat => {
-                return Ok(match self.momentum {
+                return Ok(match momentum {
                     Some(momentum) => AnyWhole::Flat(Descent { metric, preconditioner: Flat, momentum }),
                     None => AnyWhole::FlatNow(Descent { metric, preconditioner: Flat, momentum: NoMomentum }),
                 });
@@ -151,7 +159,7 @@ impl AnyRule {
             },
             AnyPreconditioner::Bilinear(_) => return self.refused("a bilinear form goes with a pointwise metric"),
         };
-        Ok(match self.momentum {
+        Ok(match momentum {
             Some(momentum) => AnyWhole::ByLength(Descent { metric, preconditioner, momentum }),
             None => AnyWhole::ByLengthNow(Descent { metric, preconditioner, momentum: NoMomentum }),
         })

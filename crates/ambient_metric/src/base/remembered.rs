@@ -160,7 +160,7 @@ impl<Q: Momentum> Kernel for Follow<'_, Q> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, (gradient, past): Self::Input<S>) -> Self::Output<S> {
-        let at = Recall::of(self.0, past, gradient);
+        let at = Recall::of(self.0, corrections, past, gradient);
         (self.0.covector(corrections, at), Bundle::<S>::flushed(at.present))
     }
 }
@@ -176,8 +176,8 @@ impl<Q: Momentum> Kernel for FollowAndShow<'_, Q> {
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, corrections: Q::Corrections<S>, (gradients, past): Self::Input<S>) -> Self::Output<S> {
-        let at = Recall::of(self.0, past, gradients[0]);
-        let shown = self.0.shown(at).unwrap_or(gradients[0]);
+        let at = Recall::of(self.0, corrections, past, gradients[0]);
+        let shown = self.0.shown(corrections, at).unwrap_or(gradients[0]);
         ([self.0.covector(corrections, at), shown], Bundle::<S>::flushed(at.present))
     }
 }

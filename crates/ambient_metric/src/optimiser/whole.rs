@@ -139,18 +139,22 @@ where
         let columns = columns::<P, T, K>(preconditioner, parameters, &local)?;
 
         let raise = |covector: &Covector<T>| metric.raise(&state, covector).map(|raised| raised.0);
-        let (raised_gradients, raised_columns) = if <P::Sums<Wide<T>> as Bundle<Wide<T>>>::LEN > 0 {
-            let gradients: Vec<T> = measured.iter().map(|gradient| raise(gradient)).collect::<Result<_, Error>>()?;
-            (gradients, columns.iter().map(raise).collect::<Result<Vec<T>, Error>>()?)
-        } else {
-            Default::default()
-        };
+        let measures = <P::Sums<Wide<T>> as Bundle<Wide<T>>>::LEN > 0;
+        let (mut raised_gradients, mut raised_momenta, mut raised_columns) = (Vec::new(), Vec::new(), Vec::new());
+        if measures {
+            raised_gradients = measured.iter().map(|gradient| raise(gradient)).collect::<Result<Vec<T>, Error>>()?;
+            raised_columns = columns.iter().map(raise).collect::<Result<Vec<T>, Error>>()?;
+        }
+        if measures && P::RAISES_MOMENTA {
+            raised_momenta = momenta.iter().map(|of| raise(of.covector())).collect::<Result<Vec<T>, Error>>()?;
+        }
         let of_columns: Vec<&T> = columns.iter().map(|column| &column.0).collect();
         let mut sums = [<P::Sums<Wide<T>> as Bundle<Wide<T>>>::zero()];
         if let [target, reads @ ..] = of_gradients.as_slice()
             && !raised_gradients.is_empty()
         {
-            let raised: Vec<&T> = raised_gradients.iter().chain(&raised_columns).collect();
+            let momenta = if P::RAISES_MOMENTA { raised_momenta.iter().collect() } else { of_momenta.clone() };
+            let raised: Vec<&T> = raised_gradients.iter().chain(momenta).chain(&raised_columns).collect();
             let reads: Vec<&T> = [reads, &of_momenta, &of_columns, &raised].concat();
             let operands = Operands { target: *target, companions: &[], reads: &reads };
             T::sum(&Measure::<P, K>(preconditioner), Uniforms::same(&()), operands, &mut sums)?;

@@ -1,6 +1,7 @@
 //! Cautious steps: no component goes against its gradient.
 
 use crate::ambient::ambient_metric::Covectors;
+use crate::base::pointwise::Stretch;
 use crate::bundle;
 use crate::error::Error;
 use crate::number::scalar::Real;
@@ -76,6 +77,8 @@ impl<P: Preconditioner> Preconditioner for Cautious<P> {
     type Sums<S: Real> = CautiousSums<P::Sums<S>, S>;
     type Factors<S: Real> = CautiousFactors<P::Factors<S>, S>;
 
+    const RAISES_MOMENTA: bool = P::RAISES_MOMENTA;
+
     fn begin<S: Real>(&self) -> P::Memory<S> {
         self.0.begin()
     }
@@ -100,7 +103,7 @@ impl<P: Preconditioner> Preconditioner for Cautious<P> {
         CautiousSums { preconditioner: self.0.measure(at, raised), kept, all: S::one() }
     }
 
-    fn stretch<S: Real>(&self, sums: Self::Sums<S>, by: S) -> Self::Sums<S> {
+    fn stretch<S: Real>(&self, sums: Self::Sums<S>, by: Stretch<S>) -> Self::Sums<S> {
         CautiousSums { preconditioner: self.0.stretch(sums.preconditioner, by), ..sums }
     }
 

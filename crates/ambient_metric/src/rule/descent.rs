@@ -131,6 +131,14 @@ bundle! {
     pub nested struct DescentSums<P, M> { preconditioner: P, lesson: M }
 }
 
+/// The names of one, for each loss.
+fn of_losses<const K: usize>(slots: &[String]) -> Vec<String> {
+    if K == 1 {
+        return slots.to_vec();
+    }
+    (0..K).flat_map(|loss| nested(&loss.to_string(), slots.to_vec())).collect()
+}
+
 /// The state per element of a descent.
 type State<M, P, Q, S, const K: usize> =
     Carried<[<Q as Momentum>::State<S>; K], <P as Preconditioner<K>>::State<S>, <M as PointwiseMetric>::State<S>>;
@@ -167,9 +175,9 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
     ) -> (State<M, P, Q, S, K>, S, Seen<P, S, K>) {
         let (mut momentum, mut covector, mut shown) = (at.state.momentum, at.gradient, at.gradient);
         for loss in 0..K {
-            let recall = Recall::of(&self.momentum, momentum[loss], at.gradient[loss]);
+            let recall = Recall::of(&self.momentum, corrections.momentum, momentum[loss], at.gradient[loss]);
             covector[loss] = self.momentum.covector(corrections.momentum, recall);
-            if let Some(other) = self.momentum.shown(recall) {
+            if let Some(other) = self.momentum.shown(corrections.momentum, recall) {
                 shown[loss] = other;
             }
             momentum[loss] = recall.present;
@@ -217,8 +225,15 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         at: Coordinate<S, Self::State<S>, [S; K]>,
     ) -> Self::Sums<S> {
         let (state, inverse, covectors) = self.see(corrections, at);
-        let raised =
-            Raised { gradient: self.sharp(inverse, covectors.gradient), columns: covectors.columns.times(inverse) };
+        let mut momentum = covectors.momentum;
+        if const { P::RAISES_MOMENTA } {
+            momentum = self.sharp(inverse, momentum);
+        }
+        let raised = Raised {
+            gradient: self.sharp(inverse, covectors.gradient),
+            momentum,
+            columns: covectors.columns.times(inverse),
+        };
         let seen = state.metric.times(corrections.metric);
         DescentSums {
             preconditioner: self.preconditioner.measure(covectors, raised),
@@ -235,7 +250,7 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
     ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S, [S; K]>> {
         let (mut lengths, mut learning_rate) = (sums.pool.preconditioner, inputs.learning_rate);
         if let Some(stretch) = self.metric.stretch(sums.pool.lesson) {
-            lengths = self.preconditioner.stretch(lengths, stretch.gradient);
+            lengths = self.preconditioner.stretch(lengths, stretch);
             learning_rate = learning_rate * stretch.momentum;
         }
         let outcome = self.preconditioner.damp(inputs, memory.preconditioner, lengths);
@@ -283,7 +298,7 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
     }
 
     fn slots(&self) -> Slots {
-        let (metric, momentum) = (self.metric.slots(), nested("momentum", names::<[Q::State<f64>; K]>()));
+        let (metric, momentum) = (self.metric.slots(), nested("momentum", of_losses::<K>(&self.momentum.slots())));
         let powers = nested("powers", names::<Powers<f64>>());
         let corrections = [nested("momentum", names::<Q::Corrections<f64>>()), vec!["metric".to_owned()]].concat();
         let multipliers = ["learning_rate", "decay"].map(str::to_owned).to_vec();

@@ -8,6 +8,7 @@ pub(crate) mod descent;
 pub(crate) mod evaluated;
 pub(crate) mod induced;
 pub(crate) mod lookahead;
+pub(crate) mod momo;
 pub(crate) mod passes;
 pub(crate) mod preconditioner;
 #[allow(clippy::module_inception, reason = "the room has the name of what stands in the middle of it")]
@@ -29,6 +30,7 @@ pub use self::induced::{
     Average, Damped, DampedFactors, Exact, ExactFactors, ExactSums, Induced, Placement, SurfaceMemory, SurfaceSums,
 };
 pub use self::lookahead::Lookahead;
+pub use self::momo::{Beside, MoMo, ModelFactors, ModelMemory, ModelSums};
 pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
 pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Pass, PassOf, Rule};

@@ -108,7 +108,7 @@ impl<T: Tensor> Passes<T> {
             };
         }
         counted!(
-            rule.slots(), 0 of 1, 1 of 1, 2 of 1, 3 of 1, 4 of 1, 5 of 1, 2 of 2, 3 of 2, 4 of 2, 5 of 2, 3 of 3, 4 of 3, 5 of 3, 6 of 3, 4 of 4, 5 of 4,
+            rule.slots(), 0 of 1, 1 of 1, 2 of 1, 3 of 1, 4 of 1, 5 of 1, 6 of 1, 7 of 1, 2 of 2, 3 of 2, 4 of 2, 5 of 2, 3 of 3, 4 of 3, 5 of 3, 6 of 3, 4 of 4, 5 of 4,
             6 of 4, 7 of 4
         )
     }

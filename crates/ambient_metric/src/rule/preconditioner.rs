@@ -1,6 +1,7 @@
 //! Preconditioners: what turns the momenta of a step into a step vector, from inner products in γ⁻¹.
 
 use crate::ambient::ambient_metric::Covectors;
+use crate::base::pointwise::Stretch;
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
@@ -138,6 +139,9 @@ pub trait Preconditioner<const K: usize = 1>: Clone + Sync {
     /// What [`follow`](Self::follow) multiplies by, the same for every element of a group.
     type Factors<S: Real>: Bundle<S>;
 
+    /// Whether [`measure`](Self::measure) needs m̂_A♯.
+    const RAISES_MOMENTA: bool = false;
+
     /// The memory before the first step.
     fn begin<S: Real>(&self) -> Self::Memory<S> {
         Bundle::<S>::zero()
@@ -164,13 +168,13 @@ pub trait Preconditioner<const K: usize = 1>: Clone + Sync {
         raised: Raised<[S; K], Self::Columns<S>>,
     ) -> Self::Sums<S>;
 
-    /// The sums where l♯ is so much longer than it was for [`measure`](Self::measure): all of them times that, unless some are no lengths.
-    fn stretch<S: Real>(&self, sums: Self::Sums<S>, by: S) -> Self::Sums<S> {
-        sums.times(by)
+    /// The sums where l♯ and m̂♯ are so much longer than they were for [`measure`](Self::measure). By default every sum is one with l♯.
+    fn stretch<S: Real>(&self, sums: Self::Sums<S>, by: Stretch<S>) -> Self::Sums<S> {
+        sums.times(by.gradient)
     }
 
-    /// Act 2: factors, new memory and what is reported, from the sums over all parameters that share the metric. Nothing of it may depend on the rates
-    /// in `inputs`, which differ between groups that share a sum.
+    /// Act 2: factors, new memory and what is reported, from the sums over all parameters that share the metric. Memory and lengths must not depend on
+    /// the rates in `inputs`, which differ between groups that share a sum.
     #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
     fn damp<S: Real>(
         &self,
@@ -239,6 +243,8 @@ bundle! {
     pub nested struct Raised<L, C> {
         /// l_A♯.
         gradient: L,
+        /// m̂_A♯ if the preconditioner [asks](Preconditioner::RAISES_MOMENTA) for them, else as they are.
+        momentum: L,
         /// c♯.
         columns: C,
     }

@@ -19,8 +19,8 @@ use crate::space::momentum::{Ema, Momentum, Recall};
 /// use ambient_metric::Momentum;
 /// use ambient_metric::space::{Belief, Recall};
 ///
-/// let at = Recall::of(&Belief(0.5), 2.0, 4.0);
-/// assert_eq!((at.present, Belief(0.5).shown(at)), (3.0, Some(1.0)));
+/// let at = Recall::of(&Belief(0.5), 1.0, 2.0, 4.0);
+/// assert_eq!((at.present, Belief(0.5).shown(1.0, at)), (3.0, Some(1.0)));
 /// ```
 ///
 /// # References
@@ -52,8 +52,8 @@ impl Momentum for Belief {
     }
 
     #[inline(always)]
-    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
-        Ema(self.0).remember(m, gradient)
+    fn remember<S: Real>(&self, correction: S, m: S, gradient: S) -> S {
+        Ema(self.0).remember(correction, m, gradient)
     }
 
     #[inline(always)]
@@ -62,7 +62,7 @@ impl Momentum for Belief {
     }
 
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<S, S>) -> Option<S> {
+    fn shown<S: Real>(&self, _correction: S, at: Recall<S, S>) -> Option<S> {
         Some(at.gradient - at.present)
     }
 }

@@ -21,7 +21,7 @@ use crate::space::momentum::{Momentum, Recall, average};
 /// use ambient_metric::space::{LionMomentum, Recall};
 ///
 /// let momentum = LionMomentum { beta1: 0.5, beta2: 0.75 };
-/// let at = Recall::of(&momentum, 4.0, 8.0);
+/// let at = Recall::of(&momentum, (), 4.0, 8.0);
 /// assert_eq!(at.present, 5.0);
 /// assert_eq!(momentum.covector((), at), 6.0);
 /// ```
@@ -65,7 +65,7 @@ impl Momentum for LionMomentum {
     fn correct<S: Real>(&self, _power: S) {}
 
     #[inline(always)]
-    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+    fn remember<S: Real>(&self, (): (), m: S, gradient: S) -> S {
         average(self.beta2, m, gradient)
     }
 

@@ -1,6 +1,7 @@
 //! Parameter spaces: tensors in named parts, what runs over them, and what measures them.
 
 pub(crate) mod acts;
+pub(crate) mod adan;
 pub(crate) mod belief;
 pub(crate) mod kernel;
 pub(crate) mod layout;
@@ -17,6 +18,7 @@ pub(crate) mod state_storage;
 pub(crate) mod tensor;
 
 pub use self::acts::{Inputs, Local, Outcome, Totals};
+pub use self::adan::{Adan, AdanCorrections, AdanState};
 pub use self::belief::Belief;
 pub use self::kernel::{Kernel, Uniforms};
 pub use self::layout::{Layout, Part};

@@ -2,14 +2,14 @@
 
 use crate::error::{Error, require_decay};
 use crate::named::short_name;
-use crate::number::bundle::Bundle;
+use crate::number::bundle::{Bundle, names};
 use crate::number::scalar::Real;
 
 /// How gradients are remembered, and which covector the step follows.
 ///
 /// # Mathematics
 ///
-/// m_t = remember(m_{t−1}, l_t) with m₀ = 0, and m̂_t = covector(correct(μᵗ), m_{t−1}, m_t, l_t). m and m̂ are covectors (index down): a metric
+/// With c = correct(μᵗ): m_t = remember(c, m_{t−1}, l_t) from m₀ = 0, and m̂_t = covector(c, m_{t−1}, m_t, l_t). m and m̂ are covectors (index down): a metric
 /// turns m̂ into the step. The metric itself learns from l_t, or from what the momentum shows in its place.
 ///
 /// # Requirements
@@ -24,8 +24,8 @@ use crate::number::scalar::Real;
 /// use ambient_metric::space::Recall;
 ///
 /// let momentum = Ema(0.9);
-/// let at = Recall::of(&momentum, 0.0, 2.0);
 /// let corrections = momentum.correct(0.9);
+/// let at = Recall::of(&momentum, corrections, 0.0, 2.0);
 /// assert!((momentum.covector(corrections, at) - 2.0_f64).abs() < 1e-15);
 /// ```
 ///
@@ -54,16 +54,26 @@ pub trait Momentum: Clone + Sync {
     fn correct<S: Real>(&self, power: S) -> Self::Corrections<S>;
 
     /// The state after the gradient l has been seen.
-    fn remember<S: Real>(&self, state: Self::State<S>, gradient: S) -> Self::State<S>;
+    fn remember<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        state: Self::State<S>,
+        gradient: S,
+    ) -> Self::State<S>;
 
     /// The covector that the step follows.
     fn covector<S: Real>(&self, corrections: Self::Corrections<S>, at: Recall<Self::State<S>, S>) -> S;
 
     /// The covector that the base metric sees and learns from, where that is not the gradient; always or never.
     #[inline(always)]
-    fn shown<S: Real>(&self, at: Recall<Self::State<S>, S>) -> Option<S> {
-        let _ = at;
+    fn shown<S: Real>(&self, corrections: Self::Corrections<S>, at: Recall<Self::State<S>, S>) -> Option<S> {
+        let _ = (corrections, at);
         None
+    }
+
+    /// The names of what it keeps per element: those of its type, unless it was chosen at run time.
+    fn slots(&self) -> Vec<String> {
+        names::<Self::State<f64>>()
     }
 
     /// Accepts the decay.
@@ -86,7 +96,7 @@ pub trait Momentum: Clone + Sync {
 /// ```
 /// use ambient_metric::Ema;
 /// use ambient_metric::space::Recall;
-/// assert_eq!(Recall::of(&Ema(0.5), 2.0, 4.0), Recall { past: 2.0, present: 3.0, gradient: 4.0 });
+/// assert_eq!(Recall::of(&Ema(0.5), 1.0, 2.0, 4.0), Recall { past: 2.0, present: 3.0, gradient: 4.0 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recall<St, S> {
@@ -101,15 +111,15 @@ pub struct Recall<St, S> {
 impl<St: Copy, S: Real> Recall<St, S> {
     /// What a momentum makes of a gradient.
     #[inline(always)]
-    pub fn of<Q: Momentum<State<S> = St>>(momentum: &Q, past: St, gradient: S) -> Self {
-        Self { past, present: momentum.remember(past, gradient), gradient }
+    pub fn of<Q: Momentum<State<S> = St>>(momentum: &Q, corrections: Q::Corrections<S>, past: St, gradient: S) -> Self {
+        Self { past, present: momentum.remember(corrections, past, gradient), gradient }
     }
 }
 
 /// Whether the base metric sees another covector than the gradient.
 pub(crate) fn shows<Q: Momentum, S: Real>(momentum: &Q) -> bool {
-    let state = <Q::State<S> as Bundle<S>>::zero();
-    momentum.shown(Recall { past: state, present: state, gradient: S::zero() }).is_some()
+    let (state, corrections) = (<Q::State<S> as Bundle<S>>::zero(), <Q::Corrections<S> as Bundle<S>>::zero());
+    momentum.shown(corrections, Recall { past: state, present: state, gradient: S::zero() }).is_some()
 }
 
 /// The moving average x ← d x + (1 − d) y.
@@ -134,10 +144,11 @@ pub(crate) fn average<S: Real>(decay: f64, past: S, present: S) -> S {
 /// use ambient_metric::{Ema, Momentum};
 /// use ambient_metric::space::Recall;
 ///
-/// let at = Recall::of(&Ema(0.5), 2.0, 4.0);
-/// assert_eq!(at.present, 3.0);
 /// // At t = 2 the power is μ² = 1/4.
-/// assert_eq!(Ema(0.5).covector(Ema(0.5).correct(0.25), at), 4.0);
+/// let correction = Ema(0.5).correct(0.25);
+/// let at = Recall::of(&Ema(0.5), correction, 2.0, 4.0);
+/// assert_eq!(at.present, 3.0);
+/// assert_eq!(Ema(0.5).covector(correction, at), 4.0);
 /// ```
 ///
 /// # References
@@ -170,7 +181,7 @@ impl Momentum for Ema {
     }
 
     #[inline(always)]
-    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+    fn remember<S: Real>(&self, _correction: S, m: S, gradient: S) -> S {
         average(self.0, m, gradient)
     }
 
@@ -195,7 +206,7 @@ impl Momentum for Ema {
 /// ```
 /// use ambient_metric::Momentum;
 /// use ambient_metric::space::HeavyBall;
-/// assert_eq!(HeavyBall(0.5).remember(2.0, 1.0), 2.0);
+/// assert_eq!(HeavyBall(0.5).remember((), 2.0, 1.0), 2.0);
 /// ```
 ///
 /// # References
@@ -225,7 +236,7 @@ impl Momentum for HeavyBall {
     fn correct<S: Real>(&self, _power: S) {}
 
     #[inline(always)]
-    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+    fn remember<S: Real>(&self, (): (), m: S, gradient: S) -> S {
         gradient + S::constant(self.0) * m
     }
 
@@ -253,7 +264,8 @@ impl Momentum for HeavyBall {
 ///
 /// // At t = 1: m = l/2 and m̂ = (1/2) m / (3/4) + (1/2) l / (1/2).
 /// let momentum = Nesterov(0.5);
-/// let ahead: f64 = momentum.covector(momentum.correct(0.5), Recall::of(&momentum, 0.0, 6.0));
+/// let corrections = momentum.correct(0.5);
+/// let ahead: f64 = momentum.covector(corrections, Recall::of(&momentum, corrections, 0.0, 6.0));
 /// assert!((ahead - 8.0).abs() < 1e-14);
 /// assert!(Nesterov(1.0).validate().is_err());
 /// ```
@@ -290,7 +302,7 @@ impl Momentum for Nesterov {
     }
 
     #[inline(always)]
-    fn remember<S: Real>(&self, m: S, gradient: S) -> S {
+    fn remember<S: Real>(&self, _corrections: [S; 2], m: S, gradient: S) -> S {
         average(self.0, m, gradient)
     }
 
@@ -327,7 +339,7 @@ impl Momentum for NoMomentum {
     fn correct<S: Real>(&self, _power: S) {}
 
     #[inline(always)]
-    fn remember<S: Real>(&self, (): (), _gradient: S) {}
+    fn remember<S: Real>(&self, (): (), (): (), _gradient: S) {}
 
     #[inline(always)]
     fn covector<S: Real>(&self, (): (), at: Recall<(), S>) -> S {

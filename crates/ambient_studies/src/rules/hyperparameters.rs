@@ -200,11 +200,11 @@ impl Number<'_> {
 
 /// The constants of a rule, with the names that studies give them. Several may have one name.
 fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
-    let AnyRule { metric, preconditioner, momentum, cautious: _, point: _ } = rule;
+    let AnyRule { metric, preconditioner, momentum, cautious: _, lower_bound: _, point: _ } = rule;
     let is_flat = *preconditioner == AnyPreconditioner::Flat;
     let mut found = Vec::new();
     let mut add = |name, number| found.push((name, number));
-    let (mut decay, mut decay_name) = (momentum.as_mut().map(decay_of), "momentum");
+    let (mut decay, mut decay_name) = (momentum.as_mut().map(AnyMomentum::decay_mut), "momentum");
     match metric {
         AnyBaseMetric::Pointwise(metric) => match metric {
             AnyPointwise::Adagrad(adagrad) => add("eps", Number::Plain(&mut adagrad.epsilon)),
@@ -219,10 +219,10 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
             }
             AnyPointwise::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
             AnyPointwise::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
-            AnyPointwise::Euclidean(_) | AnyPointwise::Sign(_) => {}
+            AnyPointwise::Euclidean(_) | AnyPointwise::Sign(_) | AnyPointwise::MaxNorm(_) => {}
         },
         // It remembers by itself.
-        AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(decay_of(&mut muon.momentum)),
+        AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(muon.momentum.decay_mut()),
         AnyBaseMetric::Matrix(AnyMatrixMetric::Kronecker(_) | AnyMatrixMetric::Dense(_)) => {}
     }
     if let Some(decay) = decay {
@@ -260,16 +260,6 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
         }
     }
     found
-}
-
-fn decay_of(momentum: &mut AnyMomentum) -> &mut f64 {
-    match momentum {
-        AnyMomentum::Ema(ema) => &mut ema.0,
-        AnyMomentum::HeavyBall(ball) => &mut ball.0,
-        AnyMomentum::Nesterov(nesterov) => &mut nesterov.0,
-        AnyMomentum::Lion(lion) => &mut lion.beta1,
-        AnyMomentum::Belief(belief) => &mut belief.0,
-    }
 }
 
 fn kappa_of(coupling: &mut AnyCoupling) -> &mut f64 {
