@@ -11,8 +11,8 @@ use ambient_metric::base::{
     AdaBelief, AdaMax, AmsGrad, Drive, LearnedDiagonal, LearnedScalar, MaxNorm, Muon, Polar, Sign, Width, Yogi,
 };
 use ambient_metric::rule::{
-    Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, MoMo, Polyak, Root, ScheduleFree,
-    Soft,
+    Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, MoMo, Polyak, Prodigy, Root,
+    ScheduleFree, Soft,
 };
 use ambient_metric::space::{Adan, Belief, HeavyBall, LionMomentum, NewtonSchulz};
 use ambient_metric::{
@@ -118,6 +118,10 @@ proptest! {
         same!(build, Descent::new(third, Flat, adan), "adan({beta1:?}, {beta2:?}, {rms:?}, {eps:?})");
         same!(build, Descent::new(amsgrad, Induced::new(Log, xi).ambient(Weighted(Reciprocal(kappa))), adan), "induced(amsgrad({rms:?}, {eps:?}), log, weighted({kappa:?}), xi={xi:?}) + adan({beta1:?}, {beta2:?})");
         same!(build, Evaluated { rule: Descent::new(amsgrad, Cautious(Induced::new(Log, xi)), adan), point: Averaged(beta) }, "induced(amsgrad({rms:?}, {eps:?}), log, xi={xi:?}) + adan({beta1:?}, {beta2:?}) + cautious + averaged({beta:?})");
+        let prodigy = Prodigy { beta1: mu, beta2: rms, beta3: rms.sqrt(), epsilon: eps, d0: kappa, ..Prodigy::default() };
+        same!(build, prodigy, "prodigy({mu:?}, {rms:?}, {eps:?}, d0={kappa:?})");
+        let beta3 = 0.01 + 0.9 * beta;
+        same!(build, Evaluated { rule: Prodigy { beta3, bias_correction: true, ..prodigy }.over(Induced::new(Log, xi)), point: Polyak }, "induced(rmsprop({rms:?}, {eps:?}), log, xi={xi:?}) + ema({mu:?}) + prodigy({kappa:?}, beta3={beta3:?}, bias_correction) + polyak");
         same!(build, Descent::new(third, MoMo::new(Flat, mu), ema), "momo_adam({mu:?}, {rms:?}, {eps:?})");
         same!(build, Descent::new(MaxNorm, MoMo::new(Induced::new(Log, xi).beta(beta), mu).lower_bound(-kappa), ema), "induced(max_norm, log, xi={xi:?}, beta={beta:?}) + ema({mu:?}) + momo(-{kappa:?})");
         same!(build, Evaluated { rule: Descent::new(third, Induced::of([Height { embedding: Log, xi }; 2]), ema), point: Averaged(beta) }, "induced(rmsprop({rms:?}, {eps:?}), log, log, xi={xi:?}) + ema({mu:?}) + averaged({beta:?})");

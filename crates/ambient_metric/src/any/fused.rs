@@ -9,20 +9,22 @@ use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum};
 use crate::any::point::AnyPoint;
 use crate::any::pointwise::AnyPointwise;
-use crate::any::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
+use crate::any::rule::{AnyDistance, AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
+use crate::base::diagonal::RmsProp;
 use crate::base::pointwise::PointwiseMetric;
 use crate::error::Error;
-use crate::number::bundle::{Bundle, fit};
+use crate::number::bundle::{Bundle, fit, names, nested};
 use crate::number::scalar::{Field, Real};
 use crate::rule::bilinear::Bilinear;
 use crate::rule::cautious::Cautious;
 use crate::rule::clipping::Clipped;
-use crate::rule::descent::Descent;
+use crate::rule::descent::{Descent, Powers};
 use crate::rule::evaluated::{EvaluationPoint, Left, behind, evaluated, step};
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
 use crate::rule::momo::MoMo;
 use crate::rule::passes::Passes;
 use crate::rule::preconditioner::{Damping, Flat, Preconditioner};
+use crate::rule::prodigy::Prodigy;
 use crate::rule::rule::{Advanced, Coordinate, Rule};
 use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
@@ -95,6 +97,8 @@ enum Chosen {
     CautiousDamped(Descent<AnyPointwise, Cautious<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
     ModelledFlat(Descent<AnyPointwise, MoMo<Flat>, AnyMomentum>),
     ModelledDamped(Descent<AnyPointwise, MoMo<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
+    ProdigyFlat(Prodigy<Flat>),
+    ProdigyDamped(Prodigy<OfOne<AnyAmbient, Damped>>),
     Bilinear(Descent<AnyPointwise, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
     Damped(Descent<AnyPointwise, OfOne<AnyAmbient, Damped>, AnyMomentum>),
     Exact(Descent<AnyPointwise, OfOne<AnyAmbient, Exact>, AnyMomentum>),
@@ -119,6 +123,8 @@ macro_rules! chosen {
             Chosen::CautiousDamped($rule) => $does,
             Chosen::ModelledFlat($rule) => $does,
             Chosen::ModelledDamped($rule) => $does,
+            Chosen::ProdigyFlat($rule) => $does,
+            Chosen::ProdigyDamped($rule) => $does,
             Chosen::Bilinear($rule) => $does,
             Chosen::Damped($rule) => $does,
             Chosen::Exact($rule) => $does,
@@ -166,13 +172,79 @@ pub struct AnyFused {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Places([Option<u8>; ROOM]);
 
-impl Places {
+/// A rule of which is known what is there and where its state lies.
+trait Placed: Rule {
+    /// The names of what is there: by default all.
+    fn slots_there(&self) -> Slots {
+        self.slots()
+    }
+
+    /// Where the state lies that is there: by default all of it is.
+    fn places(&self) -> Places {
+        let count = <Self::State<f64> as Bundle<f64>>::LEN;
+        Places::of((0..count).map(|_| true))
+    }
+}
+
+impl<P: Preconditioner> Placed for Prodigy<P> {}
+
+/// A momentum of which is known what it keeps.
+trait Keeps: Momentum {
+    /// The names of it.
+    fn kept(&self) -> Vec<String>;
+}
+
+impl Keeps for NoMomentum {
+    fn kept(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+impl Keeps for AnyMomentum {
+    fn kept(&self) -> Vec<String> {
+        self.slots()
+    }
+}
+
+/// The names of one, for each loss.
+fn of_losses<const K: usize>(slots: &[String]) -> Vec<String> {
+    if K == 1 {
+        return slots.to_vec();
+    }
+    (0..K).flat_map(|loss| nested(&loss.to_string(), slots.to_vec())).collect()
+}
+
+impl<P: Preconditioner<K>, Q: Keeps, const K: usize> Placed for Descent<AnyPointwise, P, Q, K> {
+    fn slots_there(&self) -> Slots {
+        let (metric, momentum) = (self.metric.slots(), nested("momentum", of_losses::<K>(&self.momentum.kept())));
+        let powers = nested("powers", names::<Powers<f64>>());
+        let corrections = [nested("momentum", names::<Q::Corrections<f64>>()), vec!["metric".to_owned()]].concat();
+        let multipliers = ["learning_rate", "decay"].map(str::to_owned).to_vec();
+        let ambient = |of: Vec<String>| nested("preconditioner", of);
+        // What the metric has comes last everywhere.
+        Slots {
+            loss: names::<[f64; K]>(),
+            state: [momentum, nested("ambient", names::<P::State<f64>>()), nested("metric", metric.state)].concat(),
+            memory: [powers, ambient(names::<P::Memory<f64>>()), nested("metric", metric.memory)].concat(),
+            corrections: [corrections, nested("shared", metric.corrections)].concat(),
+            multipliers: [multipliers, ambient(names::<P::Factors<f64>>()), nested("metric", metric.multipliers)]
+                .concat(),
+            sums: [ambient(names::<P::Sums<f64>>()), nested("lesson", metric.sums)].concat(),
+        }
+    }
+
     /// Momenta, then what is kept for the ambient metric, then for the base metric.
-    fn of<P: Preconditioner<K>, Q: Momentum, const K: usize>(rule: &Descent<AnyPointwise, P, Q, K>) -> Self {
+    fn places(&self) -> Places {
         let room = [<Q::State<f64> as Bundle<f64>>::LEN, <P::State<f64> as Bundle<f64>>::LEN, METRIC];
-        let there = [rule.momentum.slots().len(), room[1], rule.metric.slots().state.len()];
+        let there = [self.momentum.kept().len(), room[1], self.metric.slots().state.len()];
         let [momentum, ambient, metric] = [0, 1, 2].map(|part| (0..room[part]).map(move |slot| slot < there[part]));
-        let all = core::iter::repeat_n(momentum, K).flatten().chain(ambient).chain(metric);
+        Places::of(core::iter::repeat_n(momentum, K).flatten().chain(ambient).chain(metric))
+    }
+}
+
+impl Places {
+    /// Of numbers that are there, or not.
+    fn of(all: impl Iterator<Item = bool>) -> Self {
         let (mut places, mut next) = ([None; ROOM], 0);
         for (place, is_there) in places.iter_mut().zip(all) {
             if is_there {
@@ -230,6 +302,7 @@ impl AnyRule {
             return self.refused("a learned metric learns from a surface: write `induced`");
         }
         let descent = match (self.cautious, self.lower_bound, self.momentum) {
+            _ if self.distance.is_some() => self.distant(metric)?,
             (true, None, Some(momentum)) => self.cautious(metric, momentum)?,
             (true, Some(_), _) => return self.refused("a step is cautious or limited by a model: leave one out"),
             (true, _, None) => {
@@ -239,12 +312,12 @@ impl AnyRule {
             (false, None, Some(momentum)) => self.remembering(metric, momentum)?,
             (false, None, None) => self.now(metric)?,
         };
-        let Slots { state, memory, corrections, .. } = chosen!(&descent, rule => rule.slots());
+        let Slots { state, memory, corrections, .. } = chosen!(&descent, rule => rule.slots_there());
         let counts = Counts { state: state.len(), memory: memory.len(), corrections: corrections.len() };
         if self.losses() > 1 && matches!(self.momentum, Some(AnyMomentum::Adan(_))) {
             return self.refused("the momentum `adan` goes with one loss");
         }
-        let places = chosen!(&descent, rule => Places::of(rule));
+        let places = chosen!(&descent, rule => rule.places());
         Ok(AnyFused { descent, point: self.point, counts, places })
     }
 
@@ -335,6 +408,31 @@ impl AnyRule {
         }
     }
 
+    /// With an estimate of the distance for the rate.
+    fn distant(&self, metric: AnyPointwise) -> Result<Chosen, Error> {
+        let (
+            AnyPointwise::RmsProp(RmsProp { beta: beta2, epsilon }),
+            Some(AnyMomentum::Ema(Ema(beta1))),
+            Some(AnyDistance { d0, coefficient, beta3, bias_correction }),
+            (false, None),
+        ) = (metric, self.momentum, self.distance, (self.cautious, self.lower_bound))
+        else {
+            return self.refused(DISTANT);
+        };
+        let beta3 = if beta3 > 0.0 { beta3 } else { beta2.sqrt() };
+        let flat = Prodigy { preconditioner: Flat, beta1, beta2, beta3, epsilon, d0, coefficient, bias_correction };
+        match &self.preconditioner {
+            AnyPreconditioner::Flat => Ok(Chosen::ProdigyFlat(flat)),
+            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
+                (&[height], AnySpace::Straight(ambient), false) => {
+                    Ok(Chosen::ProdigyDamped(flat.over(surface.stand(height, ambient, Damped))))
+                }
+                _ => self.refused(DISTANT),
+            },
+            _ => self.refused(DISTANT),
+        }
+    }
+
     /// Without momentum.
     fn now(&self, metric: AnyPointwise) -> Result<Chosen, Error> {
         let momentum = NoMomentum;
@@ -355,6 +453,8 @@ impl AnyRule {
 const CAUTIOUS: &str = "`cautious` goes with `flat` and with the damped surface of one loss without coupling";
 
 const MODELLED: &str = "`momo` goes with `flat` and with the damped surface of one loss without coupling";
+
+pub(crate) const DISTANT: &str = "`prodigy` goes with `rmsprop` and `ema`, in `flat` or in the damped surface of one loss without coupling, and with nothing beside it";
 
 const REMEMBERS: &str =
     "without momentum there are `flat` and the damped surface of one loss: write `+ ema(0)` behind the others";
@@ -522,7 +622,14 @@ where
 impl Chosen {
     /// Compiled passes, for the usual rules.
     fn compiled<T: Tensor>(&self) -> Option<Passes<T>> {
-        match chosen!(self, rule => rule.metric) {
+        let metric = match self {
+            Self::Flat(rule) => rule.metric,
+            Self::Damped(rule) => rule.metric,
+            Self::Coupled(rule) => rule.metric,
+            Self::Two(rule) => rule.metric,
+            _ => return None,
+        };
+        match metric {
             AnyPointwise::Euclidean(metric) => self.compiled_over(metric),
             AnyPointwise::RmsProp(metric) => self.compiled_over(metric),
             _ => None,
@@ -662,7 +769,7 @@ impl Rule for AnyFused {
     }
 
     fn slots(&self) -> Slots {
-        let slots = chosen!(&self.descent, rule => rule.slots());
+        let slots = chosen!(&self.descent, rule => rule.slots_there());
         if self.point.is_some() { behind(slots) } else { slots }
     }
 

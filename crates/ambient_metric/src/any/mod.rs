@@ -19,6 +19,6 @@ pub use self::optimiser::AnyOptimiser;
 pub use self::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum, AnyProfile, OneSlot};
 pub use self::point::AnyPoint;
 pub use self::pointwise::AnyPointwise;
-pub use self::rule::{AnyPreconditioner, AnyRule, AnySpace, AnySurface};
+pub use self::rule::{AnyDistance, AnyPreconditioner, AnyRule, AnySpace, AnySurface};
 pub use self::table::{About, Constant, Kind, Range, TABLE};
 pub use self::text::TextError;

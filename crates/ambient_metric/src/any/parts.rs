@@ -16,7 +16,7 @@ use crate::ambient::weighted::Weighted;
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error, unknown};
 use crate::error::Error;
-use crate::number::bundle::{Bundle, fit};
+use crate::number::bundle::{Bundle, fit, names};
 use crate::number::scalar::Real;
 use crate::rule::clipping::{Clip, Hard, Induction, Root, Soft};
 use crate::space::acts::Local;
@@ -241,7 +241,8 @@ impl Part for AnyEmbedding {
     }
 }
 
-/// A momentum chosen at run time. Its types have room for every one; its [`slots`](Momentum::slots) are those of the chosen.
+/// A momentum chosen at run time. Its types have room for every one: it is for rules that are [`AnyFused`](crate::any::AnyFused), whose passes are recorded and
+/// keep what the chosen one does. In a type of one's own take [`OneSlot`].
 ///
 /// ```
 /// use ambient_metric::any::AnyMomentum;
@@ -305,10 +306,6 @@ impl Momentum for AnyMomentum {
         momentum!(self, part => part.shown(fit::<S, _, _>(corrections), narrow(at)))
     }
 
-    fn slots(&self) -> Vec<String> {
-        momentum!(self, part => part.slots())
-    }
-
     fn validate(&self) -> Result<(), Error> {
         momentum!(self, part => part.validate())
     }
@@ -318,7 +315,17 @@ impl Momentum for AnyMomentum {
     }
 }
 
+/// The names of what a momentum keeps.
+fn kept<Q: Momentum>(_momentum: &Q) -> Vec<String> {
+    names::<Q::State<f64>>()
+}
+
 impl AnyMomentum {
+    /// The names of what the chosen one keeps.
+    pub(crate) fn slots(&self) -> Vec<String> {
+        momentum!(self, part => kept(part))
+    }
+
     /// The constant by which past gradients fade first, to be changed.
     #[must_use]
     pub fn decay_mut(&mut self) -> &mut f64 {
@@ -338,7 +345,7 @@ fn narrow<S: Real, St: Bundle<S>>(at: Recall<[S; 3], S>) -> Recall<St, S> {
     Recall { past: fit(at.past), present: fit(at.present), gradient: at.gradient }
 }
 
-/// A momentum chosen at run time, of those that keep one number per parameter: for whole tensors, where passes are compiled.
+/// A momentum chosen at run time, of those that keep one number per parameter: where passes are compiled.
 ///
 /// ```
 /// use ambient_metric::any::{AnyMomentum, OneSlot};

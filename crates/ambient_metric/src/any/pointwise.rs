@@ -13,21 +13,20 @@ use crate::base::pointwise::{PointwiseMetric, Stretch};
 use crate::base::sign::Sign;
 use crate::base::yogi::Yogi;
 use crate::error::Error;
-use crate::number::bundle::fit;
+use crate::number::bundle::{fit, names};
 use crate::number::scalar::Real;
 use crate::rule::slots::Slots;
 use crate::space::acts::Totals;
 
-/// A pointwise metric chosen at run time. Its types have room for every one; its [`slots`](PointwiseMetric::slots) are those of the chosen.
-///
-/// It is for passes that are recorded, and for few numbers: a choice in a compiled loop would take up to a third of a step.
+/// A pointwise metric chosen at run time. Its types have room for every one: it is for rules that are [`AnyFused`](crate::any::AnyFused), whose passes are
+/// recorded and keep what the chosen one does. In a compiled loop a choice would take up to a third of a step.
 ///
 /// ```
 /// use ambient_metric::any::AnyPointwise;
 /// use ambient_metric::base::PointwiseMetric;
 ///
 /// let metric: AnyPointwise = "amsgrad".parse()?;
-/// assert_eq!(metric.slots().state.len(), 2);
+/// assert_eq!(metric.name(), "AmsGrad");
 /// assert_eq!("sign".parse::<AnyPointwise>()?.sharp(1.0, -3.0), -1.0);
 /// # Ok::<(), ambient_metric::any::TextError>(())
 /// ```
@@ -74,6 +73,25 @@ macro_rules! pointwise {
             AnyPointwise::LearnedDiagonal($part) => $does,
         }
     };
+}
+
+/// The names of what a metric keeps, shares (among the corrections), learns by (among the multipliers) and sums.
+fn slots<M: PointwiseMetric>(_metric: &M) -> Slots {
+    Slots {
+        loss: Vec::new(),
+        state: names::<M::State<f64>>(),
+        memory: names::<M::Memory<f64>>(),
+        corrections: names::<M::Shared<f64>>(),
+        multipliers: names::<M::Correction<f64>>(),
+        sums: names::<M::Lesson<f64>>(),
+    }
+}
+
+impl AnyPointwise {
+    /// The names of what the chosen one keeps, shares, learns by and sums.
+    pub(crate) fn slots(&self) -> Slots {
+        pointwise!(self, part => slots(part))
+    }
 }
 
 #[allow(clippy::unit_arg, reason = "some metrics keep nothing")]
@@ -133,10 +151,6 @@ impl PointwiseMetric for AnyPointwise {
 
     fn settle<S: Real>(&self, correction: [S; 2], state: [S; 2], gradient: S) -> [S; 2] {
         pointwise!(self, part => fit(PointwiseMetric::settle::<S>(part, fit(correction), fit(state), gradient)))
-    }
-
-    fn slots(&self) -> Slots {
-        pointwise!(self, part => PointwiseMetric::slots(part))
     }
 
     fn learns_per_tensor(&self) -> bool {

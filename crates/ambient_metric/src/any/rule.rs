@@ -87,8 +87,40 @@ pub struct AnyRule {
     pub cautious: bool,
     /// The lower bound of the loss, where a [model](crate::rule::MoMo) of it limits the step.
     pub lower_bound: Option<f64>,
+    /// How the distance is estimated that is the rate, where it is.
+    pub distance: Option<AnyDistance>,
     /// The point to evaluate, where that is not the one that is trained.
     pub point: Option<AnyPoint>,
+}
+
+/// How [`Prodigy`](crate::rule::Prodigy) estimates its rate, chosen at run time.
+///
+/// ```
+/// use ambient_metric::any::{AnyDistance, AnyRule};
+///
+/// let rule: AnyRule = "adamw + prodigy(d0=1e-5)".parse()?;
+/// assert_eq!(rule.distance, Some(AnyDistance { d0: 1e-5, coefficient: 1.0, beta3: 0.0, bias_correction: false }));
+/// # Ok::<(), ambient_metric::any::TextError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnyDistance {
+    /// The first guess d₀.
+    pub d0: f64,
+    /// The factor c.
+    pub coefficient: f64,
+    /// The decay β₃; zero for √β₂.
+    pub beta3: f64,
+    /// Whether steps are corrected for the start of the averages at zero.
+    pub bias_correction: bool,
+}
+
+impl AnyDistance {
+    /// From the constants and options of its text.
+    fn of(constants: &[f64], given: &mut Given<'_>) -> Option<Self> {
+        let bias_correction = given.option("bias_correction");
+        let &[d0, coefficient, beta3] = constants else { return None };
+        Some(Self { d0, coefficient, beta3, bias_correction })
+    }
 }
 
 /// A preconditioner chosen at run time.
@@ -209,6 +241,7 @@ fn surface(metric: AnyBaseMetric, embedding: AnyEmbedding, [xi, momentum, beta]:
         momentum: Some(AnyMomentum::Ema(Ema(momentum))),
         cautious: false,
         lower_bound: None,
+        distance: None,
         point: None,
     }
 }
@@ -248,6 +281,7 @@ impl AnyRule {
             momentum: Some(momentum),
             cautious: false,
             lower_bound: None,
+            distance: None,
             point: None,
         };
         let rmsprop = |beta, epsilon| AnyBaseMetric::Pointwise(AnyPointwise::RmsProp(RmsProp { beta, epsilon }));
@@ -312,7 +346,14 @@ impl AnyRule {
         let about = find(&[Kind::Rule], &call.name).ok_or_else(nobody)?;
         let mut given = Given::new(text, call, about)?;
         if about.parts.is_empty() {
-            let rule = Self::short(&call.name, &given.constants()?).ok_or_else(nobody)?;
+            let constants = given.constants()?;
+            let rule = match (call.name.as_str(), constants.as_slice()) {
+                ("prodigy", [beta1, beta2, epsilon, of_distance @ ..]) => Self {
+                    distance: AnyDistance::of(of_distance, &mut given),
+                    ..Self::short("adam", &[*beta1, *beta2, *epsilon]).ok_or_else(nobody)?
+                },
+                (name, constants) => Self::short(name, constants).ok_or_else(nobody)?,
+            };
             given.end(&[])?;
             return Ok((rule, true));
         }
@@ -337,7 +378,18 @@ impl AnyRule {
             _ => return Err(nobody()),
         };
         given.end(&[Kind::BaseMetric, Kind::Embedding, Kind::AmbientMetric])?;
-        Ok((Self { metric, preconditioner, momentum: None, cautious: false, lower_bound: None, point: None }, false))
+        Ok((
+            Self {
+                metric,
+                preconditioner,
+                momentum: None,
+                cautious: false,
+                lower_bound: None,
+                distance: None,
+                point: None,
+            },
+            false,
+        ))
     }
 }
 
@@ -430,6 +482,18 @@ impl FromStr for AnyRule {
                 rule.lower_bound = constants.first().copied();
                 continue;
             }
+            if call.name == "prodigy"
+                && let Some(about) = find(&[Kind::Wrapper], &call.name)
+            {
+                let mut given = Given::new(text, &call, about)?;
+                let distance = AnyDistance::of(&given.constants()?, &mut given);
+                given.end(&[])?;
+                if rule.distance.is_some() {
+                    return Err(error(text, call.at, "its rate is a distance already"));
+                }
+                rule.distance = distance;
+                continue;
+            }
             if find(&[Kind::Wrapper], &call.name).is_some() {
                 if rule.point.is_some() {
                     return Err(error(text, call.at, "a rule has one evaluation point, and this is a second"));
@@ -506,6 +570,10 @@ impl fmt::Display for AnyRule {
         if let Some(lower_bound) = self.lower_bound {
             write!(formatter, " + {}", Written::new("momo", &[lower_bound]).text(&[Kind::Wrapper]))?;
         }
+        if let Some(AnyDistance { d0, coefficient, beta3, bias_correction }) = self.distance {
+            let written = Written::new("prodigy", &[d0, coefficient, beta3]).option("bias_correction", bias_correction);
+            write!(formatter, " + {}", written.text(&[Kind::Wrapper]))?;
+        }
         match &self.point {
             Some(point) => write!(formatter, " + {point}"),
             None => Ok(()),
@@ -543,7 +611,10 @@ impl AnyRule {
         let preconditioner =
             if self.lower_bound.is_some() { format!("MoMo({preconditioner})") } else { preconditioner };
         let momentum = self.momentum.map_or("NoMomentum".to_owned(), |momentum| momentum.name());
-        let name = format!("Descent({}, {preconditioner}, {momentum})", self.metric.name());
+        let name = match self.distance {
+            Some(_) => format!("Prodigy({preconditioner})"),
+            None => format!("Descent({}, {preconditioner}, {momentum})", self.metric.name()),
+        };
         self.point.map_or(name.clone(), |point| format!("{}({name})", point.name()))
     }
 

@@ -154,6 +154,11 @@ const LEARNED: &[Constant] = &[
     constant("bound", 5.0, Range::up_to(0.0, 40.0)),
 ];
 const ADAM: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.999, Range::DECAY), EPSILON];
+const DISTANCE: &[Constant] = &[
+    constant("d0", 1e-6, Range::POSITIVE),
+    constant("coefficient", 1.0, Range::POSITIVE),
+    constant("beta3", 0.0, Range::DECAY),
+];
 const LION: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.99, Range::DECAY)];
 const SURFACE: &[Constant] = &[XI, MOMENTUM, constant("beta", 0.8, Range::DECAY)];
 
@@ -260,6 +265,7 @@ table! {
         "momo": "behind a rule with the momentum `ema`: its step ends where a model of the loss reaches the lower bound", "arXiv 2305.07583", &[
             constant("lower_bound", 0.0, Range::FINITE)
         ];
+        "prodigy": "behind Adam, or Adam on a surface: the rate is an estimate of the distance to go, and the learning rate a factor of it", "arXiv 2306.06101", DISTANCE, options &["bias_correction"];
         "averaged": "behind a rule: its evaluation point is the moving average of the parameters, θ̄ ← dθ̄ + (1 − d)θ", "D. Ruppert, 1988", &[
             constant("decay", 0.999, Range::DECAY)
         ];
@@ -282,6 +288,9 @@ table! {
         ];
         "momo": "flat(euclidean) + ema(beta) + momo", "arXiv 2305.07583", &[constant("beta", 0.9, Range::DECAY)];
         "momo_adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + momo", "arXiv 2305.07583", ADAM;
+        "prodigy": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + prodigy(d0, coefficient, beta3), with beta3 = 0 for √beta2", "arXiv 2306.06101", &[
+            ADAM[0], ADAM[1], EPSILON, DISTANCE[0], DISTANCE[1], DISTANCE[2]
+        ], options &["bias_correction"];
         "nadam": "flat(rmsprop(beta2, epsilon)) + nesterov(beta1)", "T. Dozat, 2016", ADAM;
         "amsgrad": "flat(amsgrad(beta2, epsilon)) + ema(beta1)", "S. J. Reddi, S. Kale and S. Kumar, 2018", ADAM;
         "adabelief": "flat(adabelief(beta2, epsilon)) + belief(beta1)", "arXiv 2010.07468", &[

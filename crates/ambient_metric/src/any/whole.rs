@@ -2,7 +2,7 @@
 
 use crate::ambient::ambient_metric::Covectors;
 use crate::ambient::gram::Gram;
-use crate::any::fused::OfOne;
+use crate::any::fused::{DISTANT, OfOne};
 use crate::any::matrix::AnyMatrixMetric;
 use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{AnyAmbient, AnyClip, OneSlot};
@@ -128,6 +128,9 @@ impl AnyRule {
         }
         if self.cautious {
             return self.refused("a cautious step needs a pointwise metric: leave `cautious` out");
+        }
+        if self.distance.is_some() {
+            return self.refused(DISTANT);
         }
         if self.lower_bound.is_some() {
             return self.refused("a step that a model limits needs a pointwise metric: leave `momo` out");

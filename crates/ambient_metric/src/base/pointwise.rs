@@ -6,9 +6,8 @@ use crate::base::base_metric::{BaseMetric, DiagonalMetric, check_diagonal};
 use crate::bundle;
 use crate::error::{Error, require_decay, require_metric};
 use crate::named::short_name;
-use crate::number::bundle::{Bundle, names, nested_names};
+use crate::number::bundle::{Bundle, nested_names};
 use crate::number::scalar::{Element, Field, Real};
-use crate::rule::slots::Slots;
 use crate::space::acts::Totals;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::Layout;
@@ -117,19 +116,6 @@ pub trait PointwiseMetric: Clone + Sync {
 
     /// The state after the step.
     fn settle<S: Real>(&self, correction: Self::Correction<S>, state: Self::State<S>, gradient: S) -> Self::State<S>;
-
-    /// The names of what it keeps per element and once, shares (among the corrections), learns by (among the multipliers) and sums: those of its types,
-    /// unless it was chosen at run time.
-    fn slots(&self) -> Slots {
-        Slots {
-            loss: Vec::new(),
-            state: names::<Self::State<f64>>(),
-            memory: names::<Self::Memory<f64>>(),
-            corrections: names::<Self::Shared<f64>>(),
-            multipliers: names::<Self::Correction<f64>>(),
-            sums: names::<Self::Lesson<f64>>(),
-        }
-    }
 
     /// Whether [`correction`](Self::correction) needs the sums of every tensor by itself.
     fn learns_per_tensor(&self) -> bool {

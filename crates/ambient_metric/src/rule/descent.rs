@@ -4,12 +4,11 @@ use crate::ambient::ambient_metric::Covectors;
 use crate::base::pointwise::PointwiseMetric;
 use crate::bundle;
 use crate::error::{Error, require_metric};
-use crate::number::bundle::{Bundle, names, nested};
+use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::rule::induced::Induced;
 use crate::rule::preconditioner::{Damping, Preconditioner, Raised, total};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
-use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
 use crate::space::momentum::{Momentum, Recall};
 
@@ -129,14 +128,6 @@ bundle! {
 bundle! {
     /// What is summed: for the preconditioner, and for the base metric to learn from.
     pub nested struct DescentSums<P, M> { preconditioner: P, lesson: M }
-}
-
-/// The names of one, for each loss.
-fn of_losses<const K: usize>(slots: &[String]) -> Vec<String> {
-    if K == 1 {
-        return slots.to_vec();
-    }
-    (0..K).flat_map(|loss| nested(&loss.to_string(), slots.to_vec())).collect()
 }
 
 /// The state per element of a descent.
@@ -294,24 +285,6 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
         Advanced {
             parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
             state: Carried { metric, ..state },
-        }
-    }
-
-    fn slots(&self) -> Slots {
-        let (metric, momentum) = (self.metric.slots(), nested("momentum", of_losses::<K>(&self.momentum.slots())));
-        let powers = nested("powers", names::<Powers<f64>>());
-        let corrections = [nested("momentum", names::<Q::Corrections<f64>>()), vec!["metric".to_owned()]].concat();
-        let multipliers = ["learning_rate", "decay"].map(str::to_owned).to_vec();
-        let ambient = |of: Vec<String>| nested("preconditioner", of);
-        // What the metric has comes last everywhere.
-        Slots {
-            loss: names::<[f64; K]>(),
-            state: [momentum, nested("ambient", names::<P::State<f64>>()), nested("metric", metric.state)].concat(),
-            memory: [powers, ambient(names::<P::Memory<f64>>()), nested("metric", metric.memory)].concat(),
-            corrections: [corrections, nested("shared", metric.corrections)].concat(),
-            multipliers: [multipliers, ambient(names::<P::Factors<f64>>()), nested("metric", metric.multipliers)]
-                .concat(),
-            sums: [ambient(names::<P::Sums<f64>>()), nested("lesson", metric.sums)].concat(),
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod lookahead;
 pub(crate) mod momo;
 pub(crate) mod passes;
 pub(crate) mod preconditioner;
+pub(crate) mod prodigy;
 #[allow(clippy::module_inception, reason = "the room has the name of what stands in the middle of it")]
 pub(crate) mod rule;
 pub mod rules;
@@ -33,6 +34,7 @@ pub use self::lookahead::Lookahead;
 pub use self::momo::{Beside, MoMo, ModelFactors, ModelMemory, ModelSums};
 pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
+pub use self::prodigy::{Prodigy, ProdigyCorrections, ProdigyMemory, ProdigyMultipliers, ProdigyState, ProdigySums};
 pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Pass, PassOf, Rule};
 pub use self::schedule_free::ScheduleFree;
 pub use self::slots::Slots;

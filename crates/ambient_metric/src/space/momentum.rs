@@ -2,7 +2,7 @@
 
 use crate::error::{Error, require_decay};
 use crate::named::short_name;
-use crate::number::bundle::{Bundle, names};
+use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 
 /// How gradients are remembered, and which covector the step follows.
@@ -69,11 +69,6 @@ pub trait Momentum: Clone + Sync {
     fn shown<S: Real>(&self, corrections: Self::Corrections<S>, at: Recall<Self::State<S>, S>) -> Option<S> {
         let _ = (corrections, at);
         None
-    }
-
-    /// The names of what it keeps per element: those of its type, unless it was chosen at run time.
-    fn slots(&self) -> Vec<String> {
-        names::<Self::State<f64>>()
     }
 
     /// Accepts the decay.
