@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::base::base_metric::BaseMetric;
-use crate::error::{Error, require, require_decay, require_positive};
+use crate::base::sides::{moment, multiply, of_matrices, require_every, require_matrices};
+use crate::error::{Error, require_decay, require_positive};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
-use crate::space::layout::{Layout, Part};
+use crate::space::layout::Layout;
 use crate::space::matrix::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose, WideOf, scaled_identity};
 use crate::space::record::Entries;
 use crate::space::selection::{Selection, Separable, place_each, select_each};
@@ -124,6 +125,12 @@ impl<T: MatrixTensor> KroneckerState<T> {
         let [rows, columns] = &self.parts.get(part)?.as_ref()?.sides;
         Some([&rows.moment, &columns.moment])
     }
+
+    /// A source multiplied from both sides.
+    fn multiply(&self, source: &T, factor: impl Fn(&Roots<T::Matrix>) -> &T::Matrix) -> Result<T, Error> {
+        self.layout.check(source.layout())?;
+        multiply(source, &self.parts, [Transpose::No; 2], |part| part.sides.each_ref().map(|side| factor(&side.roots)))
+    }
 }
 
 /// One of the two factors.
@@ -169,7 +176,7 @@ impl Kronecker {
         require_decay("beta", self.beta.unwrap_or(0.0))?;
         require_positive("epsilon", self.epsilon)?;
         require_positive("exponent", self.exponent)?;
-        require(self.every > 0, "every", self.every as f64, "roots are taken after one gradient or more")
+        require_every(self.every)
     }
 
     /// Eigenvalues of a matrix of `E` as the metric sees them: not below what rounding leaves of zero, corrected, plus ε.
@@ -209,39 +216,6 @@ impl Kronecker {
         };
         Ok(Side { moment: Arc::new(multiple(<WideOf<M> as Field>::zero())?), roots: Arc::new(roots) })
     }
-
-    /// The moment with one more gradient.
-    fn observe<M: MatrixPart>(&self, moment: &M, gradient: &M, side: Transpose) -> Result<M, Error> {
-        let other = if side == Transpose::No { Transpose::Yes } else { Transpose::No };
-        let (kept, fresh) = self.beta.map_or((1.0, 1.0), |beta| (beta, 1.0 - beta));
-        gradient.combine(side, gradient, other, fresh, Some((kept, moment)))
-    }
-
-    /// The parts that have elements multiplied from both sides.
-    fn multiply<T: MatrixTensor>(
-        state: &KroneckerState<T>,
-        source: &T,
-        factor: impl Fn(&Roots<T::Matrix>) -> &T::Matrix,
-    ) -> Result<T, Error> {
-        state.layout.check(source.layout())?;
-        let mut product = source.duplicate()?;
-        for (part, sides) in state.parts.iter().enumerate() {
-            let Some(Factors { sides: [rows, columns], .. }) = sides else { continue };
-            let left = factor(&rows.roots).product(Transpose::No, &source.matrix(part)?, Transpose::No)?;
-            product.set_matrix(part, &left.product(Transpose::No, factor(&columns.roots), Transpose::No)?)?;
-        }
-        Ok(product)
-    }
-}
-
-/// Accepts a layout whose parts are all matrices.
-pub(crate) fn require_matrices(metric: &str, layout: &Layout) -> Result<(), Error> {
-    match layout.parts().iter().find(|part| part.shape.len() != 2) {
-        None => Ok(()),
-        Some(Part { name, shape }) => {
-            Err(Error::NotAMatrix { metric: metric.to_owned(), parameter: name.clone(), shape: shape.clone() })
-        }
-    }
 }
 
 impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
@@ -251,15 +225,10 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
         self.validate()?;
         let layout = parameters.layout();
         require_matrices("Kronecker", layout)?;
-        let sides = |(index, part): (usize, &Part)| {
-            if part.elements() == 0 {
-                return Ok(None);
-            }
-            let matrix = parameters.matrix(index)?;
-            let sides = [self.side(&matrix, matrix.rows())?, self.side(&matrix, matrix.columns())?];
-            Ok(Some(Factors { sides, power: Field::one(), seen: 0 }))
-        };
-        let parts = layout.parts().iter().enumerate().map(sides).collect::<Result<_, Error>>()?;
+        let parts = of_matrices(parameters, |matrix| {
+            let sides = [self.side(matrix, matrix.rows())?, self.side(matrix, matrix.columns())?];
+            Ok(Factors { sides, power: Field::one(), seen: 0 })
+        })?;
         Ok(KroneckerState { layout: layout.clone(), parts })
     }
 
@@ -267,6 +236,7 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
         let one = <Wide<T> as Field>::one();
+        let weights = self.beta.map_or([1.0, 1.0], |beta| [beta, 1.0 - beta]);
         let mut parts = state.parts.clone();
         for (part, factors) in parts.iter_mut().enumerate() {
             let Some(Factors { sides, power, seen }) = factors else { continue };
@@ -276,13 +246,10 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
             *seen = seen.saturating_add(1);
             let gradient = gradient.0.matrix(part)?;
             for (side, transpose) in sides.iter_mut().zip([Transpose::No, Transpose::Yes]) {
-                let moment = self.observe(&*side.moment, &gradient, transpose)?;
+                side.moment = Arc::new(moment(&*side.moment, &gradient, transpose, weights)?);
                 if is_due {
-                    side.roots = Arc::new(self.roots(&moment, correction)?);
-                } else if !moment.norm()?.is_finite() {
-                    return Err(Error::Overflow { quantity: "the moments of the gradient".to_owned() });
+                    side.roots = Arc::new(self.roots(&*side.moment, correction)?);
                 }
-                side.moment = Arc::new(moment);
             }
         }
         state.parts = parts;
@@ -306,11 +273,11 @@ impl<T: MatrixTensor<Matrix: SpectralMatrix>> BaseMetric<T> for Kronecker {
     }
 
     fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
-        Ok(Vector(Self::multiply(state, &covector.0, |roots| &roots.inverse)?))
+        state.multiply(&covector.0, |roots| &roots.inverse).map(Vector)
     }
 
     fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
-        Ok(Covector(Self::multiply(state, &vector.0, |roots| &roots.root)?))
+        state.multiply(&vector.0, |roots| &roots.root).map(Covector)
     }
 
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {

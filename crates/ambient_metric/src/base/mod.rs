@@ -13,7 +13,9 @@ pub(crate) mod muon;
 pub(crate) mod pointwise;
 pub(crate) mod remembered;
 pub(crate) mod routed;
+pub(crate) mod sides;
 pub(crate) mod sign;
+pub(crate) mod soap;
 pub(crate) mod yogi;
 
 pub use self::adabelief::AdaBelief;
@@ -29,4 +31,5 @@ pub use self::pointwise::{PointwiseMetric, PointwiseState};
 pub use self::remembered::{Remembered, Remembering};
 pub use self::routed::{EveryMatrix, HiddenMatrices, Named, Route, Routed, RoutedState};
 pub use self::sign::Sign;
+pub use self::soap::{Soap, SoapState};
 pub use self::yogi::Yogi;

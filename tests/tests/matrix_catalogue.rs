@@ -1,0 +1,258 @@
+//! The metrics of matrices that other collections have, by the suite that any base metric has to pass, and by their definitions.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+
+use core::fmt::Debug;
+
+use ambient_metric::base::Soap;
+use ambient_metric::space::{Absent, MatrixPart};
+use ambient_metric::{
+    BaseMetric, Checkpoint, Configuration, Covector, Descent, Ema, Error, Height, Induced, Log, RmsProp, Vector,
+};
+use ambient_metric_conformance::conformance_base_metric;
+use ambient_metric_ndarray::Parameters;
+use ambient_metric_tests::cases;
+use ndarray::{Array2, array};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const fn soap(every: u64) -> Soap {
+    Soap { metric: RmsProp { beta: 0.75, epsilon: 0.5 }, beta: 0.5, every }
+}
+
+conformance_base_metric!(soap_of_every_gradient, soap(1), [("w", [3, 2]), ("x", [2, 2])]);
+conformance_base_metric!(soap_now_and_then, soap(2), [("w", [2, 4])]);
+
+// What every metric of matrices has to do.
+
+type Theta = Parameters<f64>;
+
+/// Two matrices, tall and wide, of these numbers.
+fn theta(numbers: &[f64]) -> Theta {
+    let array = |numbers: &[f64], shape| Array2::from_shape_vec(shape, numbers.to_vec()).unwrap().into_dyn();
+    Parameters::new([("a", array(&numbers[..6], (3, 2))), ("b", array(&numbers[6..], (2, 4)))]).unwrap()
+}
+
+fn numbers() -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec(-3.0..3.0_f64, 14)
+}
+
+fn bits(tensor: &Theta) -> Vec<u64> {
+    tensor.as_slice().iter().map(|x| x.to_bits()).collect()
+}
+
+/// Everything that can be seen of a state: what numbers are raised and lowered to, and the determinant.
+fn seen<M: BaseMetric<Theta>>(metric: &M, state: &M::State, x: &[f64]) -> Result<[Vec<u64>; 3], Error> {
+    let raised = bits(&metric.raise(state, &Covector(theta(x)))?.0);
+    if !metric.is_metric() {
+        return Ok([raised, Vec::new(), Vec::new()]);
+    }
+    let lowered = bits(&metric.lower(state, &Vector(theta(x)))?.0);
+    Ok([raised, lowered, vec![metric.log_determinant(state)?.to_bits()]])
+}
+
+/// A gradient whose squares are no numbers, and one that has no numbers, are refused, and what is seen then is what was seen before, also after the next.
+fn refusals_change_nothing<M: BaseMetric<Theta, State: Clone>>(
+    metric: &M,
+    gradients: &[Vec<f64>],
+    x: &[f64],
+) -> Result<(), TestCaseError> {
+    let mut state = metric.begin(&theta(x))?;
+    for gradient in gradients {
+        let kept = state.clone();
+        let before = seen(metric, &state, x)?;
+        // The first matrix could be taken, the second not.
+        for bad in [1e200, f64::NAN, f64::INFINITY] {
+            let mut overflowing = gradient.clone();
+            overflowing[13] = bad;
+            let refused = metric.update(&mut state, &Covector(theta(&overflowing)));
+            prop_assert!(refused.is_err(), "{} was accepted", bad);
+        }
+        prop_assert_eq!(seen(metric, &state, x)?, before);
+        let mut untouched = kept;
+        metric.update(&mut state, &Covector(theta(gradient)))?;
+        metric.update(&mut untouched, &Covector(theta(gradient)))?;
+        prop_assert_eq!(seen(metric, &state, x)?, seen(metric, &untouched, x)?);
+    }
+    Ok(())
+}
+
+/// A run that is stopped, written as text, read and gone on with is the run that was not, bit for bit.
+fn a_run_resumes<M>(metric: M, gradients: &[Vec<f64>]) -> Result<(), TestCaseError>
+where
+    M: BaseMetric<Theta, State: Clone> + Copy + PartialEq + Debug + Serialize + DeserializeOwned,
+{
+    let rule = Descent::new(metric, Induced::new(Log, 0.3).beta(0.5), Ema(0.5));
+    let mut whole = theta(&[1.0; 14]);
+    let mut optimiser = Configuration::new(rule, 0.1).build_whole(&whole)?;
+    let mut halves = whole.clone();
+    for gradient in gradients {
+        let text = serde_json::to_string(&optimiser.checkpoint()?).unwrap();
+        let checkpoint: Checkpoint<Descent<M, Induced<Height<Log>>, Ema>> = serde_json::from_str(&text).unwrap();
+        let mut resumed = checkpoint.restore_whole(&halves)?;
+        let gradient = Covector(theta(gradient));
+        let report = optimiser.step(&mut whole, &gradient, 2.0)?;
+        prop_assert_eq!(resumed.step(&mut halves, &gradient, 2.0)?, report);
+        prop_assert_eq!(bits(&whole), bits(&halves));
+        prop_assert_eq!(resumed.checkpoint()?, optimiser.checkpoint()?);
+    }
+    Ok(())
+}
+
+/// A matrix without a gradient stays as it is, and the other takes the step that it takes alone.
+fn a_matrix_can_be_absent<M: BaseMetric<Theta, State: Clone> + Copy>(
+    metric: M,
+    gradients: &[Vec<f64>],
+) -> Result<(), TestCaseError> {
+    let rule = Descent::new(metric, Induced::new(Log, 0.3), Ema(0.5));
+    let alone = |all: &Theta| Parameters::new([("b", all.view("b").unwrap().to_owned())]).unwrap();
+    let mut both = theta(&[1.0; 14]);
+    let mut one = alone(&both);
+    let mut optimiser = Configuration::new(rule, 0.1).build_whole(&both)?;
+    let mut of_one = Configuration::new(rule, 0.1).build_whole(&one)?;
+    for gradient in gradients {
+        let (before, gradient) = (bits(&both), theta(gradient));
+        let report = optimiser.step_without(&mut both, &Covector(gradient.clone()), 2.0, Absent::parts([0]))?;
+        prop_assert_eq!(of_one.step(&mut one, &Covector(alone(&gradient)), 2.0)?, report);
+        prop_assert_eq!(&bits(&both)[..6], &before[..6]);
+        prop_assert_eq!(bits(&both).split_off(6), bits(&one));
+    }
+    Ok(())
+}
+
+macro_rules! every_metric {
+    ($($name:ident: $metric:expr;)+) => {$(
+        mod $name {
+            use super::*;
+
+            proptest! {
+                #![proptest_config(cases(24))]
+
+                #[test]
+                fn a_refused_gradient_changes_nothing(gradients in prop::collection::vec(numbers(), 1..4), x in numbers()) {
+                    refusals_change_nothing(&$metric, &gradients, &x)?;
+                }
+
+                #[test]
+                fn a_run_resumes_bit_for_bit(gradients in prop::collection::vec(numbers(), 1..6)) {
+                    a_run_resumes($metric, &gradients)?;
+                }
+
+                #[test]
+                fn a_matrix_without_a_gradient_is_left_alone(gradients in prop::collection::vec(numbers(), 1..5)) {
+                    a_matrix_can_be_absent($metric, &gradients)?;
+                }
+            }
+
+            #[test]
+            fn the_layout_of_another_model_is_refused() {
+                let state = $metric.begin(&theta(&[1.0; 14])).unwrap();
+                let other = Parameters::from(array![[1.0, 2.0]]);
+                assert!($metric.raise(&state, &Covector(other)).is_err());
+            }
+        }
+    )+};
+}
+
+every_metric! {
+    of_soap: soap(2);
+}
+
+// By their definitions.
+
+fn matrix(tensor: &Theta) -> Array2<f64> {
+    tensor.view("theta").unwrap().to_owned().into_dimensionality().unwrap()
+}
+
+fn host<M: MatrixPart<Element = f64>>(part: &M) -> Array2<f64> {
+    Array2::from_shape_vec((part.rows(), part.columns()), part.to_host().unwrap()).unwrap()
+}
+
+fn distance(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+/// Some gradients of one shape.
+fn runs() -> impl Strategy<Value = Vec<Array2<f64>>> {
+    (1..5_usize, 1..5_usize, 1..7_usize).prop_flat_map(|(rows, columns, steps)| {
+        prop::collection::vec(prop::collection::vec(-2.0..2.0_f64, rows * columns), steps).prop_map(move |all| {
+            all.into_iter().map(|numbers| Array2::from_shape_vec((rows, columns), numbers).unwrap()).collect()
+        })
+    })
+}
+
+/// What rounding leaves of a few products of matrices of a side of at most four, of numbers below a hundred.
+const ROUNDING: f64 = 1e4 * f64::EPSILON;
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn soap_is_rmsprop_in_the_eigenbases_of_the_gradients_before(gradients in runs(), every in 1..4_usize) {
+        let metric = soap(every as u64);
+        let mut state = BaseMetric::begin(&metric, &Parameters::from(gradients[0].clone()))?;
+        let (rows, columns) = gradients[0].dim();
+        let (mut moments, mut v) = ([Array2::<f64>::zeros((rows, rows)), Array2::zeros((columns, columns))], Array2::<f64>::zeros((rows, columns)));
+        for (step, l) in gradients.iter().enumerate() {
+            metric.update(&mut state, &Covector(Parameters::from(l.clone())))?;
+            let with_l = [0.5 * &moments[0] + 0.5 * l.dot(&l.t()), 0.5 * &moments[1] + 0.5 * l.t().dot(l)];
+            let bases = state.bases(0).unwrap().map(host);
+            if step % every == 0 {
+                // Each basis is orthogonal, and its moment is diagonal in it, the largest first.
+                for (basis, moment) in bases.iter().zip(if step == 0 { &with_l } else { &moments }) {
+                    let side = basis.nrows();
+                    prop_assert!(distance(&basis.t().dot(basis), &Array2::eye(side)) <= ROUNDING);
+                    let diagonal = basis.t().dot(moment).dot(basis);
+                    for ((i, j), entry) in diagonal.indexed_iter() {
+                        prop_assert!(i == j || entry.abs() <= ROUNDING, "{}", diagonal);
+                        prop_assert!(i != j || j + 1 == side || diagonal[(j + 1, j + 1)] <= entry + ROUNDING, "{}", diagonal);
+                    }
+                }
+            }
+            moments = with_l;
+            let turned = bases[0].t().dot(l).dot(&bases[1]);
+            v = 0.75 * &v + 0.25 * &turned * &turned;
+            let power = 0.75_f64.powi(i32::try_from(step).unwrap() + 1);
+            let gamma = v.mapv(|v| (v / (1.0 - power)).sqrt() + 0.5);
+            let expected = bases[0].dot(&(turned / &gamma)).dot(&bases[1].t());
+            let raised = matrix(&metric.raise(&state, &Covector(Parameters::from(l.clone())))?.0);
+            prop_assert!(distance(&raised, &expected) <= ROUNDING, "{} beside {}", raised, expected);
+            let logarithm: f64 = gamma.iter().map(|x| x.ln()).sum();
+            let found: f64 = metric.log_determinant(&state)?;
+            prop_assert!((found - logarithm).abs() <= ROUNDING, "{} beside {}", found, logarithm);
+        }
+    }
+
+    /// The bases of one number are one.
+    #[test]
+    fn soap_of_one_number_is_rmsprop(gradients in prop::collection::vec(0.1..3.0_f64, 1..6)) {
+        let (metric, diagonal) = (soap(1), soap(1).metric);
+        let one = |x: f64| Covector(Parameters::from(array![[x]]));
+        let mut state = BaseMetric::begin(&metric, &one(1.0).0)?;
+        let mut plain = BaseMetric::begin(&diagonal, &one(1.0).0)?;
+        for gradient in gradients {
+            metric.update(&mut state, &one(gradient))?;
+            diagonal.update(&mut plain, &one(gradient))?;
+            let (raised, expected) = (metric.raise(&state, &one(1.0))?, BaseMetric::raise(&diagonal, &plain, &one(1.0))?);
+            prop_assert_eq!(bits(&raised.0), bits(&expected.0));
+        }
+    }
+}
+
+#[test]
+fn vectors_are_refused_by_name_and_constants_out_of_range_are_refused() {
+    let vector = Parameters::new([("bias", array![1.0_f64, 2.0].into_dyn())]).unwrap();
+    let refused = BaseMetric::begin(&soap(1), &vector).unwrap_err();
+    assert!(matches!(&refused, Error::NotAMatrix { metric, parameter, .. } if metric == "Soap" && parameter == "bias"));
+    let matrix = Parameters::from(array![[1.0_f64]]);
+    for (metric, constant) in [
+        (soap(0), "every"),
+        (Soap { beta: 1.0, ..soap(1) }, "beta"),
+        (Soap { metric: RmsProp { beta: 0.5, epsilon: 0.0 }, ..soap(1) }, "epsilon"),
+    ] {
+        let refused = BaseMetric::begin(&metric, &matrix).unwrap_err();
+        assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
+    }
+}
