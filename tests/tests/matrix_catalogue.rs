@@ -4,7 +4,7 @@
 
 use core::fmt::Debug;
 
-use ambient_metric::base::Soap;
+use ambient_metric::base::{KlShampoo, Soap};
 use ambient_metric::space::{Absent, MatrixPart};
 use ambient_metric::{
     BaseMetric, Checkpoint, Configuration, Covector, Descent, Ema, Error, Height, Induced, Log, RmsProp, Vector,
@@ -22,8 +22,14 @@ const fn soap(every: u64) -> Soap {
     Soap { metric: RmsProp { beta: 0.75, epsilon: 0.5 }, beta: 0.5, every }
 }
 
+const fn kl_shampoo(every: u64) -> KlShampoo {
+    KlShampoo { beta: 0.75, epsilon: 0.25, start: 1.0, every }
+}
+
 conformance_base_metric!(soap_of_every_gradient, soap(1), [("w", [3, 2]), ("x", [2, 2])]);
 conformance_base_metric!(soap_now_and_then, soap(2), [("w", [2, 4])]);
+conformance_base_metric!(kl_shampoo_of_every_gradient, kl_shampoo(1), [("w", [3, 2]), ("x", [2, 2])]);
+conformance_base_metric!(kl_shampoo_now_and_then, kl_shampoo(2), [("w", [2, 4])]);
 
 // What every metric of matrices has to do.
 
@@ -158,6 +164,7 @@ macro_rules! every_metric {
 
 every_metric! {
     of_soap: soap(2);
+    of_kl_shampoo: kl_shampoo(2);
 }
 
 // By their definitions.
@@ -181,6 +188,23 @@ fn runs() -> impl Strategy<Value = Vec<Array2<f64>>> {
             all.into_iter().map(|numbers| Array2::from_shape_vec((rows, columns), numbers).unwrap()).collect()
         })
     })
+}
+
+/// (M + ε)⁻¹ of a symmetric matrix without negative eigenvalues, by elimination.
+fn inverse(matrix: &Array2<f64>, epsilon: f64) -> Array2<f64> {
+    let side = matrix.nrows();
+    let (mut left, mut right) = (matrix + &(epsilon * Array2::<f64>::eye(side)), Array2::<f64>::eye(side));
+    for pivot in 0..side {
+        let value = left[(pivot, pivot)];
+        for other in (0..side).filter(|&other| other != pivot) {
+            let factor = left[(other, pivot)] / value;
+            for column in 0..side {
+                left[(other, column)] -= factor * left[(pivot, column)];
+                right[(other, column)] -= factor * right[(pivot, column)];
+            }
+        }
+    }
+    Array2::from_shape_fn((side, side), |(row, column)| right[(row, column)] / left[(row, row)])
 }
 
 /// What rounding leaves of a few products of matrices of a side of at most four, of numbers below a hundred.
@@ -225,6 +249,33 @@ proptest! {
         }
     }
 
+    /// Each moment takes the gradient through the inverse of the other as it was. To raise twice is to divide by both factors as wholes, without a root.
+    #[test]
+    fn kl_shampoo_takes_each_gradient_through_the_factors_before_it(gradients in runs(), every in 1..4_usize) {
+        let metric = kl_shampoo(every as u64);
+        let mut state = metric.begin(&Parameters::from(gradients[0].clone()))?;
+        let (rows, columns) = gradients[0].dim();
+        let mut moments = [Array2::<f64>::eye(rows), Array2::eye(columns)];
+        let mut inverses = [inverse(&moments[0], 0.25), inverse(&moments[1], 0.25)];
+        for (step, l) in gradients.iter().enumerate() {
+            metric.update(&mut state, &Covector(Parameters::from(l.clone())))?;
+            moments = [
+                0.75 * &moments[0] + 0.25 / columns as f64 * l.dot(&inverses[1]).dot(&l.t()),
+                0.75 * &moments[1] + 0.25 / rows as f64 * l.t().dot(&inverses[0]).dot(l),
+            ];
+            for (found, expected) in state.moments(0).unwrap().map(host).iter().zip(&moments) {
+                prop_assert!(distance(found, expected) <= ROUNDING, "{} beside {}", found, expected);
+            }
+            if step % every == 0 {
+                inverses = [inverse(&moments[0], 0.25), inverse(&moments[1], 0.25)];
+            }
+            let once = metric.raise(&state, &Covector(Parameters::from(l.clone())))?;
+            let twice = matrix(&metric.raise(&state, &Covector(once.0))?.0);
+            let expected = inverses[0].dot(l).dot(&inverses[1]);
+            prop_assert!(distance(&twice, &expected) <= ROUNDING, "{} beside {}", twice, expected);
+        }
+    }
+
     /// The bases of one number are one.
     #[test]
     fn soap_of_one_number_is_rmsprop(gradients in prop::collection::vec(0.1..3.0_f64, 1..6)) {
@@ -253,6 +304,17 @@ fn vectors_are_refused_by_name_and_constants_out_of_range_are_refused() {
         (Soap { metric: RmsProp { beta: 0.5, epsilon: 0.0 }, ..soap(1) }, "epsilon"),
     ] {
         let refused = BaseMetric::begin(&metric, &matrix).unwrap_err();
+        assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
+    }
+    let refused = kl_shampoo(1).begin(&vector).unwrap_err();
+    assert!(matches!(&refused, Error::NotAMatrix { metric, .. } if metric == "KlShampoo"));
+    for (metric, constant) in [
+        (kl_shampoo(0), "every"),
+        (KlShampoo { beta: 1.0, ..kl_shampoo(1) }, "beta"),
+        (KlShampoo { start: 0.0, ..kl_shampoo(1) }, "start"),
+        (KlShampoo { epsilon: -1.0, ..kl_shampoo(1) }, "epsilon"),
+    ] {
+        let refused = metric.begin(&matrix).unwrap_err();
         assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
     }
 }
