@@ -4,7 +4,7 @@
 
 use core::fmt::Debug;
 
-use ambient_metric::base::{KlShampoo, Soap};
+use ambient_metric::base::{Adafactor, KlShampoo, Soap};
 use ambient_metric::space::{Absent, MatrixPart};
 use ambient_metric::{
     BaseMetric, Checkpoint, Configuration, Covector, Descent, Ema, Error, Height, Induced, Log, RmsProp, Vector,
@@ -26,6 +26,9 @@ const fn kl_shampoo(every: u64) -> KlShampoo {
     KlShampoo { beta: 0.75, epsilon: 0.25, start: 1.0, every }
 }
 
+const ADAFACTOR: Adafactor = Adafactor { epsilon: 0.25, exponent: 0.8 };
+
+conformance_base_metric!(adafactor, ADAFACTOR, [("b", [3]), ("w", [3, 2])]);
 conformance_base_metric!(soap_of_every_gradient, soap(1), [("w", [3, 2]), ("x", [2, 2])]);
 conformance_base_metric!(soap_now_and_then, soap(2), [("w", [2, 4])]);
 conformance_base_metric!(kl_shampoo_of_every_gradient, kl_shampoo(1), [("w", [3, 2]), ("x", [2, 2])]);
@@ -165,6 +168,7 @@ macro_rules! every_metric {
 every_metric! {
     of_soap: soap(2);
     of_kl_shampoo: kl_shampoo(2);
+    of_adafactor: ADAFACTOR;
 }
 
 // By their definitions.
@@ -276,6 +280,36 @@ proptest! {
         }
     }
 
+    /// Of a matrix the outer product of means, of a vector every square.
+    #[test]
+    fn adafactor_divides_by_the_root_of_an_outer_product_of_means(gradients in runs()) {
+        let space = |l: &Array2<f64>| Parameters::new([("b", l.row(0).to_owned().into_dyn()), ("w", l.clone().into_dyn())]).unwrap();
+        let metric = ADAFACTOR;
+        let mut state = metric.begin(&space(&gradients[0]))?;
+        let (rows, columns) = gradients[0].dim();
+        let (mut r, mut c, mut full) = (vec![0.0; rows], vec![0.0; columns], vec![0.0; columns]);
+        for (step, l) in gradients.iter().enumerate() {
+            metric.update(&mut state, &Covector(space(l)))?;
+            let beta = 1.0 - (step as f64 + 1.0).powf(-0.8);
+            let squares = l.mapv(|l| l * l + 0.25);
+            let average = |past: &mut f64, present: f64| *past = beta * *past + (1.0 - beta) * present;
+            r.iter_mut().zip(squares.rows()).for_each(|(r, row)| average(r, row.sum() / columns as f64));
+            c.iter_mut().zip(squares.columns()).for_each(|(c, column)| average(c, column.sum() / rows as f64));
+            full.iter_mut().zip(squares.row(0)).for_each(|(v, square)| average(v, *square));
+            let mean = r.iter().sum::<f64>() / rows as f64;
+            let gamma = Array2::from_shape_fn((rows, columns), |(i, j)| (r[i] * c[j] / mean).sqrt());
+            let raised = metric.raise(&state, &Covector(space(l)))?.0;
+            let of_matrix: Array2<f64> = raised.view("w").unwrap().to_owned().into_dimensionality().unwrap();
+            prop_assert!(distance(&of_matrix, &(l / &gamma)) <= ROUNDING, "{} beside {}", of_matrix, l / &gamma);
+            for ((found, l), v) in raised.view("b").unwrap().iter().zip(l.row(0)).zip(&full) {
+                prop_assert!((found - l / v.sqrt()).abs() <= ROUNDING);
+            }
+            let logarithm = gamma.iter().map(|x| x.ln()).sum::<f64>() + full.iter().map(|v| v.ln() / 2.0).sum::<f64>();
+            let found: f64 = metric.log_determinant(&state)?;
+            prop_assert!((found - logarithm).abs() <= ROUNDING, "{} beside {}", found, logarithm);
+        }
+    }
+
     /// The bases of one number are one.
     #[test]
     fn soap_of_one_number_is_rmsprop(gradients in prop::collection::vec(0.1..3.0_f64, 1..6)) {
@@ -317,4 +351,25 @@ fn vectors_are_refused_by_name_and_constants_out_of_range_are_refused() {
         let refused = metric.begin(&matrix).unwrap_err();
         assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
     }
+    for (metric, constant) in
+        [(Adafactor { epsilon: 0.0, ..ADAFACTOR }, "epsilon"), (Adafactor { exponent: -0.5, ..ADAFACTOR }, "exponent")]
+    {
+        let refused = metric.begin(&matrix).unwrap_err();
+        assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
+    }
+}
+
+/// Rows and columns that never have a gradient keep ε alone, whose product would be no number of single precision.
+#[test]
+fn adafactor_divides_by_what_is_above_zero_where_there_is_no_gradient() {
+    let metric = Adafactor::default();
+    let gradient = Covector(Parameters::from(array![[0.0_f32, 0.0], [0.0, 1e3]]));
+    let mut state = metric.begin(&gradient.0).unwrap();
+    for _ in 0..20 {
+        metric.update(&mut state, &gradient).unwrap();
+    }
+    let raised = metric.raise(&state, &gradient).unwrap().0;
+    assert_eq!(&raised.as_slice()[..3], [0.0; 3]);
+    assert!((raised.as_slice()[3] - 1.0).abs() < 1e-5);
+    assert!(metric.log_determinant(&state).unwrap().is_finite());
 }

@@ -1,6 +1,7 @@
 //! Base metrics: γ, the metric of the parameters.
 
 pub(crate) mod adabelief;
+pub(crate) mod adafactor;
 pub(crate) mod adamax;
 pub(crate) mod amsgrad;
 pub(crate) mod base_metric;
@@ -21,6 +22,7 @@ pub(crate) mod soap;
 pub(crate) mod yogi;
 
 pub use self::adabelief::AdaBelief;
+pub use self::adafactor::{Adafactor, AdafactorState};
 pub use self::adamax::AdaMax;
 pub use self::amsgrad::{AmsGrad, AmsGradState};
 pub use self::base_metric::{At, BaseMetric, DiagonalMetric};
