@@ -4,10 +4,11 @@
 
 use core::fmt::Debug;
 
-use ambient_metric::base::{Adafactor, KlShampoo, Soap};
+use ambient_metric::base::{Adafactor, EveryMatrix, KlShampoo, NorMuon, Polar, Sign, Soap, Width};
 use ambient_metric::space::{Absent, MatrixPart};
 use ambient_metric::{
-    BaseMetric, Checkpoint, Configuration, Covector, Descent, Ema, Error, Height, Induced, Log, RmsProp, Vector,
+    BaseMetric, Checkpoint, Configuration, Covector, Descent, Ema, Error, Flat, Height, Induced, Log, Metric, Muon,
+    NoMomentum, RmsProp, Routed, Vector,
 };
 use ambient_metric_conformance::conformance_base_metric;
 use ambient_metric_ndarray::Parameters;
@@ -25,6 +26,12 @@ const fn soap(every: u64) -> Soap {
 const fn kl_shampoo(every: u64) -> KlShampoo {
     KlShampoo { beta: 0.75, epsilon: 0.25, start: 1.0, every }
 }
+
+const NORMUON: NorMuon<Ema, Polar> = NorMuon {
+    muon: Muon { momentum: Ema(0.5), orthogonaliser: Polar, width: Width::RowsAreOutputs },
+    beta: 0.75,
+    epsilon: 1e-10,
+};
 
 const ADAFACTOR: Adafactor = Adafactor { epsilon: 0.25, exponent: 0.8 };
 
@@ -65,6 +72,7 @@ fn seen<M: BaseMetric<Theta>>(metric: &M, state: &M::State, x: &[f64]) -> Result
 /// A gradient whose squares are no numbers, and one that has no numbers, are refused, and what is seen then is what was seen before, also after the next.
 fn refusals_change_nothing<M: BaseMetric<Theta, State: Clone>>(
     metric: &M,
+    refused: &[f64],
     gradients: &[Vec<f64>],
     x: &[f64],
 ) -> Result<(), TestCaseError> {
@@ -73,9 +81,9 @@ fn refusals_change_nothing<M: BaseMetric<Theta, State: Clone>>(
         let kept = state.clone();
         let before = seen(metric, &state, x)?;
         // The first matrix could be taken, the second not.
-        for bad in [1e200, f64::NAN, f64::INFINITY] {
+        for bad in refused {
             let mut overflowing = gradient.clone();
-            overflowing[13] = bad;
+            overflowing[13] = *bad;
             let refused = metric.update(&mut state, &Covector(theta(&overflowing)));
             prop_assert!(refused.is_err(), "{} was accepted", bad);
         }
@@ -132,7 +140,7 @@ fn a_matrix_can_be_absent<M: BaseMetric<Theta, State: Clone> + Copy>(
 }
 
 macro_rules! every_metric {
-    ($($name:ident: $metric:expr;)+) => {$(
+    ($($name:ident: $metric:expr, which refuses $refused:expr;)+) => {$(
         mod $name {
             use super::*;
 
@@ -141,7 +149,7 @@ macro_rules! every_metric {
 
                 #[test]
                 fn a_refused_gradient_changes_nothing(gradients in prop::collection::vec(numbers(), 1..4), x in numbers()) {
-                    refusals_change_nothing(&$metric, &gradients, &x)?;
+                    refusals_change_nothing(&$metric, $refused, &gradients, &x)?;
                 }
 
                 #[test]
@@ -166,9 +174,11 @@ macro_rules! every_metric {
 }
 
 every_metric! {
-    of_soap: soap(2);
-    of_kl_shampoo: kl_shampoo(2);
-    of_adafactor: ADAFACTOR;
+    of_soap: soap(2), which refuses &[1e200, f64::NAN, f64::INFINITY];
+    of_kl_shampoo: kl_shampoo(2), which refuses &[1e200, f64::NAN, f64::INFINITY];
+    of_adafactor: ADAFACTOR, which refuses &[1e200, f64::NAN, f64::INFINITY];
+    // It takes a matrix of any finite numbers to its polar factor.
+    of_normuon: NORMUON, which refuses &[f64::NAN, f64::INFINITY];
 }
 
 // By their definitions.
@@ -310,6 +320,36 @@ proptest! {
         }
     }
 
+    /// From Muon's steps: each row divided by the root of its second moment, and the whole as long as Muon's.
+    #[test]
+    fn normuon_gives_rows_one_length_in_the_mean_and_the_whole_that_of_muon(gradients in runs()) {
+        let muon = NORMUON.muon;
+        let begun = Parameters::from(gradients[0].clone());
+        let (mut state, mut of_muon) = (NORMUON.begin(&begun)?, muon.begin(&begun)?);
+        let (rows, columns) = gradients[0].dim();
+        let width = Width::RowsAreOutputs.factor(rows, columns);
+        let mut v = vec![0.0; rows];
+        for l in &gradients {
+            let gradient = Covector(Parameters::from(l.clone()));
+            NORMUON.update(&mut state, &gradient)?;
+            muon.update(&mut of_muon, &gradient)?;
+            let step = matrix(&muon.raise(&of_muon, muon.measured(&of_muon).unwrap())?.0);
+            let mut expected = step.clone();
+            for (v, mut row) in v.iter_mut().zip(expected.rows_mut()) {
+                *v = 0.75 * *v + 0.25 * row.iter().map(|x| (x / width).powi(2)).sum::<f64>() / columns as f64;
+                row.mapv_inplace(|x| x / (v.sqrt() + 1e-10));
+            }
+            let norm = |x: &Array2<f64>| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+            expected *= norm(&step) / norm(&expected);
+            let measured = NORMUON.measured(&state).unwrap();
+            let raised = NORMUON.raise(&state, measured)?;
+            prop_assert!(measured.contract(&raised)? > 0.0);
+            let found = matrix(&raised.0);
+            prop_assert!(distance(&found, &expected) <= ROUNDING * norm(&step), "{} beside {}", found, expected);
+            prop_assert!((norm(&found) - norm(&step)).abs() <= ROUNDING * norm(&step));
+        }
+    }
+
     /// The bases of one number are one.
     #[test]
     fn soap_of_one_number_is_rmsprop(gradients in prop::collection::vec(0.1..3.0_f64, 1..6)) {
@@ -372,4 +412,46 @@ fn adafactor_divides_by_what_is_above_zero_where_there_is_no_gradient() {
     assert_eq!(&raised.as_slice()[..3], [0.0; 3]);
     assert!((raised.as_slice()[3] - 1.0).abs() < 1e-5);
     assert!(metric.log_determinant(&state).unwrap().is_finite());
+}
+
+#[test]
+fn normuon_is_no_metric_by_itself_or_beside_others_and_zero_stays_zero() {
+    let zero = Covector(Parameters::from(array![[0.0_f64, 0.0], [0.0, 0.0]]));
+    let mut state = NORMUON.begin(&zero.0).unwrap();
+    assert_eq!(NORMUON.raise(&state, &zero).unwrap().0, zero.0);
+    NORMUON.update(&mut state, &zero).unwrap();
+    assert_eq!(NORMUON.raise(&state, &zero).unwrap().0, zero.0);
+
+    let is_refused = |refusal: Result<(), Error>, name: &str| {
+        assert!(matches!(&refusal, Err(Error::NoMetric { metric }) if metric == name), "{refusal:?}");
+    };
+    is_refused(NORMUON.lower(&state, &Vector(zero.0.clone())).map(drop), "NorMuon");
+    is_refused(NORMUON.log_determinant(&state).map(drop), "NorMuon");
+    is_refused(NORMUON.at(&state).raise(&zero).map(drop), "NorMuon");
+    let exact = Induced::new(Log, 0.1).exact();
+    let build = Configuration::new(Descent::new(NORMUON, exact, NoMomentum), 0.1).build_whole(&zero.0);
+    is_refused(build.map(drop), "NorMuon");
+    for beside in [
+        Configuration::new(
+            Descent::new(Routed { route: EveryMatrix, taken: NORMUON, rest: RmsProp::default() }, exact, NoMomentum),
+            0.1,
+        )
+        .build_whole(&zero.0)
+        .map(drop),
+        Configuration::new(
+            Descent::new(Routed { route: EveryMatrix, taken: RmsProp::default(), rest: Sign }, exact, NoMomentum),
+            0.1,
+        )
+        .build_whole(&zero.0)
+        .map(drop),
+    ] {
+        is_refused(beside, "Routed");
+    }
+    assert!(Configuration::new(Descent::new(NORMUON, Flat, NoMomentum), 0.1).build_whole(&zero.0).is_ok());
+    for (metric, constant) in
+        [(NorMuon { beta: 1.0, ..NORMUON }, "beta"), (NorMuon { epsilon: 0.0, ..NORMUON }, "epsilon")]
+    {
+        let refused = metric.begin(&zero.0).unwrap_err();
+        assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
+    }
 }

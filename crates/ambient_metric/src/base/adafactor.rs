@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::base::base_metric::{BaseMetric, DiagonalMetric};
+use crate::base::base_metric::BaseMetric;
 use crate::base::pointwise::PointwiseState;
+use crate::base::sides::{Given, means, squares};
 use crate::error::{Error, require_positive};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
-use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::{Layout, Part};
 use crate::space::matrix::{MatrixPart, MatrixTensor, Transpose, WideOf};
 use crate::space::record::Entries;
 use crate::space::selection::{Selection, Separable, place_each, select_each};
-use crate::space::tensor::{Covector, Vector, Wide, find_non_finite, first_non_finite};
+use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 
 /// γ = √v̂ with v̂ = R Cᵀ / mean(R), from means of squares over the rows and over the columns of every matrix: Adafactor's.
 ///
@@ -194,16 +194,8 @@ impl<M: MatrixPart> Average<M> {
             }
             Self::Means([rows, columns]) => {
                 let squares = squares.matrix(part)?;
-                let (m, n) = (squares.rows(), squares.columns());
-                let ones = |rows: usize, columns: usize| {
-                    squares.like(rows, columns, &vec![M::Element::one(); rows.max(columns)])
-                };
-                let (no, of_row, of_column) = (Transpose::No, share / n as f64, share / m as f64);
-                let rows = squares.combine(no, &ones(n, 1)?, no, of_row, Some((kept, &**rows)))?;
-                let columns = ones(1, m)?.combine(no, &squares, no, of_column, Some((kept, &**columns)))?;
-                if !(rows.norm()? + columns.norm()?).is_finite() {
-                    return Err(overflow());
-                }
+                let rows = means(&squares, rows, Transpose::No, [kept, share])?;
+                let columns = means(&squares, columns, Transpose::Yes, [kept, share])?;
                 Self::Means([Arc::new(rows), Arc::new(columns)])
             }
         })
@@ -225,43 +217,6 @@ impl<M: MatrixPart> Average<M> {
             }
         }
         Ok(())
-    }
-}
-
-fn overflow() -> Error {
-    Error::Overflow { quantity: "the squares of the gradient".to_owned() }
-}
-
-/// l² + ε.
-#[derive(Clone)]
-struct Square(f64);
-
-impl Kernel for Square {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = S;
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, (): (), l: S) -> S {
-        l * l + S::constant(self.0)
-    }
-}
-
-/// The metric whose γ is its state.
-#[derive(Clone)]
-struct Given;
-
-impl DiagonalMetric for Given {
-    type State<S: Real> = S;
-
-    #[inline(always)]
-    fn observe<S: Real>(&self, gamma: S, _gradient: S) -> S {
-        gamma
-    }
-
-    #[inline(always)]
-    fn inverse<S: Real>(&self, gamma: S) -> S {
-        S::one() / gamma
     }
 }
 
@@ -302,11 +257,7 @@ impl<T: MatrixTensor> BaseMetric<T> for Adafactor {
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
-        let mut squares = gradient.0.duplicate()?;
-        T::update(&Square(self.epsilon), Uniforms::same(&()), &mut squares, &mut [], &[])?;
-        if first_non_finite(&squares)?.is_some() {
-            return Err(overflow());
-        }
+        let squares = squares(&gradient.0, self.epsilon)?;
         let observed = |(index, part): (usize, &Squares<T::Matrix>)| {
             let seen = part.seen.saturating_add(1);
             let share = (seen as f64).power(-self.exponent);

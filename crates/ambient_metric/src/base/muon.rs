@@ -317,7 +317,7 @@ impl<T: MatrixTensor> MuonState<T> {
 }
 
 impl<Q: Momentum, O> Muon<Q, O> {
-    fn factor<M: MatrixPart>(&self, matrix: &M) -> f64 {
+    pub(crate) fn factor<M: MatrixPart>(&self, matrix: &M) -> f64 {
         self.width.factor(matrix.rows(), matrix.columns())
     }
 

@@ -1,9 +1,12 @@
-//! What metrics of matrices share: which parts are matrices, and what stands on either side of them.
+//! What metrics of matrices share: which parts are matrices, what stands on either side of them, and means of their rows and columns.
 
+use crate::base::base_metric::DiagonalMetric;
 use crate::error::{Error, require};
-use crate::number::scalar::Element;
+use crate::number::scalar::{Element, Field, Real};
+use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::{Layout, Part};
 use crate::space::matrix::{MatrixPart, MatrixTensor, Transpose};
+use crate::space::tensor::{Tensor, first_non_finite};
 
 /// Accepts a layout whose parts are all matrices.
 pub(crate) fn require_matrices(metric: &str, layout: &Layout) -> Result<(), Error> {
@@ -61,4 +64,67 @@ pub(crate) fn multiply<T: MatrixTensor, P>(
         product.set_matrix(index, &half.product(Transpose::No, b, right)?)?;
     }
     Ok(product)
+}
+
+/// x² + ε.
+#[derive(Clone)]
+struct Square(f64);
+
+impl Kernel for Square {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = S;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (): (), x: S) -> S {
+        x * x + S::constant(self.0)
+    }
+}
+
+/// x² + ε of every element. An error where one is not finite.
+pub(crate) fn squares<T: Tensor>(x: &T, epsilon: f64) -> Result<T, Error> {
+    let mut squares = x.duplicate()?;
+    T::update(&Square(epsilon), Uniforms::same(&()), &mut squares, &mut [], &[])?;
+    match first_non_finite(&squares)? {
+        None => Ok(squares),
+        Some(_) => Err(Error::Overflow { quantity: "the squares of the gradient".to_owned() }),
+    }
+}
+
+/// κ times a past mean and φ times the present one: of every row in a column, or transposed of every column in a row. An error where it is not finite.
+pub(crate) fn means<M: MatrixPart>(
+    matrix: &M,
+    past: &M,
+    transpose: Transpose,
+    [kept, fresh]: [f64; 2],
+) -> Result<M, Error> {
+    let (no, rows, columns) = (Transpose::No, matrix.rows(), matrix.columns());
+    let ones = |rows: usize, columns: usize| matrix.like(rows, columns, &vec![M::Element::one(); rows.max(columns)]);
+    let means = match transpose {
+        Transpose::No => matrix.combine(no, &ones(columns, 1)?, no, fresh / columns as f64, Some((kept, past)))?,
+        Transpose::Yes => ones(1, rows)?.combine(no, matrix, no, fresh / rows as f64, Some((kept, past)))?,
+    };
+    if means.norm()?.is_finite() {
+        Ok(means)
+    } else {
+        Err(Error::Overflow { quantity: "the squares of the gradient".to_owned() })
+    }
+}
+
+/// The diagonal metric whose γ is its state.
+#[derive(Clone)]
+pub(crate) struct Given;
+
+impl DiagonalMetric for Given {
+    type State<S: Real> = S;
+
+    #[inline(always)]
+    fn observe<S: Real>(&self, gamma: S, _gradient: S) -> S {
+        gamma
+    }
+
+    #[inline(always)]
+    fn inverse<S: Real>(&self, gamma: S) -> S {
+        S::one() / gamma
+    }
 }
