@@ -4,6 +4,7 @@
 
 use core::fmt::Debug;
 
+use ambient_metric::any::{AnyMatrixMetric, AnyRule};
 use ambient_metric::base::{Adafactor, EveryMatrix, KlShampoo, NorMuon, Polar, Sign, Soap, Width};
 use ambient_metric::space::{Absent, MatrixPart};
 use ambient_metric::{
@@ -454,4 +455,60 @@ fn normuon_is_no_metric_by_itself_or_beside_others_and_zero_stays_zero() {
         let refused = metric.begin(&zero.0).unwrap_err();
         assert!(matches!(refused, Error::Hyperparameter { name, .. } if name == constant), "{constant}");
     }
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+
+    /// A metric that was chosen by its text is the typed one, bit for bit, and is written as what is read as the same.
+    #[test]
+    fn chosen_metrics_are_the_typed_ones(gradients in prop::collection::vec(numbers(), 1..5), x in numbers(), beta in 0.1..0.9_f64, epsilon in 1e-3..1.0_f64) {
+        fn same<M: BaseMetric<Theta>>(metric: &M, text: &str, gradients: &[Vec<f64>], x: &[f64]) -> Result<(), TestCaseError> {
+            let chosen: AnyMatrixMetric = text.parse().unwrap();
+            prop_assert_eq!(&chosen.to_string().parse::<AnyMatrixMetric>().unwrap(), &chosen);
+            prop_assert_eq!(chosen.name(), metric.metric_name());
+            let (mut state, mut expected) = (chosen.begin(&theta(x))?, metric.begin(&theta(x))?);
+            for gradient in gradients {
+                chosen.update(&mut state, &Covector(theta(gradient)))?;
+                metric.update(&mut expected, &Covector(theta(gradient)))?;
+                prop_assert_eq!(seen(&chosen, &state, x)?, seen(metric, &expected, x)?);
+            }
+            Ok(())
+        }
+        let rmsprop = RmsProp { beta, epsilon };
+        same(&Soap { metric: rmsprop, beta: 0.5, every: 3 }, &format!("soap(0.5, {beta:?}, {epsilon:?}, every=3)"), &gradients, &x)?;
+        let kl_shampoo = KlShampoo { beta, epsilon, start: 0.5, every: 2 };
+        same(&kl_shampoo, &format!("kl_shampoo({beta:?}, {epsilon:?}, 0.5, 2)"), &gradients, &x)?;
+        same(&Adafactor { epsilon, exponent: beta }, &format!("adafactor({epsilon:?}, {beta:?})"), &gradients, &x)?;
+        let text = format!("normuon(ema(0.5), polar, rows_are_outputs, beta={beta:?}, epsilon={epsilon:?})");
+        same(&NorMuon { beta, epsilon, ..NORMUON }, &text, &gradients, &x)?;
+    }
+}
+
+#[test]
+fn short_names_are_the_rules_of_the_table_and_read_as_they_are_written() {
+    for (short, long) in [
+        ("soap", "flat(soap(beta=0.95, beta2=0.95, epsilon=1e-8, every=10.0)) + ema(decay=0.95)"),
+        ("soap(0.9, 0.8, 0.5)", "flat(soap(beta=0.8, beta2=0.8, epsilon=0.5, every=10.0)) + ema(decay=0.9)"),
+        ("kl_shampoo", "flat(kl_shampoo(beta=0.98, epsilon=1e-8, start=0.1, every=1.0)) + ema(decay=0.9)"),
+        ("adafactor", "flat(adafactor(epsilon=1e-30, exponent=0.8))"),
+        (
+            "normuon(0.9)",
+            "flat(normuon(nesterov(decay=0.9), a=3.4445, b=-4.775, c=2.0315, steps=5.0, beta=0.95, epsilon=1e-10))",
+        ),
+        ("flat(normuon(polar))", "flat(normuon(nesterov(decay=0.95), polar, beta=0.95, epsilon=1e-10))"),
+    ] {
+        let rule: AnyRule = short.parse().unwrap();
+        assert_eq!(rule.to_string(), long);
+        assert_eq!(long.parse::<AnyRule>().unwrap(), rule);
+        assert!(rule.validate().is_ok() && !rule.is_fused());
+    }
+    for (wrong, at) in [("flat(soap(every=1.5))", "every=1.5"), ("flat(adafactor(exponent=0))", "exponent=0")] {
+        let error = wrong.parse::<AnyRule>().unwrap_err();
+        assert_eq!(&wrong[error.at.clone()], at, "{error}");
+    }
+    // The direction of a step is damped, and has no inverse.
+    assert!("induced(normuon, log)".parse::<AnyRule>().is_ok());
+    let error = "induced(normuon, log, exact)".parse::<AnyRule>().unwrap_err();
+    assert!(error.problem.contains("NorMuon"), "{error}");
 }
