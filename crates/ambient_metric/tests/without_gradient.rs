@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::ambient::{AlongMomentum, Given};
-use ambient_metric::base::{EveryMatrix, LearnedDiagonal, LearnedScalar, Remembering};
+use ambient_metric::base::{
+    Adafactor, EveryMatrix, KlShampoo, LearnedDiagonal, LearnedScalar, NorMuon, Remembering, Soap,
+};
 use ambient_metric::number::Element;
 use ambient_metric::optimiser::Engine;
 use ambient_metric::space::{Absent, Selection, Separable, StateStorage};
@@ -228,6 +230,16 @@ proptest! {
             let rule = Descent::new(kronecker(every), Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
             check(&MATRICES, |theta| Configuration::new(rule, 0.01).weight_decay(0.1).build_whole(theta), &absent, &others)?;
         }
+        for every in [1, 2] {
+            let rule = Descent::new(Soap { every, ..Soap::default() }, Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
+            check(&MATRICES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
+            let rule = Descent::new(KlShampoo { every, ..KlShampoo::default() }, Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
+            check(&MATRICES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
+        }
+        let rule = Descent::new(Adafactor::default(), Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
+        check(&SHAPES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
+        let rule = Descent::new(NorMuon::default(), Induced::new(Identity, 0.1), NoMomentum);
+        check(&MATRICES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
         let rule = Descent::new(Muon::default(), Induced::new(Identity, 0.1), NoMomentum);
         check(&MATRICES, |theta| Configuration::new(rule, 0.01).build_whole(theta), &absent, &others)?;
         let rule = Descent::new(routed(), Induced::new(Log, 0.01).beta(0.8), NoMomentum);
@@ -245,6 +257,12 @@ proptest! {
         failing(&SHAPES, |theta| Configuration::new(of_learned, 0.1).build(theta), &absent, turn, |_| true)?;
         let rule = Descent::new(kronecker(1), Induced::new(Log, 0.1), Ema(0.9));
         failing(&MATRICES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |_| true)?;
+        let rule = Descent::new(Soap::default(), Induced::new(Log, 0.1), Ema(0.9));
+        failing(&MATRICES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |_| true)?;
+        let rule = Descent::new(KlShampoo::default(), Induced::new(Log, 0.1), Ema(0.9));
+        failing(&MATRICES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |_| true)?;
+        let rule = Descent::new(Adafactor::default(), Induced::new(Log, 0.1), Ema(0.9));
+        failing(&SHAPES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |_| true)?;
         // Muon takes a matrix of any finite numbers to its polar factor.
         let rule = Descent::new(routed(), Induced::new(Log, 0.01), NoMomentum);
         failing(&SHAPES, |theta| Configuration::new(rule, 0.1).build_whole(theta), &absent, turn, |shape| shape.len() != 2)?;

@@ -54,6 +54,22 @@ impl<E: Element> ReferenceMatrix<E> {
         self.elements.get(index).copied().unwrap_or_else(E::zero)
     }
 
+    fn require_square(&self) -> Result<(), Error> {
+        if self.rows == self.columns {
+            return Ok(());
+        }
+        let (name, expected) = ("a symmetric matrix".to_owned(), vec![self.rows; 2]);
+        Err(Error::Shape { name, expected, found: vec![self.rows, self.columns] })
+    }
+
+    /// The singular values, and the singular vectors of the shorter side.
+    fn singular_values(&self) -> Result<(Vec<E::Wide>, Vec<Vec<E::Wide>>), Error> {
+        let transpose = if self.rows > self.columns { Transpose::Yes } else { Transpose::No };
+        let [side, other] = self.sides(transpose);
+        let rows = (0..side).map(|row| (0..other).map(|column| self.at(transpose, row, column).widen()).collect());
+        orthogonalise::<E::Wide>(rows.collect())
+    }
+
     /// Rows and columns of the matrix or its transpose.
     fn sides(&self, transpose: Transpose) -> [usize; 2] {
         match transpose {
@@ -192,21 +208,26 @@ impl<E: Element> SpectralMatrix for ReferenceMatrix<E> {
         &self,
         functions: impl FnOnce(&[E::Wide]) -> Result<[Vec<E::Wide>; N], Error>,
     ) -> Result<[Self; N], Error> {
-        if self.rows != self.columns {
-            let (name, expected) = ("a symmetric matrix".to_owned(), vec![self.rows; 2]);
-            return Err(Error::Shape { name, expected, found: vec![self.rows, self.columns] });
-        }
+        self.require_square()?;
         self.of_singular_values(functions)
+    }
+
+    fn eigenvectors(&self) -> Result<Self, Error> {
+        self.require_square()?;
+        let (values, vectors) = self.singular_values()?;
+        let mut numbered: Vec<_> = values.into_iter().zip(vectors).collect();
+        numbered.sort_by(|(first, _), (second, _)| second.to_f64().total_cmp(&first.to_f64()));
+        let side = self.rows;
+        let row = |row: usize| numbered.iter().filter_map(move |(_, vector)| vector.get(row).copied());
+        Self::new(side, side, (0..side).flat_map(row).map(E::narrow).collect())
     }
 
     fn of_singular_values<const N: usize>(
         &self,
         functions: impl FnOnce(&[E::Wide]) -> Result<[Vec<E::Wide>; N], Error>,
     ) -> Result<[Self; N], Error> {
-        let transpose = if self.rows > self.columns { Transpose::Yes } else { Transpose::No };
-        let [side, other] = self.sides(transpose);
-        let rows = (0..side).map(|row| (0..other).map(|column| self.at(transpose, row, column).widen()).collect());
-        let (values, vectors) = orthogonalise::<E::Wide>(rows.collect())?;
+        let side = self.rows.min(self.columns);
+        let (values, vectors) = self.singular_values()?;
         let spread = |function: Vec<E::Wide>| {
             let entry = |row: usize, column: usize| {
                 let of_vector = |(vector, value): (&Vec<E::Wide>, &E::Wide)| -> Option<E::Wide> {

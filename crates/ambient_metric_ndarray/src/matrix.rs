@@ -138,6 +138,15 @@ impl<E: MatrixElement> HostMatrix<E> {
         Ok((Mat::from_fn(self.rows, self.columns, |row, column| view[(row, column)].to_f64() / scale), scale))
     }
 
+    /// The eigenvalues of a symmetric matrix, rising, and its eigenvectors, in the columns.
+    fn eigenvalues(&self) -> Result<(Vec<f64>, Mat<f64>), Error> {
+        if self.rows != self.columns {
+            return Err(shape_error("a symmetric matrix", [self.rows; 2], vec![self.rows, self.columns]));
+        }
+        let (scaled, scale) = self.doubles()?;
+        eigenvalues(&scaled, scale)
+    }
+
     /// V f Vᵀ for every list f of numbers.
     fn spread<const N: usize>(vectors: &Mat<f64>, functions: [Vec<f64>; N]) -> [Self; N] {
         let side = vectors.nrows();
@@ -238,12 +247,16 @@ impl<E: MatrixElement> SpectralMatrix for HostMatrix<E> {
         &self,
         functions: impl FnOnce(&[f64]) -> Result<[Vec<f64>; N], Error>,
     ) -> Result<[Self; N], Error> {
-        if self.rows != self.columns {
-            return Err(shape_error("a symmetric matrix", [self.rows; 2], vec![self.rows, self.columns]));
-        }
-        let (scaled, scale) = self.doubles()?;
-        let (values, vectors) = eigenvalues(&scaled, scale)?;
+        let (values, vectors) = self.eigenvalues()?;
         Ok(Self::spread(&vectors, functions(&values)?))
+    }
+
+    fn eigenvectors(&self) -> Result<Self, Error> {
+        let (_, vectors) = self.eigenvalues()?;
+        // Eigenvalues rise from the first to the last.
+        let side = self.rows;
+        let entry = |index: usize| E::narrow(vectors[(index / side, side - 1 - index % side)]);
+        Ok(Self { elements: (0..side * side).map(entry).collect(), ..*self })
     }
 
     fn of_singular_values<const N: usize>(

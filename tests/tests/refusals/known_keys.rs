@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ambient_metric::ambient::{AlongGradient, AlongMomentum, Exponential, Guard, OfLosses, Product, Reciprocal};
-use ambient_metric::base::{HiddenMatrices, LearnedDiagonal, LearnedScalar, Named, Remembering, Width};
+use ambient_metric::base::{
+    Adafactor, HiddenMatrices, KlShampoo, LearnedDiagonal, LearnedScalar, Named, NorMuon, Remembering, Soap, Width,
+};
 use ambient_metric::optimiser::{Constant, Cosine, Linear, WarmUp};
 use ambient_metric::rule::{Bilinear, Clipped, Damped, Exact, Hard, Induction, Root, Soft};
 use ambient_metric::space::{NewtonSchulz, SavedParameter, StateStorage};
@@ -160,6 +162,10 @@ fn metrics_know_their_keys_and_their_defaults() {
     check_defaults(&RmsProp { beta: 0.5, epsilon: 0.25 });
     check_defaults(&Adagrad { epsilon: 0.25 });
     check_defaults(&Kronecker { beta: Some(0.5), epsilon: 0.25, exponent: 0.5, every: 3 });
+    check_defaults(&KlShampoo { beta: 0.5, epsilon: 0.25, start: 0.5, every: 3 });
+    check_defaults(&Adafactor { epsilon: 0.25, exponent: 0.5 });
+    let soap = Soap { metric: Euclidean, beta: 0.5, every: 3 };
+    check(&soap, &[("beta", &Soap { beta: 0.95, ..soap }), ("every", &Soap { every: 10, ..soap })]);
     check_defaults(&NewtonSchulz { coefficients: [1.0, 2.0, 3.0], steps: 2 });
     check_defaults(&LearnedScalar { kappa: 0.5, decay: 0.25, bound: 2.5, ..LearnedScalar::default() });
     check_defaults(&LearnedDiagonal { kappa: 0.5, decay: 0.25, bound: 2.5, ..LearnedDiagonal::default() });
@@ -167,6 +173,11 @@ fn metrics_know_their_keys_and_their_defaults() {
     check(&Named::new(["a"]), &[]);
     let muon = Muon { momentum: Nesterov(0.5), width: Width::RowsAreOutputs, ..Muon::default() };
     check(&muon, &[("orthogonaliser", &muon), ("width", &Muon { width: Width::Unscaled, ..muon })]);
+    let normuon = NorMuon { muon, beta: 0.5, epsilon: 0.25 };
+    check(
+        &normuon,
+        &[("beta", &NorMuon { beta: 0.95, ..normuon }), ("epsilon", &NorMuon { epsilon: 1e-10, ..normuon })],
+    );
     check(&Remembering { momentum: Ema(0.5), metric: Euclidean }, &[]);
     check(&Routed { route: Named::new(["a"]), taken: Euclidean, rest: Euclidean }, &[]);
     check(&Hard { length: 1.5 }, &[]);

@@ -8,7 +8,8 @@ use ambient_metric::ambient::{
 };
 use ambient_metric::any::{AnyAmbient, AnyClip, AnyOptimiser, AnyRule, Kind, TABLE};
 use ambient_metric::base::{
-    AdaBelief, AdaMax, AmsGrad, Drive, LearnedDiagonal, LearnedScalar, MaxNorm, Muon, Polar, Sign, Width, Yogi,
+    AdaBelief, AdaMax, Adafactor, AmsGrad, Drive, KlShampoo, LearnedDiagonal, LearnedScalar, MaxNorm, Muon, NorMuon,
+    Polar, Sign, Soap, Width, Yogi,
 };
 use ambient_metric::rule::{
     Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, MoMo, Polyak, Prodigy, Root,
@@ -180,6 +181,12 @@ proptest! {
         let steps = NewtonSchulz { steps: 3, ..NewtonSchulz::default() };
         let muon = Muon { momentum: HeavyBall(mu), orthogonaliser: steps, width: Width::RowsAreOutputs };
         same!(build_whole, Descent::new(muon, Flat, NoMomentum), "flat(muon(heavy_ball({mu:?}), rows_are_outputs, steps=3))");
+        let (kl_shampoo, soap) = (KlShampoo { beta: rms, epsilon: eps, ..KlShampoo::default() }, Soap { metric, beta: rms, ..Soap::default() });
+        same!(build_whole, Descent::new(kl_shampoo, Flat, ema), "kl_shampoo({mu:?}, {rms:?}, {eps:?})");
+        same!(build_whole, Descent::new(soap, Flat, ema), "soap({mu:?}, {rms:?}, {eps:?})");
+        same!(build_whole, Descent::new(Adafactor { epsilon: eps, exponent: 0.8 }, surface, ema), "induced(adafactor({eps:?}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
+        let normuon = NorMuon { muon: Muon { momentum: Nesterov(mu), ..Muon::default() }, beta: rms, ..NorMuon::default() };
+        same!(build_whole, Descent::new(normuon, Flat, NoMomentum), "normuon({mu:?}, {rms:?})");
         let dense = Dense::diagonal(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.5]).unwrap();
         let text: Vec<String> = dense.rows().iter().map(|row| format!("{row:?}")).collect();
         same!(build_whole, Descent::new(dense, surface, ema), "induced(dense({}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})", text.join(", "));

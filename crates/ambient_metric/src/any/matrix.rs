@@ -3,10 +3,16 @@
 use crate::any::parts::{AnyMomentum, OneSlot, Part, Written, textual};
 use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error};
+use crate::base::adafactor::{Adafactor, AdafactorState};
 use crate::base::base_metric::BaseMetric;
 use crate::base::dense::{Dense, DenseState};
-use crate::base::kronecker::{Kronecker, KroneckerState};
+use crate::base::diagonal::RmsProp;
+use crate::base::factored::KroneckerState;
+use crate::base::kl_shampoo::KlShampoo;
+use crate::base::kronecker::Kronecker;
 use crate::base::muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
+use crate::base::normuon::{NorMuon, NorMuonState};
+use crate::base::soap::{Soap, SoapState};
 use crate::error::Error;
 use crate::number::scalar::Element;
 use crate::space::matrix::{MatrixTensor, NewtonSchulz, SpectralMatrix, WideOf};
@@ -14,23 +20,196 @@ use crate::space::record::Entries;
 use crate::space::selection::{Selection, Separable};
 use crate::space::tensor::{Covector, Vector, Wide};
 
-/// A base metric of whole tensors, chosen at run time.
-///
-/// ```
-/// use ambient_metric::any::AnyMatrixMetric;
-///
-/// let metric: AnyMatrixMetric = "kronecker(beta=0.99)".parse()?;
-/// assert_eq!(metric.name(), "Kronecker");
-/// # Ok::<(), ambient_metric::any::TextError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub enum AnyMatrixMetric {
-    /// [`Kronecker`].
-    Kronecker(Kronecker),
-    /// [`Muon`].
-    Muon(Muon<OneSlot, AnyOrthogonaliser>),
-    /// [`Dense`].
-    Dense(Dense<f64>),
+/// The metrics that can be chosen, each with what it remembers, and the metric that does what the chosen one does. A state of another is refused.
+macro_rules! chosen {
+    ($($variant:ident: $metric:ty, $state:ty;)+) => {
+        /// A base metric of whole tensors, chosen at run time.
+        ///
+        /// ```
+        /// use ambient_metric::any::AnyMatrixMetric;
+        ///
+        /// let metric: AnyMatrixMetric = "kronecker(beta=0.99)".parse()?;
+        /// assert_eq!(metric.name(), "Kronecker");
+        /// # Ok::<(), ambient_metric::any::TextError>(())
+        /// ```
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum AnyMatrixMetric {
+            $(
+                #[doc = concat!("[`", stringify!($variant), "`].")]
+                $variant($metric),
+            )+
+        }
+
+        /// What an [`AnyMatrixMetric`] remembers: what the chosen one does.
+        #[allow(missing_docs, reason = "the variants are those of the metric")]
+        pub enum AnyMatrixState<T: MatrixTensor<Element: Element<Wide = f64>>> {
+            $($variant($state),)+
+        }
+
+        impl<T: MatrixTensor<Element: Element<Wide = f64>>> core::fmt::Debug for AnyMatrixState<T> {
+            fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                let name = match self {
+                    $(Self::$variant(_) => stringify!($variant),)+
+                };
+                formatter.debug_tuple(name).finish_non_exhaustive()
+            }
+        }
+
+        impl<T: MatrixTensor<Element: Element<Wide = f64>>> Clone for AnyMatrixState<T> {
+            fn clone(&self) -> Self {
+                match self {
+                    $(Self::$variant(state) => Self::$variant(state.clone()),)+
+                }
+            }
+        }
+
+        impl AnyMatrixMetric {
+            /// The name under which reports and checkpoints know it: that of the chosen one.
+            #[must_use]
+            pub fn name(&self) -> String {
+                match self {
+                    $(Self::$variant(_) => stringify!($variant).to_owned(),)+
+                }
+            }
+
+            fn other<A>(&self) -> Result<A, Error> {
+                Err(Error::OtherMetric { metric: self.name() })
+            }
+        }
+
+        impl<T> BaseMetric<T> for AnyMatrixMetric
+        where
+            T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix>,
+        {
+            type State = AnyMatrixState<T>;
+
+            fn metric_name(&self) -> String {
+                self.name()
+            }
+
+            fn is_metric(&self) -> bool {
+                self.has_metric()
+            }
+
+            fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
+                match self {
+                    $(Self::$variant(metric) => metric.begin(parameters).map(AnyMatrixState::$variant),)+
+                }
+            }
+
+            fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => metric.update(state, gradient),)+
+                    _ => self.other(),
+                }
+            }
+
+            fn learn_from(
+                &self,
+                state: &mut Self::State,
+                gradient: &Covector<T>,
+                xi: Wide<T>,
+                squared_length: Wide<T>,
+            ) -> Result<(), Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => {
+                        metric.learn_from(state, gradient, xi, squared_length)
+                    })+
+                    _ => self.other(),
+                }
+            }
+
+            fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => metric.measured(state),)+
+                    _ => None,
+                }
+            }
+
+            fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error>
+            where
+                T: Separable,
+            {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => {
+                        metric.select(state, selection).map(AnyMatrixState::$variant)
+                    })+
+                    _ => self.other(),
+                }
+            }
+
+            fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
+            where
+                T: Separable,
+            {
+                match (self, state, selected) {
+                    $((
+                        Self::$variant(metric),
+                        AnyMatrixState::$variant(state),
+                        AnyMatrixState::$variant(selected),
+                    ) => metric.place(state, selection, selected),)+
+                    _ => self.other(),
+                }
+            }
+
+            fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => metric.record(state, entries),)+
+                    _ => self.other(),
+                }
+            }
+
+            fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => metric.raise(state, covector),)+
+                    _ => self.other(),
+                }
+            }
+
+            fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => metric.lower(state, vector),)+
+                    _ => self.other(),
+                }
+            }
+
+            fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => metric.log_determinant(state),)+
+                    _ => self.other(),
+                }
+            }
+        }
+    };
+}
+
+chosen! {
+    Kronecker: Kronecker, KroneckerState<T>;
+    KlShampoo: KlShampoo, KroneckerState<T>;
+    Soap: Soap, SoapState<T>;
+    Adafactor: Adafactor, AdafactorState<T>;
+    Muon: Muon<OneSlot, AnyOrthogonaliser>, MuonState<T>;
+    NorMuon: NorMuon<OneSlot, AnyOrthogonaliser>, NorMuonState<T>;
+    Dense: Dense<f64>, DenseState<T>;
+}
+
+impl AnyMatrixMetric {
+    /// Whether it is a metric.
+    pub(crate) fn has_metric(&self) -> bool {
+        !matches!(self, Self::NorMuon(_))
+    }
+
+    /// Accepts its constants. (Muon's are checked where it is begun for tensors; a dense one was checked when it was made.)
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        match self {
+            Self::Kronecker(metric) => metric.validate(),
+            Self::KlShampoo(metric) => metric.validate(),
+            Self::Soap(metric) => metric.validate(),
+            Self::Adafactor(metric) => metric.validate(),
+            Self::NorMuon(metric) => metric.validate(),
+            Self::Muon(_) | Self::Dense(_) => Ok(()),
+        }
+    }
 }
 
 /// How Muon takes polar factors, chosen at run time.
@@ -76,156 +255,6 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for AnyOrthogonaliser {
     }
 }
 
-/// What an [`AnyMatrixMetric`] remembers: what the chosen one does.
-#[allow(missing_docs, reason = "the variants are those of the metric")]
-pub enum AnyMatrixState<T: MatrixTensor<Element: Element<Wide = f64>>> {
-    Kronecker(KroneckerState<T>),
-    Muon(MuonState<T>),
-    Dense(DenseState<T>),
-}
-
-impl<T: MatrixTensor<Element: Element<Wide = f64>>> core::fmt::Debug for AnyMatrixState<T> {
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let name = match self {
-            Self::Kronecker(_) => "Kronecker",
-            Self::Muon(_) => "Muon",
-            Self::Dense(_) => "Dense",
-        };
-        formatter.debug_tuple(name).finish_non_exhaustive()
-    }
-}
-
-impl<T: MatrixTensor<Element: Element<Wide = f64>>> Clone for AnyMatrixState<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Kronecker(state) => Self::Kronecker(state.clone()),
-            Self::Muon(state) => Self::Muon(state.clone()),
-            Self::Dense(state) => Self::Dense(state.clone()),
-        }
-    }
-}
-
-/// Does the same with whatever metric it is, in its state. A state of another metric is refused.
-macro_rules! metric {
-    ($any:expr, $states:expr, ($metric:ident, $state:ident) => $does:expr) => {
-        match ($any, $states) {
-            (AnyMatrixMetric::Kronecker($metric), AnyMatrixState::Kronecker($state)) => $does,
-            (AnyMatrixMetric::Muon($metric), AnyMatrixState::Muon($state)) => $does,
-            (AnyMatrixMetric::Dense($metric), AnyMatrixState::Dense($state)) => $does,
-            (metric, _) => Err(Error::OtherMetric { metric: metric.name() }),
-        }
-    };
-}
-
-/// As `metric!`, with two states.
-macro_rules! metric_of_two {
-    ($any:expr, $states:expr, $others:expr, ($metric:ident, $state:ident, $other:ident) => $does:expr) => {
-        match ($any, $states, $others) {
-            (
-                AnyMatrixMetric::Kronecker($metric),
-                AnyMatrixState::Kronecker($state),
-                AnyMatrixState::Kronecker($other),
-            ) => $does,
-            (AnyMatrixMetric::Muon($metric), AnyMatrixState::Muon($state), AnyMatrixState::Muon($other)) => $does,
-            (AnyMatrixMetric::Dense($metric), AnyMatrixState::Dense($state), AnyMatrixState::Dense($other)) => $does,
-            (metric, ..) => Err(Error::OtherMetric { metric: metric.name() }),
-        }
-    };
-}
-
-impl AnyMatrixMetric {
-    /// The name under which reports and checkpoints know it: that of the chosen one.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Kronecker(_) => "Kronecker".to_owned(),
-            Self::Muon(_) => "Muon".to_owned(),
-            Self::Dense(_) => "Dense".to_owned(),
-        }
-    }
-}
-
-impl<T> BaseMetric<T> for AnyMatrixMetric
-where
-    T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix>,
-{
-    type State = AnyMatrixState<T>;
-
-    fn metric_name(&self) -> String {
-        self.name()
-    }
-
-    fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
-        Ok(match self {
-            Self::Kronecker(metric) => AnyMatrixState::Kronecker(metric.begin(parameters)?),
-            Self::Muon(metric) => AnyMatrixState::Muon(metric.begin(parameters)?),
-            Self::Dense(metric) => AnyMatrixState::Dense(metric.begin(parameters)?),
-        })
-    }
-
-    fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
-        metric!(self, state, (metric, state) => metric.update(state, gradient))
-    }
-
-    fn learn_from(
-        &self,
-        state: &mut Self::State,
-        gradient: &Covector<T>,
-        xi: Wide<T>,
-        squared_length: Wide<T>,
-    ) -> Result<(), Error> {
-        metric!(self, state, (metric, state) => metric.learn_from(state, gradient, xi, squared_length))
-    }
-
-    fn measured<'a>(&self, state: &'a Self::State) -> Option<&'a Covector<T>> {
-        match (self, state) {
-            (Self::Muon(metric), AnyMatrixState::Muon(state)) => metric.measured(state),
-            _ => None,
-        }
-    }
-
-    fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error>
-    where
-        T: Separable,
-    {
-        match (self, state) {
-            (Self::Kronecker(metric), AnyMatrixState::Kronecker(state)) => {
-                metric.select(state, selection).map(AnyMatrixState::Kronecker)
-            }
-            (Self::Muon(metric), AnyMatrixState::Muon(state)) => {
-                metric.select(state, selection).map(AnyMatrixState::Muon)
-            }
-            (Self::Dense(metric), AnyMatrixState::Dense(state)) => {
-                metric.select(state, selection).map(AnyMatrixState::Dense)
-            }
-            (metric, _) => Err(Error::OtherMetric { metric: metric.name() }),
-        }
-    }
-
-    fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
-    where
-        T: Separable,
-    {
-        metric_of_two!(self, state, selected, (metric, state, selected) => metric.place(state, selection, selected))
-    }
-
-    fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
-        metric!(self, state, (metric, state) => metric.record(state, entries))
-    }
-
-    fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
-        metric!(self, state, (metric, state) => metric.raise(state, covector))
-    }
-
-    fn lower(&self, state: &Self::State, vector: &Vector<T>) -> Result<Covector<T>, Error> {
-        metric!(self, state, (metric, state) => metric.lower(state, vector))
-    }
-
-    fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
-        metric!(self, state, (metric, state) => metric.log_determinant(state))
-    }
-}
-
 impl Part for AnyMatrixMetric {
     const KINDS: &'static [Kind] = &[Kind::BaseMetric];
 
@@ -235,29 +264,17 @@ impl Part for AnyMatrixMetric {
                 let beta = (beta < 1.0).then_some(beta);
                 Self::Kronecker(Kronecker { beta, epsilon, exponent, every: given.whole(3, every)? })
             }
-            ("muon", &[a, b, c, steps]) => {
-                let orthogonaliser = if given.option("polar") {
-                    AnyOrthogonaliser::Polar(Polar)
-                } else {
-                    let steps = usize::try_from(given.whole(3, steps)?).unwrap_or(usize::MAX);
-                    AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps })
-                };
-                let width = match (given.option("rows_are_outputs"), given.option("columns_are_outputs")) {
-                    (true, _) => Width::RowsAreOutputs,
-                    (false, true) => Width::ColumnsAreOutputs,
-                    (false, false) => Width::Unscaled,
-                };
-                let (momentum, at) = match take(given, &[Kind::Momentum]) {
-                    Some(call) if call.name == "belief" => {
-                        let problem = "`belief` shows a metric what it learns from, and this one learns from the momentum: take `ema`";
-                        return Err(error(given.text, call.at.clone(), problem));
-                    }
-                    Some(call) => (AnyMomentum::of(given.text, call)?, call.at.clone()),
-                    None => (AnyMomentum::Nesterov(Muon::default().momentum), given.at.clone()),
-                };
-                let problem = "a metric of whole tensors takes a momentum with one number per parameter: take `ema`";
-                let momentum = OneSlot::new(momentum).ok_or_else(|| error(given.text, at, problem))?;
-                Self::Muon(Muon { momentum, orthogonaliser, width })
+            ("kl_shampoo", &[beta, epsilon, start, every]) => {
+                Self::KlShampoo(KlShampoo { beta, epsilon, start, every: given.whole(3, every)? })
+            }
+            ("soap", &[beta, beta2, epsilon, every]) => {
+                let metric = RmsProp { beta: beta2, epsilon };
+                Self::Soap(Soap { metric, beta, every: given.whole(3, every)? })
+            }
+            ("adafactor", &[epsilon, exponent]) => Self::Adafactor(Adafactor { epsilon, exponent }),
+            ("muon", &[a, b, c, steps]) => Self::Muon(muon([a, b, c, steps], given)?),
+            ("normuon", &[a, b, c, steps, beta, epsilon]) => {
+                Self::NorMuon(NorMuon { muon: muon([a, b, c, steps], given)?, beta, epsilon })
             }
             ("dense", []) => match Dense::new(given.rows.clone()) {
                 Ok(dense) => Self::Dense(dense),
@@ -272,20 +289,15 @@ impl Part for AnyMatrixMetric {
             Self::Kronecker(Kronecker { beta, epsilon, exponent, every }) => {
                 Written::new("kronecker", &[beta.unwrap_or(1.0), *epsilon, *exponent, *every as f64])
             }
-            Self::Muon(Muon { momentum, orthogonaliser, width }) => {
-                let (constants, is_polar) = match orthogonaliser {
-                    AnyOrthogonaliser::Polar(_) => (Vec::new(), true),
-                    AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps }) => {
-                        (vec![*a, *b, *c, *steps as f64], false)
-                    }
-                };
-                let mut written = Written::new("muon", &constants)
-                    .option("polar", is_polar)
-                    .option("rows_are_outputs", *width == Width::RowsAreOutputs)
-                    .option("columns_are_outputs", *width == Width::ColumnsAreOutputs);
-                written.parts.push(momentum.get().to_string());
-                written
+            Self::KlShampoo(KlShampoo { beta, epsilon, start, every }) => {
+                Written::new("kl_shampoo", &[*beta, *epsilon, *start, *every as f64])
             }
+            Self::Soap(Soap { metric, beta, every }) => {
+                Written::new("soap", &[*beta, metric.beta, metric.epsilon, *every as f64])
+            }
+            Self::Adafactor(Adafactor { epsilon, exponent }) => Written::new("adafactor", &[*epsilon, *exponent]),
+            Self::Muon(muon) => written_muon("muon", muon, &[]),
+            Self::NorMuon(NorMuon { muon, beta, epsilon }) => written_muon("normuon", muon, &[*beta, *epsilon]),
             Self::Dense(dense) => {
                 let mut written = Written::new("dense", &[]);
                 written.parts = dense.rows().iter().map(|row| format!("{row:?}")).collect();
@@ -293,6 +305,50 @@ impl Part for AnyMatrixMetric {
             }
         }
     }
+}
+
+/// Muon from its first four constants, its options and its momentum.
+fn muon([a, b, c, steps]: [f64; 4], given: &mut Given<'_>) -> Result<Muon<OneSlot, AnyOrthogonaliser>, TextError> {
+    let orthogonaliser = if given.option("polar") {
+        AnyOrthogonaliser::Polar(Polar)
+    } else {
+        let steps = usize::try_from(given.whole(3, steps)?).unwrap_or(usize::MAX);
+        AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps })
+    };
+    let width = match (given.option("rows_are_outputs"), given.option("columns_are_outputs")) {
+        (true, _) => Width::RowsAreOutputs,
+        (false, true) => Width::ColumnsAreOutputs,
+        (false, false) => Width::Unscaled,
+    };
+    let (momentum, at) = match take(given, &[Kind::Momentum]) {
+        Some(call) if call.name == "belief" => {
+            let problem =
+                "`belief` shows a metric what it learns from, and this one learns from the momentum: take `ema`";
+            return Err(error(given.text, call.at.clone(), problem));
+        }
+        Some(call) => (AnyMomentum::of(given.text, call)?, call.at.clone()),
+        None => (AnyMomentum::Nesterov(Muon::default().momentum), given.at.clone()),
+    };
+    let problem = "a metric of whole tensors takes a momentum with one number per parameter: take `ema`";
+    let momentum = OneSlot::new(momentum).ok_or_else(|| error(given.text, at, problem))?;
+    Ok(Muon { momentum, orthogonaliser, width })
+}
+
+/// What Muon, or what is made of it with further constants, is written as.
+fn written_muon(name: &'static str, muon: &Muon<OneSlot, AnyOrthogonaliser>, further: &[f64]) -> Written {
+    let Muon { momentum, orthogonaliser, width } = muon;
+    let (own, is_polar) = match orthogonaliser {
+        AnyOrthogonaliser::Polar(_) => (vec![Vec::new(); 4], true),
+        AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps }) => {
+            ([*a, *b, *c, *steps as f64].map(|constant| vec![constant]).to_vec(), false)
+        }
+    };
+    let constants = own.into_iter().chain(further.iter().map(|&constant| vec![constant])).collect();
+    let written = Written { name, constants, parts: vec![momentum.get().to_string()], ..Written::default() };
+    written
+        .option("polar", is_polar)
+        .option("rows_are_outputs", *width == Width::RowsAreOutputs)
+        .option("columns_are_outputs", *width == Width::ColumnsAreOutputs)
 }
 
 /// Takes the first part of these kinds.

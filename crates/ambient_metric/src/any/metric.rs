@@ -63,15 +63,17 @@ impl AnyBaseMetric {
 
     /// Whether it is a metric, and not the dual of a norm.
     pub(crate) fn has_metric(&self) -> bool {
-        !matches!(self, Self::Pointwise(metric) if !PointwiseMetric::is_metric(metric))
+        match self {
+            Self::Pointwise(metric) => PointwiseMetric::is_metric(metric),
+            Self::Matrix(metric) => metric.has_metric(),
+        }
     }
 
-    /// Accepts its constants. (Muon's are checked where it is begun for tensors; a dense one was checked when it was made.)
+    /// Accepts its constants.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         match self {
             Self::Pointwise(metric) => PointwiseMetric::validate(metric),
-            Self::Matrix(AnyMatrixMetric::Kronecker(metric)) => metric.validate(),
-            Self::Matrix(AnyMatrixMetric::Muon(_) | AnyMatrixMetric::Dense(_)) => Ok(()),
+            Self::Matrix(metric) => metric.validate(),
         }
     }
 

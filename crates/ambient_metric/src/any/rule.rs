@@ -17,12 +17,16 @@ use crate::any::pointwise::AnyPointwise;
 use crate::any::table::{Kind, find, of};
 use crate::any::text::{self, Call, Given, TextError, error, unknown};
 use crate::base::adabelief::AdaBelief;
+use crate::base::adafactor::Adafactor;
 use crate::base::adamax::AdaMax;
 use crate::base::amsgrad::AmsGrad;
 use crate::base::diagonal::{Euclidean, RmsProp};
+use crate::base::kl_shampoo::KlShampoo;
 use crate::base::kronecker::Kronecker;
 use crate::base::muon::Muon;
+use crate::base::normuon::NorMuon;
 use crate::base::sign::Sign;
+use crate::base::soap::Soap;
 use crate::base::yogi::Yogi;
 use crate::error::{Error, require_decay, require_metric};
 use crate::rule::bilinear::Bilinear;
@@ -288,6 +292,22 @@ impl AnyRule {
         let euclidean = AnyBaseMetric::Pointwise(AnyPointwise::Euclidean(Euclidean));
         let ema = |decay| AnyMomentum::Ema(Ema(decay));
         let sign = AnyBaseMetric::Pointwise(AnyPointwise::Sign(Sign));
+        let matrix = AnyBaseMetric::Matrix;
+        let now = |metric| Self {
+            metric,
+            preconditioner: AnyPreconditioner::Flat,
+            momentum: None,
+            cautious: false,
+            lower_bound: None,
+            distance: None,
+            point: None,
+        };
+        let muon = |momentum| {
+            let Muon { orthogonaliser, width, .. } = Muon::default();
+            let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
+            let momentum = OneSlot::new(AnyMomentum::Nesterov(Nesterov(momentum)))?;
+            Some(Muon { momentum, orthogonaliser, width })
+        };
         Some(match (name, constants) {
             ("sgd", &[momentum]) => flat(euclidean, AnyMomentum::HeavyBall(HeavyBall(momentum))),
             ("sgd_ema", &[momentum]) => flat(euclidean, ema(momentum)),
@@ -323,15 +343,23 @@ impl AnyRule {
                 surface(rmsprop(beta_rms, epsilon), AnyEmbedding::Identity, [xi, momentum, beta])
             }
             ("shampoo", &[momentum, epsilon]) => {
-                let metric = AnyMatrixMetric::Kronecker(Kronecker { epsilon, ..Kronecker::default() });
-                flat(AnyBaseMetric::Matrix(metric), ema(momentum))
+                flat(matrix(AnyMatrixMetric::Kronecker(Kronecker { epsilon, ..Kronecker::default() })), ema(momentum))
             }
-            ("muon", &[momentum]) => {
-                let Muon { orthogonaliser, width, .. } = Muon::default();
-                let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
-                let momentum = OneSlot::new(AnyMomentum::Nesterov(Nesterov(momentum)))?;
-                let muon = Muon { momentum, orthogonaliser, width };
-                Self { momentum: None, ..flat(AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)), ema(0.0)) }
+            ("kl_shampoo", &[beta1, beta, epsilon]) => {
+                let metric = KlShampoo { beta, epsilon, ..KlShampoo::default() };
+                flat(matrix(AnyMatrixMetric::KlShampoo(metric)), ema(beta1))
+            }
+            ("soap", &[beta1, beta, epsilon]) => {
+                let metric = Soap { metric: RmsProp { beta, epsilon }, beta, ..Soap::default() };
+                flat(matrix(AnyMatrixMetric::Soap(metric)), ema(beta1))
+            }
+            ("adafactor", &[epsilon, exponent]) => {
+                now(matrix(AnyMatrixMetric::Adafactor(Adafactor { epsilon, exponent })))
+            }
+            ("muon", &[momentum]) => now(matrix(AnyMatrixMetric::Muon(muon(momentum)?))),
+            ("normuon", &[momentum, beta]) => {
+                let NorMuon { epsilon, .. } = NorMuon::default();
+                now(matrix(AnyMatrixMetric::NorMuon(NorMuon { muon: muon(momentum)?, beta, epsilon })))
             }
             _ => return None,
         })

@@ -137,6 +137,11 @@ pub struct About {
     pub parts: &'static str,
 }
 
+/// After how many gradients something is taken again.
+const fn every(default: f64) -> Constant {
+    constant("every", default, Range { low: 1.0, high: 9e15, has_low: true, has_high: true })
+}
+
 const PAPER: &str = "arXiv 2509.03594";
 const CODE: &str = "the public repository Noah-Everett/Induced-Metric-Optimiser";
 const OURS: &str = "this library";
@@ -160,6 +165,13 @@ const DISTANCE: &[Constant] = &[
     constant("beta3", 0.0, Range::DECAY),
 ];
 const LION: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.99, Range::DECAY)];
+const ADAFACTOR: &[Constant] =
+    &[constant("epsilon", 1e-30, Range::POSITIVE), constant("exponent", 0.8, Range::POSITIVE)];
+const A: Constant = constant("a", 3.4445, Range::FINITE);
+const B: Constant = constant("b", -4.7750, Range::FINITE);
+const C: Constant = constant("c", 2.0315, Range::FINITE);
+const STEPS: Constant = constant("steps", 5.0, Range { low: 0.0, high: 1e6, has_low: true, has_high: true });
+const POLAR: &[&str] = &["polar", "rows_are_outputs", "columns_are_outputs"];
 const SURFACE: &[Constant] = &[XI, MOMENTUM, constant("beta", 0.8, Range::DECAY)];
 
 macro_rules! table {
@@ -221,14 +233,20 @@ table! {
             constant("beta", 1.0, Range::SHARE),
             constant("epsilon", 1e-4, Range::POSITIVE),
             constant("exponent", 0.25, Range::POSITIVE),
-            constant("every", 1.0, Range { low: 1.0, high: 9e15, has_low: true, has_high: true })
+            every(1.0)
         ];
-        "muon": "the polar factor of the momentum of each matrix", "K. Jordan and others, 2024", &[
-            constant("a", 3.4445, Range::FINITE),
-            constant("b", -4.7750, Range::FINITE),
-            constant("c", 2.0315, Range::FINITE),
-            constant("steps", 5.0, Range { low: 0.0, high: 1e6, has_low: true, has_high: true })
-        ], options &["polar", "rows_are_outputs", "columns_are_outputs"], parts "[MOMENTUM]";
+        "kl_shampoo": "γ = √A ⊗ √B, the nearest to the second moment by the Kullback–Leibler divergence", "arXiv 2509.03378", &[
+            constant("beta", 0.98, Range::DECAY), EPSILON, constant("start", 0.1, Range::POSITIVE), every(1.0)
+        ];
+        "soap": "`rmsprop` with beta2 and epsilon in the eigenbases of the moments of rows and of columns", "arXiv 2409.11321", &[
+            constant("beta", 0.95, Range::DECAY), constant("beta2", 0.95, Range::DECAY), EPSILON, every(10.0)
+        ];
+        "adafactor": "γ = √(RC/mean(R)), with R and C averages of the means of l² over rows and over columns", "arXiv 1804.04235", ADAFACTOR;
+        "muon": "the polar factor of the momentum of each matrix", "K. Jordan and others, 2024", &[A, B, C, STEPS],
+            options POLAR, parts "[MOMENTUM]";
+        "normuon": "Muon's direction with rows of one length in the mean: no metric", "arXiv 2510.05491", &[
+            A, B, C, STEPS, constant("beta", 0.95, Range::DECAY), constant("epsilon", 1e-10, Range::POSITIVE)
+        ], options POLAR, parts "[MOMENTUM]";
         "dense": "a given symmetric positive definite matrix over all parameters", OURS, &[], parts "[ROW, …], [ROW, …], …";
     }
     AmbientMetric {
@@ -309,6 +327,16 @@ table! {
         ];
         "shampoo": "flat(kronecker(epsilon=epsilon)) + ema(momentum)", "arXiv 1802.09568", &[
             MOMENTUM, constant("epsilon", 1e-4, Range::POSITIVE)
+        ];
+        "kl_shampoo": "flat(kl_shampoo(beta2, epsilon)) + ema(beta1)", "arXiv 2509.03378", &[
+            constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.98, Range::DECAY), EPSILON
+        ];
+        "soap": "flat(soap(beta2, beta2, epsilon)) + ema(beta1)", "arXiv 2409.11321", &[
+            constant("beta1", 0.95, Range::DECAY), constant("beta2", 0.95, Range::DECAY), EPSILON
+        ];
+        "adafactor": "flat(adafactor(epsilon, exponent))", "arXiv 1804.04235", ADAFACTOR;
+        "normuon": "flat(normuon(nesterov(momentum), beta=beta))", "arXiv 2510.05491", &[
+            constant("momentum", 0.95, Range::DECAY), constant("beta", 0.95, Range::DECAY)
         ];
         "muon": "flat(muon(nesterov(momentum)))", "K. Jordan and others, 2024", &[constant("momentum", 0.95, Range::DECAY)];
         "flat": "descent in the base metric alone", OURS, &[], parts "METRIC";

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::base::base_metric::BaseMetric;
-use crate::base::kronecker::require_matrices;
 use crate::base::ldl::Ldl;
 use crate::base::remembered::Remembered;
+use crate::base::sides::require_matrices;
 use crate::error::{Error, require};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
@@ -317,7 +317,7 @@ impl<T: MatrixTensor> MuonState<T> {
 }
 
 impl<Q: Momentum, O> Muon<Q, O> {
-    fn factor<M: MatrixPart>(&self, matrix: &M) -> f64 {
+    pub(crate) fn factor<M: MatrixPart>(&self, matrix: &M) -> f64 {
         self.width.factor(matrix.rows(), matrix.columns())
     }
 

@@ -239,6 +239,14 @@ impl<T: Tensor, Z: Clone> Clone for PointwiseState<T, Z> {
     }
 }
 
+impl<T: Tensor> PointwiseState<T, ()> {
+    /// The state that is this tensor, with nothing to correct.
+    pub(crate) fn of(slot: T) -> Self {
+        let layout = slot.layout().clone();
+        Self { powers: Powers::begin(&layout), layout, slots: Arc::new(vec![slot]), memory: () }
+    }
+}
+
 impl<T: Tensor, Z> PointwiseState<T, Z> {
     /// The state as tensors, one per slot.
     #[must_use]
@@ -250,6 +258,11 @@ impl<T: Tensor, Z> PointwiseState<T, Z> {
     #[must_use]
     pub fn memory(&self) -> &Z {
         &self.memory
+    }
+
+    /// The layout of the parameters.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The slots with an update written to them, if that is finite everywhere.

@@ -369,6 +369,10 @@ where
 {
     type State = RoutedState<T, A::State, B::State>;
 
+    fn is_metric(&self) -> bool {
+        self.taken.is_metric() && self.rest.is_metric()
+    }
+
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         let layout = parameters.layout();
         self.route.check(layout)?;

@@ -134,6 +134,25 @@ pub trait SpectralMatrix: MatrixPart {
         functions: impl FnOnce(&[WideOf<Self>]) -> Result<[Vec<WideOf<Self>>; N], Error>,
     ) -> Result<[Self; N], Error>;
 
+    /// The eigenvectors in the columns of an orthogonal matrix, that of the largest eigenvalue first, this matrix being symmetric and positive
+    /// semi-definite. They are always the same for the same matrix. Which ones, where eigenvalues are equal, and of what sign, is up to the backend.
+    ///
+    /// # Errors
+    ///
+    /// As [`of_eigenvalues`](Self::of_eigenvalues).
+    ///
+    /// ```
+    /// use ambient_metric::space::{MatrixPart, MatrixTensor, SpectralMatrix};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let a = Parameters::from(array![[1.0_f64, 0.0], [0.0, 4.0]]).matrix(0)?;
+    /// let vectors: Vec<f64> = a.eigenvectors()?.to_host()?.into_iter().map(f64::abs).collect();
+    /// assert_eq!(vectors, [0.0, 1.0, 1.0, 0.0]);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    fn eigenvectors(&self) -> Result<Self, Error>;
+
     /// Σᵢ f_k(σ)ᵢ uᵢuᵢᵀ for every list f_k that `functions` makes of the singular values σ, with uᵢ the singular vectors of the shorter
     /// side: functions of √(AAᵀ) for a wide matrix, of √(AᵀA) for a tall one.
     ///

@@ -122,7 +122,7 @@ impl<'a> Entries<'a> {
     }
 
     /// Numbers of one parameter, however many.
-    fn list<E: Element>(
+    pub(crate) fn list<E: Element>(
         &mut self,
         parameter: &str,
         slot: &str,

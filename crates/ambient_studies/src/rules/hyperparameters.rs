@@ -223,7 +223,16 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
         },
         // It remembers by itself.
         AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(muon.momentum.decay_mut()),
-        AnyBaseMetric::Matrix(AnyMatrixMetric::Kronecker(_) | AnyMatrixMetric::Dense(_)) => {}
+        AnyBaseMetric::Matrix(AnyMatrixMetric::NorMuon(normuon)) => {
+            decay = Some(normuon.muon.momentum.decay_mut());
+        }
+        AnyBaseMetric::Matrix(
+            AnyMatrixMetric::Kronecker(_)
+            | AnyMatrixMetric::KlShampoo(_)
+            | AnyMatrixMetric::Soap(_)
+            | AnyMatrixMetric::Adafactor(_)
+            | AnyMatrixMetric::Dense(_),
+        ) => {}
     }
     if let Some(decay) = decay {
         add(decay_name, Number::Plain(decay));
