@@ -63,6 +63,7 @@ impl<E: Element> ReferenceMatrix<E> {
     }
 
     /// The singular values, and the singular vectors of the shorter side.
+    #[allow(clippy::type_complexity, reason = "values, and vectors in rows")]
     fn singular_values(&self) -> Result<(Vec<E::Wide>, Vec<Vec<E::Wide>>), Error> {
         let transpose = if self.rows > self.columns { Transpose::Yes } else { Transpose::No };
         let [side, other] = self.sides(transpose);

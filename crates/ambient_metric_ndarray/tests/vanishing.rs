@@ -336,7 +336,7 @@ impl ambient_metric::base::PointwiseMetric for DecaysAndLearns {
         S::one() / (S::one() + seen + learned)
     }
     #[inline(always)]
-    fn lesson<S: ambient_metric::Real>(&self, _learned: S, seen: S, _gradient: S) -> S {
+    fn lesson<S: ambient_metric::Real>(&self, _learned: S, seen: S, _gradient: S, _momentum: S) -> S {
         seen
     }
     fn learn<S: ambient_metric::Real>(&self, learned: S, _xi: S, _squared_length: S, lesson: S) -> S {

@@ -140,8 +140,9 @@ impl<P: Preconditioner> Prodigy<P> {
         (power1, power2, weight)
     }
 
-    /// The state of a coordinate after the gradient has been seen.
+    /// The state of a coordinate after the gradient has been seen, and its covectors.
     #[inline(always)]
+    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
     fn see<S: Real>(
         &self,
         corrections: ProdigyCorrections<S>,
