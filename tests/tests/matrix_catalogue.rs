@@ -512,3 +512,23 @@ fn short_names_are_the_rules_of_the_table_and_read_as_they_are_written() {
     let error = "induced(normuon, log, exact)".parse::<AnyRule>().unwrap_err();
     assert!(error.problem.contains("NorMuon"), "{error}");
 }
+
+/// A tensor with more than two axes is the matrix of its first by the others.
+#[test]
+fn a_kernel_of_a_convolution_steps_as_the_matrix_that_it_is() {
+    let run = |shape: &[usize], rule: &str| {
+        let tensor = |shift: f64| {
+            let numbers = (0..24).map(|index| (f64::from(index) * 0.7 + shift).sin()).collect();
+            Parameters::new([("kernel", ndarray::ArrayD::from_shape_vec(shape.to_vec(), numbers).unwrap())]).unwrap()
+        };
+        let mut theta = tensor(0.0);
+        let mut optimiser = f64::build(Configuration::new(rule.parse::<AnyRule>().unwrap(), 0.1), &theta).unwrap();
+        for step in 0..3 {
+            optimiser.step(&mut theta, &Covector(tensor(f64::from(step))), 1.0).unwrap();
+        }
+        theta.iter().map(|number| number.to_bits()).collect::<Vec<_>>()
+    };
+    for rule in ["muon", "normuon", "induced(muon(polar), log)"] {
+        assert_eq!(run(&[2, 3, 2, 2], rule), run(&[2, 12], rule), "{rule}");
+    }
+}

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
-use ambient_metric::space::{MatrixPart, MatrixTensor, Selection, Separable, Transpose};
+use ambient_metric::space::{MatrixPart, MatrixTensor, Part, Selection, Separable, Transpose};
 use ambient_metric::{Error, Tensor as _};
 use burn::tensor::{Tensor, TensorData};
 
@@ -125,11 +125,12 @@ impl<E: BurnElement> MatrixTensor for Parameters<E> {
 
     fn matrix(&self, part: usize) -> Result<DeviceMatrix<E>, Error> {
         let range = self.range(part)?;
-        match self.layout().parts().get(part).map(|part| (part.name.as_str(), part.shape.as_slice())) {
-            Some((_, &[rows, columns])) => Ok(DeviceMatrix::of(slice(self.flat(), &range).reshape([rows, columns]))),
-            found => {
-                let (name, shape) = found.unwrap_or_default();
-                Err(shape_error(name, [0, 0], shape.to_vec()))
+        let found = self.layout().parts().get(part);
+        match found.and_then(Part::as_matrix) {
+            Some([rows, columns]) => Ok(DeviceMatrix::of(slice(self.flat(), &range).reshape([rows, columns]))),
+            None => {
+                let (name, shape) = found.map(|part| (part.name.as_str(), part.shape.clone())).unwrap_or_default();
+                Err(shape_error(name, [0, 0], shape))
             }
         }
     }
@@ -137,7 +138,7 @@ impl<E: BurnElement> MatrixTensor for Parameters<E> {
     fn set_matrix(&mut self, part: usize, matrix: &DeviceMatrix<E>) -> Result<(), Error> {
         let (range, found) = (self.range(part)?, matrix.tensor.dims());
         if let Some(part) = self.layout().parts().get(part)
-            && part.shape != found
+            && part.as_matrix() != Some(found)
         {
             return Err(shape_error(&part.name, found, part.shape.clone()));
         }

@@ -1,7 +1,7 @@
 //! Matrices of the reference backend: products as they are written, and singular values by Jacobi's rotations.
 
 use ambient_metric::number::Element;
-use ambient_metric::space::{MatrixPart, MatrixTensor, Selection, Separable, SpectralMatrix, Transpose};
+use ambient_metric::space::{MatrixPart, MatrixTensor, Part, Selection, Separable, SpectralMatrix, Transpose};
 use ambient_metric::{Error, Field, Real, Tensor};
 
 use crate::reference::Reference;
@@ -250,10 +250,13 @@ impl<E: Element> MatrixTensor for Reference<E> {
 
     fn matrix(&self, part: usize) -> Result<ReferenceMatrix<E>, Error> {
         let elements = self.read(part)?;
-        let shape = self.layout().parts().get(part).map(|part| part.shape.clone()).unwrap_or_default();
-        match shape.as_slice() {
-            &[rows, columns] => ReferenceMatrix::new(rows, columns, elements),
-            _ => Err(Error::Shape { name: "a matrix".to_owned(), expected: vec![0, 0], found: shape }),
+        let found = self.layout().parts().get(part);
+        match found.and_then(Part::as_matrix) {
+            Some([rows, columns]) => ReferenceMatrix::new(rows, columns, elements),
+            None => {
+                let found = found.map(|part| part.shape.clone()).unwrap_or_default();
+                Err(Error::Shape { name: "a matrix".to_owned(), expected: vec![0, 0], found })
+            }
         }
     }
 

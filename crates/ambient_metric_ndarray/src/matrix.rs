@@ -1,7 +1,7 @@
 //! Matrices on the CPU: products, eigenvalues and singular values by faer.
 
 use ambient_metric::number::Element;
-use ambient_metric::space::{MatrixPart, MatrixTensor, SpectralMatrix, Transpose};
+use ambient_metric::space::{MatrixPart, MatrixTensor, Part, SpectralMatrix, Transpose};
 use ambient_metric::{Error, Field, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::traits::{ComplexField, RealField};
@@ -285,18 +285,19 @@ impl<E: MatrixElement> MatrixTensor for Parameters<E> {
 
     fn matrix(&self, part: usize) -> Result<HostMatrix<E>, Error> {
         let elements = self.read(part)?;
-        match self.layout().parts().get(part).map(|part| (part.name.as_str(), part.shape.as_slice())) {
-            Some((_, &[rows, columns])) => HostMatrix::new(rows, columns, elements),
-            found => {
-                let (name, shape) = found.unwrap_or_default();
-                Err(shape_error(name, [0, 0], shape.to_vec()))
+        let found = self.layout().parts().get(part);
+        match found.and_then(Part::as_matrix) {
+            Some([rows, columns]) => HostMatrix::new(rows, columns, elements),
+            None => {
+                let (name, shape) = found.map(|part| (part.name.as_str(), part.shape.clone())).unwrap_or_default();
+                Err(shape_error(name, [0, 0], shape))
             }
         }
     }
 
     fn set_matrix(&mut self, part: usize, matrix: &HostMatrix<E>) -> Result<(), Error> {
         if let Some(part) = self.layout().parts().get(part)
-            && part.shape != [matrix.rows, matrix.columns]
+            && part.as_matrix() != Some([matrix.rows, matrix.columns])
         {
             return Err(shape_error(&part.name, [matrix.rows, matrix.columns], part.shape.clone()));
         }

@@ -80,19 +80,20 @@ impl<E: DeviceElement> DeviceMatrix<E> {
         Ok(Self { context: context.clone(), rows, columns, chunk, start: 0, element: PhantomData })
     }
 
-    /// A part of a tensor with two axes as a matrix, without a copy.
+    /// A part of a tensor [as a matrix](Part::as_matrix), without a copy.
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownParameter`]; [`Error::Shape`] where the part has not two axes; [`Error::Empty`]; [`Error::Backend`] where the
+    /// [`Error::UnknownParameter`]; [`Error::Shape`] where the part has fewer than two axes; [`Error::Empty`]; [`Error::Backend`] where the
     /// part is spread over several bindings.
     pub fn of_part(tensor: &DeviceTensor<E>, name: &str) -> Result<Self, Error> {
         let layout = &tensor.space().layout;
         let unknown = || Error::UnknownParameter { name: name.to_owned(), known: layout.names() };
         let index = layout.parts().iter().position(|part| part.name == name).ok_or_else(unknown)?;
-        let shape = layout.parts().get(index).map(|part| part.shape.clone()).unwrap_or_default();
-        let &[rows, columns] = shape.as_slice() else {
-            return Err(Error::Shape { name: name.to_owned(), expected: vec![0, 0], found: shape });
+        let part = layout.parts().get(index);
+        let Some([rows, columns]) = part.and_then(Part::as_matrix) else {
+            let found = part.map(|part| part.shape.clone()).unwrap_or_default();
+            return Err(Error::Shape { name: name.to_owned(), expected: vec![0, 0], found });
         };
         let mut segments = tensor.space().segments.iter().filter(|segment| segment.part == index);
         let (Some(segment), None) = (segments.next(), segments.next()) else {

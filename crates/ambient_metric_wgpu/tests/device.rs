@@ -298,7 +298,20 @@ fn agrees_for_every_rule<E: DeviceElement>(context: &Context, lengths: &[usize])
     agrees::<E, _>(context, &Descent::new(Adagrad::default(), Induced::new(Log, 0.3), Nesterov(0.9)), lengths);
     agrees::<E, _>(context, &Descent::new(RmsProp::default(), Induced::new(Log, 0.3).exact(), Ema(0.9)), lengths);
     agrees::<E, _>(context, &Descent::new(Euclidean, Induced::new(Log, 0.3).exact(), HeavyBall(0.5)), lengths);
-    for text in ["amsgrad", "adabelief", "adamax", "yogi", "lion", "induced(sign, log, xi=0.3) + ema"] {
+    let texts = [
+        "amsgrad",
+        "adabelief",
+        "adamax",
+        "yogi",
+        "lion",
+        "induced(sign, log, xi=0.3) + ema",
+        "induced(max_norm, log, xi=0.3) + ema",
+        "adan",
+        "momo_adam",
+        "prodigy(d0=0.01)",
+        "induced(rmsprop, log, xi=0.3) + adan + cautious",
+    ];
+    for text in texts {
         agrees::<E, _>(context, &text.parse::<AnyRule>().unwrap().fused().unwrap(), lengths);
     }
     with::<E>(context, lengths, Identity);

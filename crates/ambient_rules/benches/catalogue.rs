@@ -9,11 +9,13 @@
 
 use std::hint::black_box;
 
-use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, Sign, Yogi};
-use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, ScheduleFree};
-use ambient_metric::space::{Belief, LionMomentum};
+use ambient_metric::ambient::AlongMomentum;
+use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, MaxNorm, Sign, Yogi};
+use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, MoMo, Prodigy, ScheduleFree};
+use ambient_metric::space::{Adan, Belief, LionMomentum};
 use ambient_metric::{
-    Configuration, Covector, Descent, Ema, Euclidean, Field, Flat, Induced, NoMomentum, Optimiser, RmsProp, Rule, rules,
+    Configuration, Coupled, Covector, Descent, Ema, Euclidean, Field, Flat, Identity, Induced, NoMomentum, Optimiser,
+    RmsProp, Rule, rules,
 };
 use ambient_metric_ndarray::Parameters;
 use ndarray::Array1;
@@ -61,7 +63,7 @@ fn main() {
         beside! {
             "lion beside sgd (20, 20 bytes)": Descent::new(Sign, Flat, LionMomentum::default()), sgd;
             "signum beside sgd (20, 20)": Descent::new(Sign, Flat, Ema(0.9)), sgd;
-            "induced sign beside the induced euclidean (24, 24)": Descent::new(Sign, Induced::new(ambient_metric::Identity, 0.1), Ema(0.9)), rules::euclidean(0.1).beta(0.0);
+            "induced sign beside the induced euclidean (24, 24)": Descent::new(Sign, Induced::new(Identity, 0.1), Ema(0.9)), rules::euclidean(0.1).beta(0.0);
             "adabelief beside adam (28, 28)": Descent::new(AdaBelief::default(), Flat, Belief(0.9)), adam;
             "adamax beside adam (28, 28)": Descent::new(AdaMax::default(), Flat, Ema(0.9)), adam;
             "yogi beside adam (28, 28)": Descent::new(Yogi::default(), Flat, Ema(0.9)), adam;
@@ -70,6 +72,11 @@ fn main() {
             "lookahead sgd beside adam (28, 28)": Evaluated { rule: sgd, point: Lookahead::default() }, adam;
             "schedule-free sgd beside sgd (20, 20)": Evaluated { rule: Descent::new(Euclidean, Flat, NoMomentum), point: ScheduleFree(0.9) }, sgd;
             "schedule-free adam beside adam (28, 28)": Evaluated { rule: Descent::new(RmsProp::default(), Flat, NoMomentum), point: ScheduleFree(0.9) }, adam;
+            "max_norm beside a coupled euclidean (28, 28)": Descent::new(MaxNorm, Flat, Ema(0.9)), Descent::new(Euclidean, Induced::new(Identity, 0.1).ambient(Coupled(AlongMomentum(0.01))), Ema(0.9));
+            "momo beside adam (32, 32)": Descent::new(Euclidean, MoMo::new(Flat, 0.9), Ema(0.9)), adam;
+            "momo_adam beside adam (44, 32)": Descent::new(RmsProp::default(), MoMo::new(Flat, 0.9), Ema(0.9)), adam;
+            "adan beside adam (48, 32)": Descent::new(RmsProp::default(), Flat, Adan::default()), adam;
+            "prodigy beside adam (60, 32)": Prodigy::default(), adam;
             "cautious adam beside the induced rmsprop (36, 36)": Descent::new(RmsProp::default(), Cautious(Flat), Ema(0.9)), rules::rmsprop(0.1);
         }
     }

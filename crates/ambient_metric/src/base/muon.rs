@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::base::base_metric::BaseMetric;
 use crate::base::ldl::Ldl;
 use crate::base::remembered::Remembered;
-use crate::base::sides::require_matrices;
+use crate::base::sides::require_axes;
 use crate::error::{Error, require};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
@@ -31,7 +31,7 @@ use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 ///
 /// # Requirements
 ///
-/// Every part has two axes ([route](crate::Routed) the others elsewhere). M = 0, and an M too small to have a direction, is raised to zero. Where M has not full rank the exact polar
+/// Every part has two axes ([route](crate::Routed) the others elsewhere) or more: a convolution's kernel is the [matrix](crate::space::Part::as_matrix) of its outputs by all else. M = 0, and an M too small to have a direction, is raised to zero. Where M has not full rank the exact polar
 /// factor is that of its range, and γ itself does not exist; the polynomial of [`NewtonSchulz`] has an inverse wherever M is not zero.
 ///
 /// # Example
@@ -397,7 +397,7 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     type State = MuonState<T>;
 
     fn begin(&self, parameters: &T) -> Result<MuonState<T>, Error> {
-        require_matrices("Muon", parameters.layout())?;
+        require_axes("Muon", parameters.layout())?;
         self.orthogonaliser.validate()?;
         let momentum = Remembered::begin(&self.momentum, parameters)?;
         let inverses = parameters.layout().parts().iter().map(|_| None).collect();

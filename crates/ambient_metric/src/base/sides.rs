@@ -10,7 +10,16 @@ use crate::space::tensor::{Tensor, first_non_finite};
 
 /// Accepts a layout whose parts are all matrices.
 pub(crate) fn require_matrices(metric: &str, layout: &Layout) -> Result<(), Error> {
-    match layout.parts().iter().find(|part| part.shape.len() != 2) {
+    require_each(metric, layout, |part| part.shape.len() == 2)
+}
+
+/// Accepts a layout whose parts can all be taken as matrices: with two axes or more.
+pub(crate) fn require_axes(metric: &str, layout: &Layout) -> Result<(), Error> {
+    require_each(metric, layout, |part| part.as_matrix().is_some())
+}
+
+fn require_each(metric: &str, layout: &Layout, accepts: impl Fn(&Part) -> bool) -> Result<(), Error> {
+    match layout.parts().iter().find(|part| !accepts(part)) {
         None => Ok(()),
         Some(Part { name, shape }) => {
             Err(Error::NotAMatrix { metric: metric.to_owned(), parameter: name.clone(), shape: shape.clone() })

@@ -34,6 +34,20 @@ impl Part {
     pub fn elements(&self) -> usize {
         self.shape.iter().fold(1, |elements, extent| elements.saturating_mul(*extent))
     }
+
+    /// Rows and columns of the part as a matrix: its first axis, and all others as one; none where it has not two axes.
+    ///
+    /// ```
+    /// // A convolution with 8 outputs.
+    /// let kernel = ambient_metric::space::Part { name: "w".into(), shape: vec![8, 4, 3, 3] };
+    /// assert_eq!(kernel.as_matrix(), Some([8, 36]));
+    /// ```
+    #[must_use]
+    pub fn as_matrix(&self) -> Option<[usize; 2]> {
+        let [rows, rest @ ..] = self.shape.as_slice() else { return None };
+        let columns = rest.iter().fold(1, |elements: usize, extent| elements.saturating_mul(*extent));
+        (!rest.is_empty()).then_some([*rows, columns])
+    }
 }
 
 /// The parts of a parameter space, in the order in which sums run over them.

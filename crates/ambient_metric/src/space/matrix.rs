@@ -214,11 +214,11 @@ pub trait MatrixTensor: Tensor {
     /// Its matrices.
     type Matrix: MatrixPart<Element = Self::Element>;
 
-    /// The part as a matrix, which may share its memory.
+    /// The part [as a matrix](crate::space::Part::as_matrix), which may share its memory.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchPart`], and [`Error::Shape`] where the part has not two axes.
+    /// [`Error::NoSuchPart`], and [`Error::Shape`] where the part has fewer than two axes.
     fn matrix(&self, part: usize) -> Result<Self::Matrix, Error>;
 
     /// Replaces a part by a matrix.
