@@ -14,6 +14,7 @@ use ambient_metric::{
 use ambient_metric_conformance::conformance_base_metric;
 use ambient_metric_ndarray::Parameters;
 use ambient_metric_tests::cases;
+use ambient_rules::Compiled;
 use ndarray::{Array2, array};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
