@@ -240,7 +240,7 @@ proptest! {
             let with_l = [0.5 * &moments[0] + 0.5 * l.dot(&l.t()), 0.5 * &moments[1] + 0.5 * l.t().dot(l)];
             let bases = state.bases(0).unwrap().map(host);
             if step == 0 {
-                prop_assert!(bases.iter().all(|basis| *basis == Array2::eye(basis.nrows())));
+                prop_assert!(bases.iter().all(|basis| *basis == Array2::<f64>::eye(basis.nrows())));
             } else if (step - 1) % every == 0 {
                 // Each basis is orthogonal, and its moment is diagonal in it, the largest first.
                 for (basis, moment) in bases.iter().zip(&moments) {

@@ -126,13 +126,11 @@ impl<E: BurnElement> MatrixTensor for Parameters<E> {
     fn matrix(&self, part: usize) -> Result<DeviceMatrix<E>, Error> {
         let range = self.range(part)?;
         let found = self.layout().parts().get(part);
-        match found.and_then(Part::as_matrix) {
-            Some([rows, columns]) => Ok(DeviceMatrix::of(slice(self.flat(), &range).reshape([rows, columns]))),
-            None => {
-                let (name, shape) = found.map(|part| (part.name.as_str(), part.shape.clone())).unwrap_or_default();
-                Err(shape_error(name, [0, 0], shape))
-            }
+        if let Some([rows, columns]) = found.and_then(Part::as_matrix) {
+            return Ok(DeviceMatrix::of(slice(self.flat(), &range).reshape([rows, columns])));
         }
+        let (name, shape) = found.map(|part| (part.name.as_str(), part.shape.clone())).unwrap_or_default();
+        Err(shape_error(name, [0, 0], shape))
     }
 
     fn set_matrix(&mut self, part: usize, matrix: &DeviceMatrix<E>) -> Result<(), Error> {

@@ -251,13 +251,11 @@ impl<E: Element> MatrixTensor for Reference<E> {
     fn matrix(&self, part: usize) -> Result<ReferenceMatrix<E>, Error> {
         let elements = self.read(part)?;
         let found = self.layout().parts().get(part);
-        match found.and_then(Part::as_matrix) {
-            Some([rows, columns]) => ReferenceMatrix::new(rows, columns, elements),
-            None => {
-                let found = found.map(|part| part.shape.clone()).unwrap_or_default();
-                Err(Error::Shape { name: "a matrix".to_owned(), expected: vec![0, 0], found })
-            }
+        if let Some([rows, columns]) = found.and_then(Part::as_matrix) {
+            return ReferenceMatrix::new(rows, columns, elements);
         }
+        let found = found.map(|part| part.shape.clone()).unwrap_or_default();
+        Err(Error::Shape { name: "a matrix".to_owned(), expected: vec![0, 0], found })
     }
 
     fn set_matrix(&mut self, part: usize, matrix: &ReferenceMatrix<E>) -> Result<(), Error> {

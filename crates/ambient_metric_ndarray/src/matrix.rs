@@ -286,13 +286,11 @@ impl<E: MatrixElement> MatrixTensor for Parameters<E> {
     fn matrix(&self, part: usize) -> Result<HostMatrix<E>, Error> {
         let elements = self.read(part)?;
         let found = self.layout().parts().get(part);
-        match found.and_then(Part::as_matrix) {
-            Some([rows, columns]) => HostMatrix::new(rows, columns, elements),
-            None => {
-                let (name, shape) = found.map(|part| (part.name.as_str(), part.shape.clone())).unwrap_or_default();
-                Err(shape_error(name, [0, 0], shape))
-            }
+        if let Some([rows, columns]) = found.and_then(Part::as_matrix) {
+            return HostMatrix::new(rows, columns, elements);
         }
+        let (name, shape) = found.map(|part| (part.name.as_str(), part.shape.clone())).unwrap_or_default();
+        Err(shape_error(name, [0, 0], shape))
     }
 
     fn set_matrix(&mut self, part: usize, matrix: &HostMatrix<E>) -> Result<(), Error> {

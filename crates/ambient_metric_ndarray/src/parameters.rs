@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ambient_metric::number::Element;
-use ambient_metric::rule::Passes;
 use ambient_metric::space::{
     Operands, Part, PreparedSum, PreparedUpdate, Selection, Separable, StateStorage, Uniforms, Wide,
 };
-use ambient_metric::{Bundle, Error, Field, Kernel, Layout, Rule, Tensor};
+use ambient_metric::{Bundle, Error, Field, Kernel, Layout, Tensor};
 use ambient_metric_cpu::{Elements, Program, pass};
 use ambient_metric_trace::Recording;
 use ndarray::{Array, ArrayD, ArrayViewD, ArrayViewMutD, Dimension};
@@ -362,15 +361,16 @@ impl<E: Element> Tensor for Parameters<E> {
         Ok(())
     }
 
-    /// Recorded, and run with the bits of the compiled ones.
-    fn prepare<R: Rule + Send + 'static>(rule: &R) -> Result<Passes<Self>, Error> {
-        let update = |recording: &Recording| -> Result<Box<dyn PreparedUpdate<Self>>, Error> {
-            Ok(Box::new(Interpreted(Program::update(recording)?)))
-        };
-        let measure = Box::new(Interpreted(Program::sums(&Recording::sums(rule))?));
-        let evaluate =
-            if rule.evaluates_elsewhere() { Some(update(&Recording::evaluation_point(rule))?) } else { None };
-        Ok(Passes::new(&rule.slots(), measure, update(&Recording::advance(rule))?, evaluate))
+    const RECORDS: bool = true;
+
+    /// Recorded, and run with the bits of the compiled one.
+    fn prepare_sum<K: Kernel + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedSum<Self>>, Error> {
+        Ok(Box::new(Interpreted(Program::sums(&Recording::kernel(kernel))?)))
+    }
+
+    /// As [`prepare_sum`](Self::prepare_sum).
+    fn prepare_update<K: Kernel + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedUpdate<Self>>, Error> {
+        Ok(Box::new(Interpreted(Program::update(&Recording::update(kernel))?)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::number::Element;
-use ambient_metric::rule::{Advance, Advanced, Coordinate, Damping, Evaluate, Measure, Pass, Slots};
+use ambient_metric::rule::{Advance, Advanced, Coordinate, Damping, Measure, Pass, Slots};
 use ambient_metric::space::{Inputs, Outcome, Totals};
 use ambient_metric::{Bundle, Field, Kernel, Real, Rule};
 
@@ -61,6 +61,21 @@ pub struct Recording {
 fn fresh<B: Bundle<Traced>>(prefix: &str, names: &[String], slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> B {
     let mut names = names.iter();
     B::build(&mut || names.next().map_or_else(<Traced as Field>::zero, |name| add(prefix, name, slots, node)))
+}
+
+/// A bundle of fresh nodes; zero where there is no name.
+fn masked<B: Bundle<Traced>>(names: &[Option<String>], slots: &mut Vec<Slot>, node: fn(usize) -> Node) -> B {
+    let mut names = names.iter();
+    B::build(&mut || match names.next() {
+        Some(Some(name)) => add("", name, slots, node),
+        _ => <Traced as Field>::zero(),
+    })
+}
+
+/// The names of the slots that are there.
+fn there(names: Vec<String>, mask: Option<&Vec<bool>>) -> Vec<Option<String>> {
+    let is_there = |slot: usize| mask.is_none_or(|mask| mask.get(slot).copied().unwrap_or(false));
+    names.into_iter().enumerate().map(|(slot, name)| is_there(slot).then_some(name)).collect()
 }
 
 /// A slot of its own. (Not generic, as little as can be is: a kernel is recorded by code of its own.)
@@ -121,10 +136,19 @@ impl Recording {
     /// What a kernel does. Its outputs replace its inputs slot by slot if it is used in an update.
     pub fn kernel<K: Kernel>(kernel: &K) -> Self {
         let (mut uniforms, mut inputs, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let present = kernel.present();
+        let of_uniform = there(names::<K::Uniform<f64>>(), present.as_ref().map(|present| &present.uniforms));
+        let of_input = there(names::<K::Input<f64>>(), present.as_ref().map(|present| &present.inputs));
+        let of_output = there(names::<K::Output<f64>>(), present.as_ref().map(|present| &present.outputs));
         let graph = record(|| {
-            let uniform = fresh("", &names::<K::Uniform<f64>>(), &mut uniforms, Node::Uniform);
-            let input = fresh("", &names::<K::Input<f64>>(), &mut inputs, Node::Input);
-            named("", &names::<K::Output<f64>>(), kernel.evaluate(uniform, input), &mut outputs);
+            let uniform = masked(&of_uniform, &mut uniforms, Node::Uniform);
+            let input = masked(&of_input, &mut inputs, Node::Input);
+            let output = kernel.evaluate(uniform, input);
+            for (slot, name) in of_output.iter().enumerate() {
+                if let (Some(name), Some(traced)) = (name, output.get(slot)) {
+                    outputs.push(Slot { name: name.clone(), id: traced.0 });
+                }
+            }
         });
         Self::of_kernel(graph, uniforms, inputs, outputs)
     }
@@ -180,19 +204,6 @@ impl Recording {
             let Advanced { parameter, state } = Advance(rule.clone()).evaluate(Pass { corrections, multipliers }, at);
             named("parameter", &[String::new()], parameter, outputs);
             named("state", &slots.state, state, outputs);
-        });
-        Self { stores: true, ..recording }
-    }
-
-    /// The evaluation point of a rule, to be stored into a copy of the parameters: [`Evaluate`].
-    pub fn evaluation_point<R: Rule>(rule: &R) -> Self {
-        let slots = rule.slots();
-        let recording = Self::act(|uniforms, inputs, outputs| {
-            let memory = fresh("memory", &slots.memory, uniforms, Node::Uniform);
-            let parameter = fresh("parameter", &[String::new()], inputs, Node::Input);
-            let state = fresh("state", &slots.state, inputs, Node::Input);
-            let point: Traced = Evaluate(rule.clone()).evaluate(memory, Advanced { parameter, state });
-            named("parameter", &[String::new()], point, outputs);
         });
         Self { stores: true, ..recording }
     }

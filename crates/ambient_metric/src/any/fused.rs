@@ -805,6 +805,6 @@ impl Rule for AnyFused {
 
     fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
         let compiled = if self.point.is_none() { self.descent.compiled() } else { None };
-        compiled.map_or_else(|| T::prepare(self), Ok).map(Some)
+        compiled.map_or_else(|| Passes::prepared(self), Ok).map(Some)
     }
 }

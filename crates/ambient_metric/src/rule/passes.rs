@@ -9,8 +9,7 @@ use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
 use crate::space::tensor::{Operands, Tensor, Wide};
 
-/// Acts 1 and 3 of a rule over tensors, as values: what [`Rule::passes`] answers for a rule that was chosen at run time, and a backend
-/// [prepares](Tensor::prepare).
+/// Acts 1 and 3 of a rule over tensors, as values: what [`Rule::passes`] answers for a rule that was chosen at run time.
 #[derive(Debug)]
 pub struct Passes<T: Tensor> {
     measure: Box<dyn PreparedSum<T>>,
@@ -67,16 +66,20 @@ impl<T: Tensor> Clone for Passes<T> {
 }
 
 impl<T: Tensor> Passes<T> {
-    /// Those of a rule with these slots, from its kernels: [`Measure`], [`Advance`], and [`Evaluate`] if it is evaluated elsewhere. Each takes as many numbers as
-    /// there are slots, in their order.
-    #[must_use]
-    pub fn new(
-        slots: &Slots,
-        measure: Box<dyn PreparedSum<T>>,
-        advance: Box<dyn PreparedUpdate<T>>,
-        evaluate: Option<Box<dyn PreparedUpdate<T>>>,
-    ) -> Self {
-        Self { measure, advance, evaluate, counts: Counts::of(slots), uniforms: Vec::new(), totals: Vec::new() }
+    /// Those of a rule that was chosen at run time, as the backend prepares them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tensor::prepare_sum`]; [`Error::NoEngine`] for one that keeps more than chosen rules are compiled for, where the backend compiles.
+    pub fn prepared<R: Rule + Send + 'static>(rule: &R) -> Result<Self, Error> {
+        if const { !T::RECORDS } {
+            return Self::counted(rule);
+        }
+        let (measure, advance) = (T::prepare_sum(&Measure(rule.clone()))?, T::prepare_update(&Advance(rule.clone()))?);
+        let evaluate =
+            if rule.evaluates_elsewhere() { Some(T::prepare_update(&Evaluate(rule.clone()))?) } else { None };
+        let counts = Counts::of(&rule.slots());
+        Ok(Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() })
     }
 
     /// Those of a rule of which nothing is left to choose, compiled for these tensors.
@@ -94,7 +97,7 @@ impl<T: Tensor> Passes<T> {
     }
 
     /// Those of a rule that was chosen at run time, compiled for as many tensors as it has.
-    pub(crate) fn counted<R: Rule + Send + 'static>(rule: &R) -> Result<Self, Error> {
+    fn counted<R: Rule + Send + 'static>(rule: &R) -> Result<Self, Error> {
         /// For one of these numbers of state slots and losses.
         macro_rules! counted {
             ($slots:expr, $($state:literal of $losses:literal),+) => {

@@ -8,7 +8,7 @@ use crate::rule::passes::Passes;
 use crate::rule::preconditioner::Damping;
 use crate::rule::slots::Slots;
 use crate::space::acts::{Inputs, Outcome, Totals};
-use crate::space::kernel::Kernel;
+use crate::space::kernel::{Kernel, Present};
 use crate::space::tensor::Tensor;
 
 bundle! {
@@ -216,7 +216,7 @@ pub trait Rule: Clone + Sync {
     ///
     /// # Errors
     ///
-    /// As [`Tensor::prepare`].
+    /// As [`Tensor::prepare_sum`].
     fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
         Ok(None)
     }
@@ -259,6 +259,10 @@ impl<R: Rule> Kernel for Measure<R> {
     fn evaluate<S: Real>(&self, corrections: Self::Uniform<S>, at: Self::Input<S>) -> Self::Output<S> {
         let squared_gradient = squared(at.gradient);
         Measured { squared_gradient, rule: self.0.measure(corrections, at) }
+    }
+
+    fn present(&self) -> Option<Present> {
+        const { R::IS_CHOSEN }.then(|| self.0.slots().of_measure::<R>())
     }
 }
 
@@ -312,6 +316,10 @@ impl<R: Rule> Kernel for Advance<R> {
         let advanced = self.0.advance(uniform.corrections, uniform.multipliers, at);
         Advanced { state: Bundle::<S>::flushed(advanced.state), ..advanced }
     }
+
+    fn present(&self) -> Option<Present> {
+        const { R::IS_CHOSEN }.then(|| self.0.slots().of_advance::<R>())
+    }
 }
 
 /// The evaluation point of a rule as a kernel, to be stored into a copy of the parameters.
@@ -337,5 +345,9 @@ impl<R: Rule> Kernel for Evaluate<R> {
     #[inline(always)]
     fn evaluate<S: Real>(&self, memory: R::Memory<S>, at: Self::Input<S>) -> S {
         self.0.evaluated(memory, at.parameter, at.state)
+    }
+
+    fn present(&self) -> Option<Present> {
+        const { R::IS_CHOSEN }.then(|| self.0.slots().of_evaluate::<R>())
     }
 }

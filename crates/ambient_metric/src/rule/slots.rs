@@ -2,6 +2,7 @@
 
 use crate::number::bundle::{Bundle, names, nested};
 use crate::rule::rule::Rule;
+use crate::space::kernel::Present;
 
 /// The names of the numbers that a rule keeps and that its acts hand to each other, in their order.
 ///
@@ -55,4 +56,41 @@ impl Slots {
         pass.extend(nested("multipliers", self.multipliers.clone()));
         pass
     }
+
+    /// Those of [`Measure`](crate::rule::Measure).
+    pub(crate) fn of_measure<R: Rule>(&self) -> Present {
+        Present {
+            uniforms: first::<R::Corrections<f64>>(&self.corrections),
+            inputs: self.of_coordinate::<R>(),
+            outputs: [vec![true], first::<R::Sums<f64>>(&self.sums)].concat(),
+        }
+    }
+
+    /// Those of [`Advance`](crate::rule::Advance).
+    pub(crate) fn of_advance<R: Rule>(&self) -> Present {
+        let corrections = first::<R::Corrections<f64>>(&self.corrections);
+        Present {
+            uniforms: [corrections, first::<R::Multipliers<f64>>(&self.multipliers)].concat(),
+            inputs: self.of_coordinate::<R>(),
+            outputs: [vec![true], first::<R::State<f64>>(&self.state)].concat(),
+        }
+    }
+
+    /// Those of [`Evaluate`](crate::rule::Evaluate).
+    pub(crate) fn of_evaluate<R: Rule>(&self) -> Present {
+        Present {
+            uniforms: first::<R::Memory<f64>>(&self.memory),
+            inputs: [vec![true], first::<R::State<f64>>(&self.state)].concat(),
+            outputs: vec![true],
+        }
+    }
+
+    fn of_coordinate<R: Rule>(&self) -> Vec<bool> {
+        [vec![true], first::<R::State<f64>>(&self.state), first::<R::PerLoss<f64>>(&self.loss)].concat()
+    }
+}
+
+/// The first slots of a bundle, as many as have names.
+fn first<B: Bundle<f64>>(names: &[String]) -> Vec<bool> {
+    (0..B::LEN).map(|slot| slot < names.len()).collect()
 }

@@ -53,6 +53,34 @@ pub trait Kernel: Clone + Sync {
 
     /// The function.
     fn evaluate<S: Real>(&self, uniform: Self::Uniform<S>, input: Self::Input<S>) -> Self::Output<S>;
+
+    /// Which slots are there, where not all are: of a kernel whose parts were chosen at run time, so that its types have room for more than it needs. A backend
+    /// that [records](crate::Tensor::RECORDS) kernels leaves the others out.
+    fn present(&self) -> Option<Present> {
+        None
+    }
+}
+
+/// The slots of a kernel that are there. What is not is zero, and nothing is done with it.
+///
+/// ```
+/// use ambient_metric::{AnyRule, Kernel, rules};
+/// use ambient_metric::rule::Measure;
+///
+/// assert!(Measure(rules::adam()).present().is_none());
+/// let chosen = Measure("sgd".parse::<AnyRule>()?.fused()?);
+/// // θ, m and l.
+/// assert_eq!(chosen.present().unwrap().inputs.iter().filter(|is_there| **is_there).count(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// Of the uniform.
+    pub uniforms: Vec<bool>,
+    /// Of the input.
+    pub inputs: Vec<bool>,
+    /// Of the output.
+    pub outputs: Vec<bool>,
 }
 
 /// The uniforms of a pass: one bundle per group, and the group that each part belongs to.

@@ -20,7 +20,7 @@ pub(crate) mod tensor;
 pub use self::acts::{Inputs, Local, Outcome, Totals};
 pub use self::adan::{Adan, AdanCorrections, AdanState};
 pub use self::belief::Belief;
-pub use self::kernel::{Kernel, Uniforms};
+pub use self::kernel::{Kernel, Present, Uniforms};
 pub use self::layout::{Layout, Part};
 pub use self::lion::LionMomentum;
 pub use self::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf};

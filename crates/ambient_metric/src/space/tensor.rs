@@ -3,10 +3,9 @@
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::{Element, Field, Real};
-use crate::rule::passes::Passes;
-use crate::rule::rule::Rule;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::Layout;
+use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
 use crate::space::state_storage::StateStorage;
 
 /// The type in which a tensor's sums and scalar state are kept.
@@ -157,14 +156,27 @@ pub trait Tensor: Sized {
         reads: &[&Self],
     ) -> Result<(), Error>;
 
-    /// The passes of a rule as values: of one among many, of which a program runs few. By default they are compiled for these tensors, once for every number
-    /// of state slots; a backend that can run what it records saves the time to compile them.
+    /// Whether [`prepare_sum`](Self::prepare_sum) and [`prepare_update`](Self::prepare_update) run what they record, and so take a kernel of which not
+    /// everything is [present](Kernel::present).
+    const RECORDS: bool = false;
+
+    /// A kernel as a value, to be [summed](Self::sum): one of many of which a program runs few. By default it is [compiled](Compiled) for these tensors; a
+    /// backend that can run a kernel without that saves the time to compile them all, and says so by [`RECORDS`](Self::RECORDS).
     ///
     /// # Errors
     ///
-    /// [`Error::TooMany`] for a rule that is larger than the backend can prepare.
-    fn prepare<R: Rule + Send + 'static>(rule: &R) -> Result<Passes<Self>, Error> {
-        Passes::counted(rule)
+    /// [`Error::TooMany`] for a kernel that is larger than the backend can prepare.
+    fn prepare_sum<K: Kernel + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedSum<Self>>, Error> {
+        Ok(Box::new(Compiled(kernel.clone())))
+    }
+
+    /// As [`prepare_sum`](Self::prepare_sum), to be [stored](Self::update).
+    ///
+    /// # Errors
+    ///
+    /// As [`prepare_sum`](Self::prepare_sum).
+    fn prepare_update<K: Kernel + Send + 'static>(kernel: &K) -> Result<Box<dyn PreparedUpdate<Self>>, Error> {
+        Ok(Box::new(Compiled(kernel.clone())))
     }
 }
 
