@@ -221,10 +221,10 @@ impl<P: Preconditioner<K>, Q: Keeps, const K: usize> Placed for Descent<AnyPoint
         let corrections = [nested("momentum", names::<Q::Corrections<f64>>()), vec!["metric".to_owned()]].concat();
         let multipliers = ["learning_rate", "decay"].map(str::to_owned).to_vec();
         let ambient = |of: Vec<String>| nested("preconditioner", of);
-        // What the metric has comes last everywhere.
+        // What the metric has comes last wherever places are not said.
         Slots {
             loss: names::<[f64; K]>(),
-            state: [momentum, nested("ambient", names::<P::State<f64>>()), nested("metric", metric.state)].concat(),
+            state: [momentum, nested("metric", metric.state), nested("ambient", names::<P::State<f64>>())].concat(),
             memory: [powers, ambient(names::<P::Memory<f64>>()), nested("metric", metric.memory)].concat(),
             corrections: [corrections, nested("shared", metric.corrections)].concat(),
             multipliers: [multipliers, ambient(names::<P::Factors<f64>>()), nested("metric", metric.multipliers)]
@@ -233,12 +233,12 @@ impl<P: Preconditioner<K>, Q: Keeps, const K: usize> Placed for Descent<AnyPoint
         }
     }
 
-    /// Momenta, then what is kept for the ambient metric, then for the base metric.
+    /// Momenta, then what is kept for the base metric, then for the ambient metric.
     fn places(&self) -> Places {
-        let room = [<Q::State<f64> as Bundle<f64>>::LEN, <P::State<f64> as Bundle<f64>>::LEN, METRIC];
-        let there = [self.momentum.kept().len(), room[1], self.metric.slots().state.len()];
-        let [momentum, ambient, metric] = [0, 1, 2].map(|part| (0..room[part]).map(move |slot| slot < there[part]));
-        Places::of(core::iter::repeat_n(momentum, K).flatten().chain(ambient).chain(metric))
+        let room = [<Q::State<f64> as Bundle<f64>>::LEN, METRIC, <P::State<f64> as Bundle<f64>>::LEN];
+        let there = [self.momentum.kept().len(), self.metric.slots().state.len(), room[2]];
+        let [momentum, metric, ambient] = [0, 1, 2].map(|part| (0..room[part]).map(move |slot| slot < there[part]));
+        Places::of(core::iter::repeat_n(momentum, K).flatten().chain(metric).chain(ambient))
     }
 }
 

@@ -102,7 +102,7 @@ impl<M, P: Preconditioner<K>, Q: Momentum, const K: usize> Descent<M, P, Q, K> {
 
 bundle! {
     /// The state of a descent per element: the momentum of every loss, and what base metric and preconditioner keep.
-    pub nested struct Carried<Q, P, M> { momentum: Q, ambient: P, metric: M }
+    pub nested struct Carried<Q, M, P> { momentum: Q, metric: M, ambient: P }
 }
 
 bundle! {
@@ -132,7 +132,7 @@ bundle! {
 
 /// The state per element of a descent.
 type State<M, P, Q, S, const K: usize> =
-    Carried<[<Q as Momentum>::State<S>; K], <P as Preconditioner<K>>::State<S>, <M as PointwiseMetric>::State<S>>;
+    Carried<[<Q as Momentum>::State<S>; K], <M as PointwiseMetric>::State<S>, <P as Preconditioner<K>>::State<S>>;
 
 /// The covectors of a preconditioner at a coordinate.
 type Seen<P, S, const K: usize> = Covectors<[S; K], <P as Preconditioner<K>>::Columns<S>>;
@@ -179,7 +179,7 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
         let local = Local { parameter: at.parameter, gradient: at.gradient, momentum: covector };
         let columns = self.preconditioner.columns(ambient, local);
         let covectors = Covectors { gradient: at.gradient, momentum: covector, columns };
-        (Carried { momentum, ambient, metric }, inverse, covectors)
+        (Carried { momentum, metric, ambient }, inverse, covectors)
     }
 }
 

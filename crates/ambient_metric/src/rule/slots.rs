@@ -15,8 +15,8 @@ use crate::space::kernel::Present;
 /// use ambient_metric::{AnyRule, Rule, rules};
 ///
 /// let chosen = "adamw".parse::<AnyRule>()?.fused()?;
-/// assert_eq!(chosen.slots(), rules::adam().slots());
 /// assert_eq!(chosen.slots().state, ["momentum", "metric"]);
+/// assert_eq!(chosen.slots().memory, rules::adam().slots().memory);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
