@@ -289,3 +289,18 @@ fn what_needs_a_metric_refuses_the_dual_of_a_norm() {
     assert!(refused(gamma.lower(&ambient_metric::Vector(theta)).map(|_| ())));
     assert!(refused(gamma.log_determinant().map(|_| ())));
 }
+
+/// With ε and d₀ so small that `f32` has not their product, zero over zero is no step; a guess without a square is none.
+#[test]
+fn prodigy_stays_where_there_is_no_gradient() {
+    let theta = Parameters::from(array![1.0_f32, -2.0, 3.0]);
+    let configuration = Configuration::new("prodigy(epsilon=1e-40)".parse::<AnyRule>().unwrap(), 1.0);
+    let mut stepped = theta.clone();
+    let mut optimiser = f32::build(configuration, &theta).unwrap();
+    for gradient in [array![0.0_f32, 0.0, 0.0], array![0.0, 1.0, 0.0]] {
+        optimiser.step(&mut stepped, &Covector(Parameters::from(gradient)), 1.0).unwrap();
+        assert_eq!((stepped.as_slice()[0], stepped.as_slice()[2]), (1.0, 3.0));
+    }
+    assert!(stepped.as_slice()[1] < -2.0);
+    assert!("prodigy(d0=1e-13)".parse::<AnyRule>().unwrap_err().problem.contains("it lies in"));
+}

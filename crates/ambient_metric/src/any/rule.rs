@@ -315,9 +315,9 @@ impl AnyRule {
             ("adan", &[beta1, beta2, beta3, epsilon]) => {
                 flat(rmsprop(beta3, epsilon), AnyMomentum::Adan(Adan { beta1, beta2 }))
             }
-            ("momo", &[beta]) => Self { lower_bound: Some(0.0), ..flat(euclidean, ema(beta)) },
-            ("momo_adam", &[beta1, beta2, epsilon]) => {
-                Self { lower_bound: Some(0.0), ..flat(rmsprop(beta2, epsilon), ema(beta1)) }
+            ("momo", &[beta, bound]) => Self { lower_bound: Some(bound), ..flat(euclidean, ema(beta)) },
+            ("momo_adam", &[beta1, beta2, epsilon, bound]) => {
+                Self { lower_bound: Some(bound), ..flat(rmsprop(beta2, epsilon), ema(beta1)) }
             }
             ("nadam", &[beta1, beta2, epsilon]) => {
                 flat(rmsprop(beta2, epsilon), AnyMomentum::Nesterov(Nesterov(beta1)))

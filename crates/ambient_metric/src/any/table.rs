@@ -159,8 +159,9 @@ const LEARNED: &[Constant] = &[
     constant("bound", 5.0, Range::up_to(0.0, 40.0)),
 ];
 const ADAM: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.999, Range::DECAY), EPSILON];
+const LOWER_BOUND: Constant = constant("lower_bound", 0.0, Range::FINITE);
 const DISTANCE: &[Constant] = &[
-    constant("d0", 1e-6, Range::POSITIVE),
+    constant("d0", 1e-6, Range { low: 1e-12, high: f64::INFINITY, has_low: true, has_high: false }),
     constant("coefficient", 1.0, Range::POSITIVE),
     constant("beta3", 0.0, Range::DECAY),
 ];
@@ -280,9 +281,7 @@ table! {
         "root": "1/√(1 + ξ⟨l, l⟩)", OURS, &[XI];
         "induction": "1/(1 + ξ⟨l, l⟩)", PAPER, &[XI];
         "cautious": "behind a rule, as in `adamw + cautious`: no component of a step goes against its gradient, and the others go n/(Σφ + 1) as far", "arXiv 2411.16085", &[];
-        "momo": "behind a rule with the momentum `ema`: its step ends where a model of the loss reaches the lower bound", "arXiv 2305.07583", &[
-            constant("lower_bound", 0.0, Range::FINITE)
-        ];
+        "momo": "behind a rule with the momentum `ema`: its step ends where a model of the loss reaches the lower bound", "arXiv 2305.07583", &[LOWER_BOUND];
         "prodigy": "behind Adam, or Adam on a surface: the rate is an estimate of the distance to go, and the learning rate a factor of it", "arXiv 2306.06101", DISTANCE, options &["bias_correction"];
         "averaged": "behind a rule: its evaluation point is the moving average of the parameters, θ̄ ← dθ̄ + (1 − d)θ", "D. Ruppert, 1988", &[
             constant("decay", 0.999, Range::DECAY)
@@ -304,8 +303,8 @@ table! {
         "adan": "flat(rmsprop(beta3, epsilon)) + adan(beta1, beta2)", "arXiv 2208.06677", &[
             constant("beta1", 0.98, OPEN), constant("beta2", 0.92, OPEN), constant("beta3", 0.99, Range::DECAY), EPSILON
         ];
-        "momo": "flat(euclidean) + ema(beta) + momo", "arXiv 2305.07583", &[constant("beta", 0.9, Range::DECAY)];
-        "momo_adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + momo", "arXiv 2305.07583", ADAM;
+        "momo": "flat(euclidean) + ema(beta) + momo(lower_bound)", "arXiv 2305.07583", &[constant("beta", 0.9, Range::DECAY), LOWER_BOUND];
+        "momo_adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + momo(lower_bound)", "arXiv 2305.07583", &[ADAM[0], ADAM[1], EPSILON, LOWER_BOUND];
         "prodigy": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + prodigy(d0, coefficient, beta3), with beta3 = 0 for √beta2", "arXiv 2306.06101", &[
             ADAM[0], ADAM[1], EPSILON, DISTANCE[0], DISTANCE[1], DISTANCE[2]
         ], options &["bias_correction"];

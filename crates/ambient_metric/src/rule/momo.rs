@@ -18,7 +18,7 @@ use crate::space::acts::{Inputs, Local, Outcome};
 ///
 /// η′ = min(η, max(ĥ − L*, 0) / (r⟨m̂, m̂♯⟩)),
 ///
-/// with L* the lower bound. So η can be chosen too large. The report's damping is rη′/η.
+/// with L* the lower bound. So η can be chosen too large. The report's damping is rη′/η: zero where the model is below its bound, and then nothing moves.
 ///
 /// # Requirements
 ///

@@ -2,7 +2,7 @@
 
 use crate::ambient::ambient_metric::Covectors;
 use crate::bundle;
-use crate::error::{Error, require_decay, require_positive};
+use crate::error::{Error, require, require_decay, require_positive};
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::rule::preconditioner::{Damping, Flat, Preconditioner, Raised};
@@ -24,7 +24,7 @@ use crate::space::momentum::average;
 ///
 /// # Requirements
 ///
-/// A preconditioner that scales momenta as they are. The authors' code weighs the terms of r and s by the learning rate too, which matters where that
+/// A preconditioner that scales momenta as they are, and d₀ not below 10⁻¹². A checkpoint has d as the memory `distance`. The authors' code weighs the terms of r and s by the learning rate too, which matters where that
 /// changes.
 ///
 /// # Example
@@ -130,6 +130,12 @@ bundle! {
 type State<S, P> = ProdigyState<S, <P as Preconditioner>::State<S>>;
 
 impl<P: Preconditioner> Prodigy<P> {
+    /// x/y, and zero where y is.
+    #[inline(always)]
+    fn over_root<S: Real>(x: S, y: S) -> S {
+        S::select(S::zero().less(y), x / y, S::zero())
+    }
+
     /// The powers and the weight of the next step.
     fn next<S: Real>(&self, memory: &ProdigyMemory<S, P::Memory<S>>) -> (S, S, S) {
         let (power1, power2) = (memory.power1 * S::constant(self.beta1), memory.power2 * S::constant(self.beta2));
@@ -190,7 +196,8 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
         at: Coordinate<S, State<S, P>, [S; 1]>,
     ) -> Self::Sums<S> {
         let (state, covectors) = self.see(corrections, at);
-        let inverse = corrections.distance / (state.square.sqrt() + corrections.distance * S::constant(self.epsilon));
+        let root = state.square.sqrt() + corrections.distance * S::constant(self.epsilon);
+        let inverse = Self::over_root(corrections.distance, root);
         let raised = Raised {
             gradient: [covectors.gradient[0] * inverse],
             momentum: [covectors.momentum[0] * inverse],
@@ -240,8 +247,8 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
         at: Coordinate<S, State<S, P>, [S; 1]>,
     ) -> Advanced<S, State<S, P>> {
         let (state, covectors) = self.see(corrections, at);
-        let step = self.preconditioner.follow(multipliers.preconditioner, covectors)
-            / (state.square.sqrt() + multipliers.epsilon);
+        let step = self.preconditioner.follow(multipliers.preconditioner, covectors);
+        let step = Self::over_root(step, state.square.sqrt() + multipliers.epsilon);
         Advanced { parameter: at.parameter - multipliers.rate * step - multipliers.decay * at.parameter, state }
     }
 
@@ -265,6 +272,12 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
         for (name, constant) in [("epsilon", self.epsilon), ("d0", self.d0), ("coefficient", self.coefficient)] {
             require_positive(name, constant)?;
         }
+        require(
+            self.d0 >= 1e-12,
+            "d0",
+            self.d0,
+            "it must be 10⁻¹² or more, since its square has to be a number in `f32`",
+        )?;
         if self.preconditioner.needs_metric() || P::RAISES_MOMENTA {
             let problem = "a distance is estimated along the momentum alone: take `Flat`, a clip, or the damped surface of one loss without coupling";
             return Err(Error::NoEngine { rule: self.name(), problem });
