@@ -141,7 +141,7 @@ pub(super) fn best(
     let mut momenta: Vec<Option<f64>> = or_none(own.momentum.is_some() || own.b1.is_some(), &MOMENTA);
     // Some rules are none without momentum.
     let with = |decay: Option<f64>| Hyperparameters { momentum: own.momentum.and(decay), b1: own.b1.and(decay), ..own };
-    momenta.retain(|&decay| moved.with(&with(decay)).is_ok());
+    momenta.retain(|&decay| moved.with(&with(decay)).is_ok_and(|rule| rule.validate().is_ok()));
     let xis: Vec<Option<f64>> = match request.xi {
         Some(xi) => or_none(own.xi.is_some(), &[xi]),
         None => or_none(own.xi.is_some(), &XIS),

@@ -149,7 +149,7 @@ impl Variant {
         // Some rules are none without momentum.
         let with =
             |decay: Option<f64>| Hyperparameters { momentum: own.momentum.and(decay), b1: own.b1.and(decay), ..own };
-        momenta.retain(|&decay| rule.with(&with(decay)).is_ok());
+        momenta.retain(|&decay| rule.with(&with(decay)).is_ok_and(|rule| rule.validate().is_ok()));
         let mut points = Vec::new();
         for learning_rate in rates {
             for &decay in &momenta {
