@@ -72,7 +72,7 @@ fn main() {
             "lookahead sgd beside adam (28, 28)": Evaluated { rule: sgd, point: Lookahead::default() }, adam;
             "schedule-free sgd beside sgd (20, 20)": Evaluated { rule: Descent::new(Euclidean, Flat, NoMomentum), point: ScheduleFree(0.9) }, sgd;
             "schedule-free adam beside adam (28, 28)": Evaluated { rule: Descent::new(RmsProp::default(), Flat, NoMomentum), point: ScheduleFree(0.9) }, adam;
-            "max_norm beside a coupled euclidean (28, 28)": Descent::new(MaxNorm, Flat, Ema(0.9)), Descent::new(Euclidean, Induced::new(Identity, 0.1).ambient(Coupled(AlongMomentum(0.01))), Ema(0.9));
+            "max_norm beside a coupled euclidean (28, 28)": Descent::new(MaxNorm, Flat, Ema(0.9)), Descent::new(Euclidean, Induced::new(Identity, 0.1).ambient(Coupled(AlongMomentum(1e-6))), Ema(0.9));
             "momo beside adam (32, 32)": Descent::new(Euclidean, MoMo::new(Flat, 0.9), Ema(0.9)), adam;
             "momo_adam beside adam (44, 32)": Descent::new(RmsProp::default(), MoMo::new(Flat, 0.9), Ema(0.9)), adam;
             "adan beside adam (48, 32)": Descent::new(RmsProp::default(), Flat, Adan::default()), adam;
