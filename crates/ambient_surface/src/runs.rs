@@ -138,10 +138,7 @@ pub(super) fn best(
     let moved = optimiser.within(request.ambient)?;
     let rates = request.learning_rate.map_or_else(|| RATES.to_vec(), |rate| vec![rate]);
     let or_none = |has: bool, values: &[f64]| if has { values.iter().copied().map(Some).collect() } else { vec![None] };
-    let mut momenta: Vec<Option<f64>> = or_none(own.momentum.is_some() || own.b1.is_some(), &MOMENTA);
-    // Some rules are none without momentum.
-    let with = |decay: Option<f64>| Hyperparameters { momentum: own.momentum.and(decay), b1: own.b1.and(decay), ..own };
-    momenta.retain(|&decay| moved.with(&with(decay)).is_ok_and(|rule| rule.validate().is_ok()));
+    let momenta = moved.momenta(&MOMENTA);
     let xis: Vec<Option<f64>> = match request.xi {
         Some(xi) => or_none(own.xi.is_some(), &[xi]),
         None => or_none(own.xi.is_some(), &XIS),

@@ -145,11 +145,7 @@ impl Variant {
             or_none(own.xi.is_some(), &COEFFICIENTS),
             or_none(has_kappa, if is_learned { &LEARNING } else { &COUPLING }),
         );
-        let mut momenta = or_none(own.momentum.is_some() || own.b1.is_some(), &MOMENTA);
-        // Some rules are none without momentum.
-        let with =
-            |decay: Option<f64>| Hyperparameters { momentum: own.momentum.and(decay), b1: own.b1.and(decay), ..own };
-        momenta.retain(|&decay| rule.with(&with(decay)).is_ok_and(|rule| rule.validate().is_ok()));
+        let momenta = rule.momenta(&MOMENTA);
         let mut points = Vec::new();
         for learning_rate in rates {
             for &decay in &momenta {

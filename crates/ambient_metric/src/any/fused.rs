@@ -86,6 +86,12 @@ type Of<const K: usize, A, P> = Induced<[Height<AnyEmbedding>; K], Descended<A>,
 /// The surface of one loss.
 pub(crate) type OfOne<A, P> = Induced<Height<AnyEmbedding>, Descended<A>, P>;
 
+/// A preconditioner that scales momenta as they are, of those that wrappers go around.
+enum Scaling {
+    Flat,
+    Damped(OfOne<AnyAmbient, Damped>),
+}
+
 /// The descents, of which each has sums of its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Chosen {
@@ -368,44 +374,47 @@ impl AnyRule {
         })
     }
 
-    /// In cautious steps.
-    fn cautious(&self, metric: AnyPointwise, momentum: AnyMomentum) -> Result<Chosen, Error> {
+    /// The preconditioner, if it is `flat` or the damped surface of one loss without coupling.
+    fn scaling(&self) -> Option<Scaling> {
         match &self.preconditioner {
-            AnyPreconditioner::Flat => {
-                Ok(Chosen::CautiousFlat(Descent { metric, preconditioner: Cautious(Flat), momentum }))
-            }
+            AnyPreconditioner::Flat => Some(Scaling::Flat),
             AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
                 (&[height], AnySpace::Straight(ambient), false) => {
-                    let preconditioner = Cautious(surface.stand(height, ambient, Damped));
-                    Ok(Chosen::CautiousDamped(Descent { metric, preconditioner, momentum }))
+                    Some(Scaling::Damped(surface.stand(height, ambient, Damped)))
                 }
-                _ => self.refused(CAUTIOUS),
+                _ => None,
             },
-            _ => self.refused(CAUTIOUS),
+            _ => None,
         }
+    }
+
+    /// In cautious steps.
+    fn cautious(&self, metric: AnyPointwise, momentum: AnyMomentum) -> Result<Chosen, Error> {
+        Ok(match self.scaling() {
+            Some(Scaling::Flat) => Chosen::CautiousFlat(Descent { metric, preconditioner: Cautious(Flat), momentum }),
+            Some(Scaling::Damped(surface)) => {
+                Chosen::CautiousDamped(Descent { metric, preconditioner: Cautious(surface), momentum })
+            }
+            None => return self.refused(CAUTIOUS),
+        })
     }
 
     /// In steps that a model of the loss limits.
     fn modelled(&self, metric: AnyPointwise, momentum: Option<AnyMomentum>, lower_bound: f64) -> Result<Chosen, Error> {
-        let Some(AnyMomentum::Ema(Ema(beta))) = momentum else {
+        let Some(momentum @ AnyMomentum::Ema(Ema(beta))) = momentum else {
             return self.refused("the model of `momo` is that of the momentum `ema`: write `+ ema(0)` for none");
         };
-        let momentum = AnyMomentum::Ema(Ema(beta));
-        match &self.preconditioner {
-            AnyPreconditioner::Flat => {
+        Ok(match self.scaling() {
+            Some(Scaling::Flat) => {
                 let preconditioner = MoMo { preconditioner: Flat, beta, lower_bound };
-                Ok(Chosen::ModelledFlat(Descent { metric, preconditioner, momentum }))
+                Chosen::ModelledFlat(Descent { metric, preconditioner, momentum })
             }
-            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
-                (&[height], AnySpace::Straight(ambient), false) => {
-                    let preconditioner = surface.stand(height, ambient, Damped);
-                    let preconditioner = MoMo { preconditioner, beta, lower_bound };
-                    Ok(Chosen::ModelledDamped(Descent { metric, preconditioner, momentum }))
-                }
-                _ => self.refused(MODELLED),
-            },
-            _ => self.refused(MODELLED),
-        }
+            Some(Scaling::Damped(preconditioner)) => {
+                let preconditioner = MoMo { preconditioner, beta, lower_bound };
+                Chosen::ModelledDamped(Descent { metric, preconditioner, momentum })
+            }
+            None => return self.refused(MODELLED),
+        })
     }
 
     /// With an estimate of the distance for the rate.
@@ -421,32 +430,21 @@ impl AnyRule {
         };
         let beta3 = if beta3 > 0.0 { beta3 } else { beta2.sqrt() };
         let flat = Prodigy { preconditioner: Flat, beta1, beta2, beta3, epsilon, d0, coefficient, bias_correction };
-        match &self.preconditioner {
-            AnyPreconditioner::Flat => Ok(Chosen::ProdigyFlat(flat)),
-            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
-                (&[height], AnySpace::Straight(ambient), false) => {
-                    Ok(Chosen::ProdigyDamped(flat.over(surface.stand(height, ambient, Damped))))
-                }
-                _ => self.refused(DISTANT),
-            },
-            _ => self.refused(DISTANT),
-        }
+        Ok(match self.scaling() {
+            Some(Scaling::Flat) => Chosen::ProdigyFlat(flat),
+            Some(Scaling::Damped(surface)) => Chosen::ProdigyDamped(flat.over(surface)),
+            None => return self.refused(DISTANT),
+        })
     }
 
     /// Without momentum.
     fn now(&self, metric: AnyPointwise) -> Result<Chosen, Error> {
         let momentum = NoMomentum;
-        match &self.preconditioner {
-            AnyPreconditioner::Flat => Ok(Chosen::FlatNow(Descent { metric, preconditioner: Flat, momentum })),
-            AnyPreconditioner::Induced(surface) => match (surface.heights.as_slice(), surface.ambient, surface.exact) {
-                (&[height], AnySpace::Straight(ambient), false) => {
-                    let preconditioner = surface.stand(height, ambient, Damped);
-                    Ok(Chosen::DampedNow(Descent { metric, preconditioner, momentum }))
-                }
-                _ => self.refused(REMEMBERS),
-            },
-            _ => self.refused(REMEMBERS),
-        }
+        Ok(match self.scaling() {
+            Some(Scaling::Flat) => Chosen::FlatNow(Descent { metric, preconditioner: Flat, momentum }),
+            Some(Scaling::Damped(preconditioner)) => Chosen::DampedNow(Descent { metric, preconditioner, momentum }),
+            None => return self.refused(REMEMBERS),
+        })
     }
 }
 

@@ -239,15 +239,7 @@ fn surface(metric: AnyBaseMetric, embedding: AnyEmbedding, [xi, momentum, beta]:
         guard: Guard::Refuse,
         beta,
     };
-    AnyRule {
-        metric,
-        preconditioner: AnyPreconditioner::Induced(surface),
-        momentum: Some(AnyMomentum::Ema(Ema(momentum))),
-        cautious: false,
-        lower_bound: None,
-        distance: None,
-        point: None,
-    }
+    AnyRule::bare(metric, AnyPreconditioner::Induced(surface), Some(AnyMomentum::Ema(Ema(momentum))))
 }
 
 impl AnyRule {
@@ -276,32 +268,20 @@ impl AnyRule {
         }
     }
 
+    /// The rule with nothing behind its momentum.
+    fn bare(metric: AnyBaseMetric, preconditioner: AnyPreconditioner, momentum: Option<AnyMomentum>) -> Self {
+        Self { metric, preconditioner, momentum, cautious: false, lower_bound: None, distance: None, point: None }
+    }
+
     /// The rule of a short name.
     fn short(name: &str, constants: &[f64]) -> Option<Self> {
-        let preconditioner = AnyPreconditioner::Flat;
-        let flat = |metric, momentum| Self {
-            metric,
-            preconditioner,
-            momentum: Some(momentum),
-            cautious: false,
-            lower_bound: None,
-            distance: None,
-            point: None,
-        };
+        let flat = |metric, momentum| Self::bare(metric, AnyPreconditioner::Flat, Some(momentum));
+        let now = |metric| Self::bare(metric, AnyPreconditioner::Flat, None);
         let rmsprop = |beta, epsilon| AnyBaseMetric::Pointwise(AnyPointwise::RmsProp(RmsProp { beta, epsilon }));
         let euclidean = AnyBaseMetric::Pointwise(AnyPointwise::Euclidean(Euclidean));
         let ema = |decay| AnyMomentum::Ema(Ema(decay));
         let sign = AnyBaseMetric::Pointwise(AnyPointwise::Sign(Sign));
         let matrix = AnyBaseMetric::Matrix;
-        let now = |metric| Self {
-            metric,
-            preconditioner: AnyPreconditioner::Flat,
-            momentum: None,
-            cautious: false,
-            lower_bound: None,
-            distance: None,
-            point: None,
-        };
         let muon = |momentum| {
             let Muon { orthogonaliser, width, .. } = Muon::default();
             let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
@@ -406,18 +386,7 @@ impl AnyRule {
             _ => return Err(nobody()),
         };
         given.end(&[Kind::BaseMetric, Kind::Embedding, Kind::AmbientMetric])?;
-        Ok((
-            Self {
-                metric,
-                preconditioner,
-                momentum: None,
-                cautious: false,
-                lower_bound: None,
-                distance: None,
-                point: None,
-            },
-            false,
-        ))
+        Ok((Self::bare(metric, preconditioner, None), false))
     }
 }
 

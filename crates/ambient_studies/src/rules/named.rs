@@ -38,6 +38,20 @@ impl Named {
         Ok(rule)
     }
 
+    /// Those of these decays of its momentum that it takes; one that is none where it has no momentum.
+    #[must_use]
+    pub fn momenta(&self, tried: &[f64]) -> Vec<Option<f64>> {
+        let own = Hyperparameters::of(&self.rule);
+        if own.momentum.is_none() && own.b1.is_none() {
+            return vec![None];
+        }
+        let takes = |decay: Option<f64>| {
+            let with = Hyperparameters { momentum: own.momentum.and(decay), b1: own.b1.and(decay), ..own };
+            self.with(&with).is_ok_and(|rule| rule.validate().is_ok())
+        };
+        tried.iter().copied().map(Some).filter(|&decay| takes(decay)).collect()
+    }
+
     /// The rule with its surface in another ambient metric, where it descends a surface of one loss that stands in the product.
     ///
     /// # Errors
