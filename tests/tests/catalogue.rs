@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use ambient_metric::any::{AnyMomentum, AnyPoint, AnyRule, OneSlot};
 use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, MaxNorm, Sign, Yogi};
-use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, MoMo, Polyak, Prodigy, ScheduleFree};
+use ambient_metric::rule::{
+    Averaged, Cautious, ClipNorm, ClipValue, Evaluated, Lookahead, Mars, MoMo, Polyak, Prodigy, ScheduleFree,
+    Transformed,
+};
 use ambient_metric::space::{Adan, Belief, LionMomentum};
 use ambient_metric::{
     BaseMetric, Configuration, Covector, Descent, Ema, Error, Flat, Height, Induced, Log, Metric, RmsProp, Rule, rules,
@@ -46,6 +49,15 @@ conformance_rule!(
     Evaluated { rule: rules::rmsprop(0.1).momentum(0.0), point: AnyPoint::ScheduleFree(ScheduleFree(0.9)) }
 );
 conformance_rule!(averaged, Evaluated { rule: rules::rmsprop(0.1), point: AnyPoint::Averaged(Averaged(0.9)) });
+conformance_rule!(clip_value, Transformed { transform: ClipValue { limit: 0.5 }, rule: rules::rmsprop(0.1) });
+conformance_rule!(clip_norm, Transformed { transform: ClipNorm { length: 0.5 }, rule: rules::rmsprop(0.1) });
+conformance_rule!(
+    mars,
+    Transformed {
+        transform: Mars::default(),
+        rule: Descent::new(AmsGrad::default(), Induced::new(Log, 0.5), Ema(0.9))
+    }
+);
 conformance_rule!(amsgrad_exact, Descent::new(AmsGrad::default(), Induced::new(Log, 0.5).exact(), Ema(0.9)));
 
 /// Steps of the reference implementations, recorded by the scripts beside the files.

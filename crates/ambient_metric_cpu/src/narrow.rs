@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use ambient_metric::number::Element;
+use ambient_metric::number::{Element, mix};
 use ambient_metric::space::StateStorage;
 use ambient_metric::{Error, Field};
 use pulp::{Arch, Simd, WithSimd};
@@ -29,7 +29,7 @@ impl Format {
     /// What a storage asks for, unless it is the full one.
     pub(crate) fn of(storage: StateStorage, slot: usize, updates: u64) -> Option<Self> {
         match storage {
-            StateStorage::Bf16 { seed } => Some(Self::Bf16 { stream: scramble(seed ^ scramble(slot as u64)), updates }),
+            StateStorage::Bf16 { seed } => Some(Self::Bf16 { stream: mix(seed ^ mix(slot as u64)), updates }),
             StateStorage::F16 => Some(Self::F16),
             _ => None,
         }
@@ -72,7 +72,7 @@ impl Draws {
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "one half of the key is used before mixing, the other after")]
     fn new(stream: u64, updates: u64) -> Self {
-        let key = scramble(stream.wrapping_add(scramble(updates)));
+        let key = mix(stream.wrapping_add(mix(updates)));
         Self { before: key as u32, after: (key >> 32) as u32 }
     }
 
@@ -91,14 +91,6 @@ impl Draws {
 #[allow(clippy::cast_possible_truncation, reason = "indices count modulo 2³²")]
 pub(crate) fn counted(index: usize) -> u32 {
     index as u32
-}
-
-/// A permutation of 64 bits without a pattern: the output function of `SplitMix64` (Steele, Lea and Flood, 2014).
-fn scramble(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 #[inline(always)]
@@ -356,8 +348,8 @@ mod tests {
     /// The first two outputs of `SplitMix64` from zero, and Murmur3's hashes of nothing with the seeds 1 and 2³² − 1, as they are published.
     #[test]
     fn numbers_are_mixed_as_their_authors_say() {
-        assert_eq!(scramble(0), 0xe220_a839_7b1d_cdaf);
-        assert_eq!(scramble(0x9e37_79b9_7f4a_7c15), 0x6e78_9e6a_a1b9_65f4);
+        assert_eq!(mix(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(mix(0x9e37_79b9_7f4a_7c15), 0x6e78_9e6a_a1b9_65f4);
         let draws = Draws { before: 0, after: 0 };
         assert_eq!([1, 0xffff_ffff].map(|index| draws.at(index)), [0x514e_28b7 & 0xffff, 0x81f1_6f39 & 0xffff]);
         assert_eq!(Draws { before: 3, after: 0x1_0f0f }.at(2), 0x28b7 ^ 0x0f0f);
@@ -378,10 +370,7 @@ mod tests {
                     let (stream, found) = format.and_then(key).unwrap_or_default();
                     assert_eq!(found, updates);
                     let Draws { before, after } = Draws::new(stream, updates);
-                    assert_eq!(
-                        u64::from(after) << 32 | u64::from(before),
-                        scramble(stream.wrapping_add(scramble(updates)))
-                    );
+                    assert_eq!(u64::from(after) << 32 | u64::from(before), mix(stream.wrapping_add(mix(updates))));
                     keys.extend([u64::from(before), u64::from(after)]);
                 }
             }

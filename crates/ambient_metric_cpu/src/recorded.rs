@@ -65,9 +65,13 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Those of [`Rule::validate`].
+    /// Those of [`Rule::validate`], and [`Error::NoEngine`] for a rule that [surveys](Rule::survey): these are three acts.
     pub fn of<R: Rule>(rule: &R) -> Result<Self, Error> {
         rule.validate()?;
+        if rule.surveys() {
+            let problem = "it asks for a length before its first act, which a recorded rule has no place for: put `clip_norm` or `mars` before the optimiser";
+            return Err(Error::NoEngine { rule: rule.name(), problem });
+        }
         let slots = rule.slots();
         Ok(Self {
             name: rule.name(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ambient_metric::number::Element;
-use ambient_metric::rule::{Advance, Advanced, Coordinate, Damping, Measure, Pass, Slots};
+use ambient_metric::rule::{Advance, Advanced, Coordinate, Damping, Measure, Pass, Slots, Survey};
 use ambient_metric::space::{Inputs, Outcome, Totals};
 use ambient_metric::{Bundle, Field, Kernel, Real, Rule};
 
@@ -119,6 +119,20 @@ fn coordinate<St: Bundle<Traced>, L: Bundle<Traced>>(
     }
 }
 
+/// The corrections of a rule that knows what it surveyed.
+fn corrected<R: Rule>(
+    rule: &R,
+    slots: &Slots,
+    memory: R::Memory<Traced>,
+    uniforms: &mut Vec<Slot>,
+) -> R::Corrections<Traced> {
+    let corrections = rule.correct(memory);
+    if !rule.surveys() {
+        return corrections;
+    }
+    rule.heed(corrections, fresh("survey", &slots.loss, uniforms, Node::Uniform))
+}
+
 /// Act 1 of a rule.
 fn measured<R: Rule>(
     rule: &R,
@@ -176,12 +190,35 @@ impl Recording {
         Self { graph, uniforms, inputs, outputs, stores: false, symbols: BTreeMap::new() }
     }
 
-    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`] in one.
+    /// Act 1 of a rule from its scalar memory: [`Rule::correct`] and [`Measure`] in one; where the rule [surveys](Rule::survey), from what comes of that, too.
     pub fn measure<R: Rule>(rule: &R) -> Self {
         let slots = rule.slots();
         Self::act(|uniforms, inputs, outputs| {
             let memory = fresh("memory", &slots.memory, uniforms, Node::Uniform);
-            measured(rule, &slots, rule.correct(memory), inputs, outputs);
+            let corrections = corrected(rule, &slots, memory, uniforms);
+            measured(rule, &slots, corrections, inputs, outputs);
+        })
+    }
+
+    /// What a rule asks before act 1, from its scalar memory, where it [surveys](Rule::survey).
+    ///
+    /// ```
+    /// use ambient_metric::{AnyRule, rules};
+    /// use ambient_metric_trace::Recording;
+    ///
+    /// assert!(Recording::survey(&rules::adam()).is_none());
+    /// let clipped = "adam + clip_norm(1)".parse::<AnyRule>()?.fused()?;
+    /// assert_eq!(Recording::survey(&clipped).unwrap().evaluate(&[1.0, 1.0], &[0.0, 0.0, 0.0, 3.0]), [9.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn survey<R: Rule>(rule: &R) -> Option<Self> {
+        let slots = rule.slots();
+        rule.surveys().then(|| {
+            Self::act(|uniforms, inputs, outputs| {
+                let memory = fresh("memory", &slots.memory, uniforms, Node::Uniform);
+                let survey = Survey(rule.clone()).evaluate(rule.correct(memory), coordinate(&slots, inputs));
+                named("survey", &slots.loss, survey, outputs);
+            })
         })
     }
 
@@ -223,7 +260,8 @@ impl Recording {
             let group = fresh("sums.group", &slots.sums, uniforms, Node::Uniform);
             let inputs = Inputs { loss, learning_rate, weight_decay, xi };
             let Outcome { factors, memory: kept, report } = rule.damp(inputs, memory, Totals { pool, group });
-            named("corrections", &slots.corrections, rule.correct(memory), outputs);
+            let corrections = corrected(rule, &slots, memory, uniforms);
+            named("corrections", &slots.corrections, corrections, outputs);
             named("multipliers", &slots.multipliers, factors, outputs);
             named("memory", &slots.memory, kept, outputs);
             for (name, per_loss) in [

@@ -363,6 +363,10 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         let context = parameters.context().clone();
         configuration.state_storage.require_full()?;
         let Configuration { rule, .. } = configuration;
+        if rule.surveys() {
+            let problem = "it asks for a length before its first act, which an enqueued step has no place for: build it by                            `Configuration::build`, which waits for the sum, or put `Preprocessed` before the optimiser";
+            return Err(DeviceError::Rule { rule: rule.name(), problem: problem.to_owned() }.into());
+        }
         let state = rule.slots().state.iter().map(|_| parameters.zeros_like()).collect::<Result<_, Error>>()?;
         StateStorage::Full.check_range::<R, E>(rule)?;
         if !stands_zero::<R, E>(rule) {

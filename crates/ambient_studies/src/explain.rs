@@ -54,11 +54,13 @@ pub struct Request {
 pub fn explain(request: &Request) -> Result<String, Error> {
     let rule = request.named.rule.fused()?;
     rule.validate()?;
-    let acts = [
+    let mut acts: Vec<(&str, Recording)> =
+        Recording::survey(&rule).map(|survey| ("survey", survey)).into_iter().collect();
+    acts.extend([
         ("measure", Recording::measure(&rule)),
         ("damp", Recording::damp(&rule)),
         ("advance", Recording::advance(&rule)),
-    ];
+    ]);
     let comment = request.form.comment();
     let mut text = format!("{comment}{}: {}\n", request.named.rule, rule.name());
     for (act, recording) in &acts {
@@ -70,6 +72,10 @@ pub fn explain(request: &Request) -> Result<String, Error> {
         Form::Text => Notation::Text,
         Form::Latex => Notation::Latex,
         Form::Wgsl => {
+            if rule.surveys() {
+                let problem = "it asks for a length before its first act, which the kernels of an enqueued step have no place for: leave --form wgsl out";
+                return Err(ambient_metric::Error::NoEngine { rule: rule.name(), problem }.into());
+            }
             for (kernel, listing) in kernels(&rule, request.precision == Precision::F64) {
                 let _ = write!(text, "\n{comment}{kernel}\n{listing}");
             }
@@ -92,7 +98,7 @@ fn traffic(act: &str, recording: &Recording, precision: Precision) -> String {
     let outputs: Vec<&Slot> = recording.outputs().iter().collect();
     let summed = names(outputs.clone());
     let (what, reads, writes) = match act {
-        "measure" => ("every parameter once, summed", recording.reads().collect(), ("adds up", summed)),
+        "survey" | "measure" => ("every parameter once, summed", recording.reads().collect(), ("adds up", summed)),
         "damp" => ("scalars, once a step", Vec::new(), ("writes", names(outputs))),
         _ => (
             "every parameter once, stored",

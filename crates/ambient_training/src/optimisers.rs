@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use ambient_metric::any::Preprocessed;
 use ambient_metric::base::{EveryMatrix, HiddenMatrices, Remembering, Route, Width};
 use ambient_metric::space::NewtonSchulz;
 use ambient_metric::{
@@ -127,9 +128,16 @@ impl Trained {
             Self::Muon => Ok(muon(EveryMatrix, hyperparameters)),
             Self::MuonRouted => Ok(muon(hidden(), hyperparameters)),
             Self::Rule(named) => {
-                let rule = named.with(hyperparameters)?.fused()?;
+                let (rule, beforehand) = named.with(hyperparameters)?.apart();
+                let rule = rule.fused()?;
                 let configuration = Configuration::new(rule, learning_rate).weight_decay(weight_decay.unwrap_or(0.0));
-                Ok(Box::new(|parameters| Ok(Box::new(configuration.build(parameters)?))))
+                Ok(Box::new(|parameters| {
+                    let optimiser = configuration.build(parameters)?;
+                    if beforehand.is_empty() {
+                        return Ok(Box::new(optimiser));
+                    }
+                    Ok(Box::new(Preprocessed::new(beforehand, optimiser, parameters)?))
+                }))
             }
         }
     }

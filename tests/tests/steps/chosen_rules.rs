@@ -6,14 +6,14 @@ use ambient_metric::ambient::{
     AlongGradient, AlongMomentum, AlongParameters, AmbientMetric as _, Exponential, Given, Position, Power, Reciprocal,
     Sqrt,
 };
-use ambient_metric::any::{AnyAmbient, AnyClip, AnyOptimiser, AnyRule, Kind, TABLE};
+use ambient_metric::any::{AnyAmbient, AnyOptimiser, AnyRule, Kind, TABLE};
 use ambient_metric::base::{
     AdaBelief, AdaMax, Adafactor, AmsGrad, Drive, KlShampoo, LearnedDiagonal, LearnedScalar, MaxNorm, Muon, NorMuon,
     Polar, Sign, Soap, Width, Yogi,
 };
 use ambient_metric::rule::{
-    Averaged, Bilinear, Cautious, Clipped, Evaluated, Hard, Induction, Lookahead, MoMo, Polyak, Prodigy, Root,
-    ScheduleFree, Soft,
+    Averaged, Bilinear, Cautious, ClipNorm, ClipValue, Clipped, Evaluated, Hard, Induction, Lookahead, Mars, MoMo,
+    Polyak, Prodigy, Root, ScheduleFree, Soft, Transformed,
 };
 use ambient_metric::space::{Adan, Belief, HeavyBall, LionMomentum, NewtonSchulz};
 use ambient_metric::{
@@ -137,6 +137,11 @@ proptest! {
         same!(build, Evaluated { rule: Descent::new(Euclidean, Flat, NoMomentum), point: ScheduleFree(1.0 - xi) }, "flat(euclidean) + schedule_free({:?})", 1.0 - xi);
         same!(build, Evaluated { rule: rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric), point: Lookahead { every: 3, share: 0.5 } }, "rmsprop({xi:?}, {mu:?}, {beta:?}, {rms:?}, {eps:?}) + lookahead(3)");
         same!(build, Evaluated { rule: Descent::new(amsgrad, Induced::new(Log, xi), NoMomentum), point: Polyak }, "induced(amsgrad({rms:?}, {eps:?}), log, xi={xi:?}) + polyak");
+        let clip = ClipNorm { length: 0.5 + xi };
+        same!(build, Transformed { transform: clip, rule: rules::rmsprop(xi).momentum(mu).beta(beta).metric(metric) }, "rmsprop({xi:?}, {mu:?}, {beta:?}, {rms:?}, {eps:?}) + clip_norm({:?})", 0.5 + xi);
+        same!(build, Transformed { transform: ClipValue { limit: 0.5 + xi }, rule: Descent::new(amsgrad, Cautious(Flat), adan) }, "flat(amsgrad({rms:?}, {eps:?})) + adan({beta1:?}, {beta2:?}) + cautious + clip_value({:?})", 0.5 + xi);
+        same!(build, Evaluated { rule: Transformed { transform: Mars { gamma: kappa, beta: mu }, rule: Descent::new(Sign, Induced::new(Log, xi), lion) }, point: Polyak }, "induced(sign, log, xi={xi:?}) + lion({mu:?}, {rms:?}) + mars({kappa:?}, {mu:?}) + polyak");
+        same!(build, Evaluated { rule: Transformed { transform: clip, rule: prodigy }, point: Averaged(beta) }, "prodigy({mu:?}, {rms:?}, {eps:?}, d0={kappa:?}) + clip_norm({:?}) + averaged({beta:?})", 0.5 + xi);
         same!(build, Descent::new(Euclidean, Flat, NoMomentum), "flat(euclidean)");
         same!(build, Descent::new(metric, Induced::new(Sqrt, xi).beta(beta), NoMomentum), "induced(rmsprop({rms:?}, {eps:?}), sqrt, xi={xi:?}, beta={beta:?})");
         same!(
@@ -265,7 +270,9 @@ fn what_is_wrong_with_a_text_is_shown() {
         ("adam(foo)", "foo", "no parts and no options"),
         ("flat(rmsprop) + no_momentum(foo)", "foo", "no parts and no options"),
         ("flat(muon(belief))", "belief", "take `ema`"),
-        ("clipped(rmsprop, lookahead) + ema", "lookahead", "stands behind a rule"),
+        ("clipped(rmsprop, lookahead) + ema", "lookahead", "no clip"),
+        ("adamw + clip_nrm(1)", "clip_nrm", "nearest known one is `clip_norm`"),
+        ("adamw + accumulate(2.5)", "2.5", "whole number"),
         ("adamw + hard(1.0)", "hard", "nearest known one is"),
         ("adamw + lookahead(every=1.5)", "every=1.5", "whole number"),
         ("induced(sign, log, exact) + ema", "induced(sign, log, exact) + ema", "no metric"),
@@ -300,8 +307,8 @@ fn the_table_is_what_is_read() {
             Kind::AmbientMetric if name == "correlated" => format!("induced(euclidean, log, log, {name}) + ema"),
             Kind::AmbientMetric => format!("induced(euclidean, log, {name}) + ema"),
             Kind::Momentum => format!("flat(euclidean) + {name}"),
-            Kind::Wrapper if name.parse::<AnyClip>().is_ok() => format!("clipped(euclidean, {name}) + ema"),
-            Kind::Wrapper => format!("sgd + {name}"),
+            Kind::Clip => format!("clipped(euclidean, {name}) + ema"),
+            Kind::Gradient | Kind::Wrapper | Kind::EvaluationPoint => format!("sgd + {name}"),
             Kind::Rule if about.parts.is_empty() => name.to_owned(),
             Kind::Rule => continue,
         };

@@ -4,6 +4,7 @@ mod agreement;
 mod chosen_rules;
 mod curvature;
 mod full_inverse;
+mod gradients;
 mod groups;
 mod limits;
 mod memory_order;

@@ -5,6 +5,7 @@ use crate::ambient::coupled::Coupled;
 use crate::ambient::coupling::Given;
 use crate::ambient::gram::Gram;
 use crate::ambient::heights::{Height, Heights};
+use crate::any::gradient::AnyTransform;
 use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{AnyAmbient, AnyClip, AnyCoupling, AnyEmbedding, AnyMomentum};
 use crate::any::point::AnyPoint;
@@ -27,6 +28,7 @@ use crate::rule::preconditioner::{Damping, Flat, Preconditioner};
 use crate::rule::prodigy::Prodigy;
 use crate::rule::rule::{Advanced, Coordinate, Rule};
 use crate::rule::slots::Slots;
+use crate::rule::transformed::{GradientTransform, before, transformed};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
 use crate::space::momentum::{Ema, Momentum, NoMomentum, Recall};
 use crate::space::tensor::Tensor;
@@ -168,9 +170,12 @@ macro_rules! chosen {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AnyFused {
     descent: Chosen,
+    transform: Option<AnyTransform>,
     point: Option<AnyPoint>,
-    /// What the descent has, without what is kept for the point.
+    /// What the descent has.
     counts: Counts,
+    /// What it has with what the transform keeps, behind which comes what is kept for the point.
+    with_transform: Counts,
     places: Places,
 }
 
@@ -285,12 +290,19 @@ impl Places {
     }
 }
 
-/// How many numbers of the bundles behind which those of an evaluation point come a descent has.
+/// How many numbers a descent has, of the bundles behind which those of a transform and of an evaluation point come.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Counts {
     state: usize,
     memory: usize,
     corrections: usize,
+}
+
+impl Counts {
+    fn of(slots: &Slots) -> Self {
+        let Slots { state, memory, corrections, .. } = slots;
+        Self { state: state.len(), memory: memory.len(), corrections: corrections.len() }
+    }
 }
 
 impl AnyRule {
@@ -303,6 +315,10 @@ impl AnyRule {
         let AnyBaseMetric::Pointwise(metric) = self.metric else {
             return self.refused("its metric is one of whole tensors, which no pass over memory runs");
         };
+        let (beforehand, transform) = self.of_gradients();
+        if !beforehand.is_empty() {
+            return self.refused(BEFOREHAND);
+        }
         let learns = matches!(metric, AnyPointwise::LearnedScalar(_) | AnyPointwise::LearnedDiagonal(_));
         if learns && !matches!(self.preconditioner, AnyPreconditioner::Induced(_)) {
             return self.refused("a learned metric learns from a surface: write `induced`");
@@ -318,13 +334,17 @@ impl AnyRule {
             (false, None, Some(momentum)) => self.remembering(metric, momentum)?,
             (false, None, None) => self.now(metric)?,
         };
-        let Slots { state, memory, corrections, .. } = chosen!(&descent, rule => rule.slots_there());
-        let counts = Counts { state: state.len(), memory: memory.len(), corrections: corrections.len() };
+        let slots = chosen!(&descent, rule => rule.slots_there());
+        let counts = Counts::of(&slots);
+        let with_transform = transform.map_or(counts, |transform| Counts::of(&before(&transform, slots)));
         if self.losses() > 1 && matches!(self.momentum, Some(AnyMomentum::Adan(_))) {
             return self.refused("the momentum `adan` goes with one loss");
         }
         let places = chosen!(&descent, rule => rule.places());
-        Ok(AnyFused { descent, point: self.point, counts, places })
+        if with_transform.state + usize::from(self.point.is_some()) > STATE {
+            return self.refused("it keeps more numbers per parameter than there is room for: leave a wrapper out");
+        }
+        Ok(AnyFused { descent, transform, point: self.point, counts, with_transform, places })
     }
 
     pub(crate) fn refused<O>(&self, problem: &'static str) -> Result<O, Error> {
@@ -448,6 +468,8 @@ impl AnyRule {
     }
 }
 
+const BEFOREHAND: &str = "what is done to its gradients is done before the optimiser, which `build_any` makes: in passes over memory there is one of `clip_value`, `clip_norm` and `mars`, behind all others, over one loss";
+
 const CAUTIOUS: &str = "`cautious` goes with `flat` and with the damped surface of one loss without coupling";
 
 const MODELLED: &str = "`momo` goes with `flat` and with the damped surface of one loss without coupling";
@@ -479,10 +501,10 @@ impl AnySurface {
 const METRIC: usize = 2;
 const ROOM: usize = 3 * MOST_LOSSES + 1 + METRIC;
 
-// Room for what the largest rule has: four losses, the metric with most of each, and an evaluation point.
-const STATE: usize = MOST_LOSSES + 2 + 1;
-const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1 + 1 + 1;
-const CORRECTIONS: usize = 3 + 1 + 1 + 2;
+// Room for what the largest rule has: four losses, the metric with most of each, a transform of the gradient, and an evaluation point.
+const STATE: usize = MOST_LOSSES + 2 + 1 + 1;
+const MEMORY: usize = 2 + MOST_LOSSES * MOST_LOSSES + 1 + 1 + 1 + 1;
+const CORRECTIONS: usize = 3 + 1 + 1 + 2 + 2;
 const SUMS: usize = MOST_LOSSES * MOST_LOSSES + 3;
 const MULTIPLIERS: usize = 2 + 2 * MOST_LOSSES + 2;
 
@@ -653,6 +675,25 @@ impl Chosen {
 }
 
 impl AnyFused {
+    /// Whether a descent is all that it is.
+    #[inline(always)]
+    fn is_bare(&self) -> bool {
+        self.transform.is_none() && self.point.is_none()
+    }
+
+    /// What the transform makes of a coordinate's gradient, before the factor.
+    #[inline(always)]
+    fn before_factor<S: Real>(
+        &self,
+        transform: &AnyTransform,
+        corrections: [S; CORRECTIONS],
+        at: &Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+    ) -> S {
+        let Counts { state, corrections: count, .. } = self.counts;
+        let later = transform.remembers().then(|| number(corrections, count + 1));
+        transformed(transform, later, number(at.state, state), at.gradient[0])
+    }
+
     /// What the descent sees of a coordinate.
     #[inline(always)]
     fn within<S: Real>(
@@ -660,11 +701,16 @@ impl AnyFused {
         corrections: [S; CORRECTIONS],
         at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
     ) -> ([S; CORRECTIONS], Coordinate<S, [S; STATE], [S; MOST_LOSSES]>) {
-        if self.point.is_none() {
+        if self.is_bare() {
             return (corrections, at);
         }
         let Counts { state, corrections: count, .. } = self.counts;
-        (first(corrections, count), Coordinate { state: first(at.state, state), ..at })
+        let mut gradient = at.gradient;
+        if let Some(transform) = &self.transform {
+            let before = self.before_factor(transform, corrections, &at);
+            gradient[0] = if transform.surveys() { number(corrections, count) * before } else { before };
+        }
+        (first(corrections, count), Coordinate { state: first(at.state, state), gradient, ..at })
     }
 }
 
@@ -698,6 +744,7 @@ impl Rule for AnyFused {
     type Multipliers<S: Real> = [S; MULTIPLIERS];
 
     const IS_CHOSEN: bool = true;
+    const SURVEYS: bool = true;
     const EVALUATES_ELSEWHERE: bool = true;
 
     fn evaluates_elsewhere(&self) -> bool {
@@ -709,17 +756,52 @@ impl Rule for AnyFused {
     }
 
     fn correct<S: Real>(&self, memory: [S; MEMORY]) -> [S; CORRECTIONS] {
+        if self.is_bare() {
+            return chosen!(&self.descent, rule => correct(rule, memory));
+        }
         let Counts { memory: place, corrections: count, .. } = self.counts;
-        let Some(point) = self.point else { return chosen!(&self.descent, rule => correct(rule, memory)) };
-        let corrections = first(chosen!(&self.descent, rule => correct(rule, first(memory, place))), count);
-        let steps = number(memory, place);
-        with(with(corrections, count, point.weight(steps)), count + 1, steps)
+        let mut corrections = first(chosen!(&self.descent, rule => correct(rule, first(memory, place))), count);
+        if let Some(transform) = &self.transform {
+            corrections = with(corrections, count, S::one());
+            if transform.remembers() {
+                corrections = with(corrections, count + 1, number(memory, place));
+            }
+        }
+        let Counts { memory: place, corrections: count, .. } = self.with_transform;
+        if let Some(point) = self.point {
+            let steps = number(memory, place);
+            corrections = with(with(corrections, count, point.weight(steps)), count + 1, steps);
+        }
+        corrections
     }
 
     fn beside<S: Real>(&self, own: [S; MEMORY], others: [S; MEMORY]) -> Option<[S; MEMORY]> {
         let place = self.counts.memory;
         let beside = chosen!(&self.descent, rule => beside(rule, first(own, place), first(others, place)))?;
-        Some(with(first(beside, place), place, number(own, place)))
+        // What transform and point keep is their own.
+        Some(core::array::from_fn(|slot| if slot < place { beside[slot] } else { own[slot] }))
+    }
+
+    fn surveys(&self) -> bool {
+        self.transform.is_some_and(|transform| transform.surveys())
+    }
+
+    fn survey<S: Real>(
+        &self,
+        corrections: [S; CORRECTIONS],
+        at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
+    ) -> [S; MOST_LOSSES] {
+        let mut survey = [S::zero(); MOST_LOSSES];
+        if let Some(transform) = &self.transform {
+            let before = self.before_factor(transform, corrections, &at);
+            survey[0] = before * before;
+        }
+        survey
+    }
+
+    fn heed<S: Real>(&self, corrections: [S; CORRECTIONS], survey: [S; MOST_LOSSES]) -> [S; CORRECTIONS] {
+        let Some(transform) = &self.transform else { return corrections };
+        with(corrections, self.counts.corrections, transform.factor(survey[0]))
     }
 
     fn measure<S: Real>(
@@ -737,12 +819,20 @@ impl Rule for AnyFused {
         memory: [S; MEMORY],
         sums: Totals<[S; SUMS]>,
     ) -> Outcome<[S; MULTIPLIERS], [S; MEMORY], Damping<S, [S; MOST_LOSSES]>> {
-        let place = self.counts.memory;
-        if self.point.is_none() {
+        if self.is_bare() {
             return chosen!(&self.descent, rule => damp(rule, inputs, memory, sums));
         }
+        let place = self.counts.memory;
         let outcome = chosen!(&self.descent, rule => damp(rule, inputs, first(memory, place), sums));
-        Outcome { memory: with(first(outcome.memory, place), place, number(memory, place) + S::one()), ..outcome }
+        let mut next = first(outcome.memory, place);
+        if self.transform.is_some_and(|transform| transform.remembers()) {
+            next = with(next, place, S::one());
+        }
+        let place = self.with_transform.memory;
+        if self.point.is_some() {
+            next = with(next, place, number(memory, place) + S::one());
+        }
+        Outcome { memory: next, ..outcome }
     }
 
     fn advance<S: Real>(
@@ -752,22 +842,33 @@ impl Rule for AnyFused {
         at: Coordinate<S, [S; STATE], [S; MOST_LOSSES]>,
     ) -> Advanced<S, [S; STATE]> {
         let (own, within) = self.within(corrections, at);
-        let advanced = chosen!(&self.descent, rule => advance(rule, &self.places, own, multipliers, within));
+        let mut advanced = chosen!(&self.descent, rule => advance(rule, &self.places, own, multipliers, within));
+        if self.is_bare() {
+            return advanced;
+        }
+        advanced.state = first(advanced.state, self.counts.state);
+        if self.transform.is_some_and(|transform| transform.remembers()) {
+            advanced.state = with(advanced.state, self.counts.state, at.gradient[0]);
+        }
         let Some(point) = self.point else { return advanced };
-        let Counts { state: place, corrections: count, .. } = self.counts;
+        let Counts { state: place, corrections: count, .. } = self.with_transform;
         let (weight, steps) = (number(corrections, count), number(corrections, count + 1));
         let Left { parameter, kept } =
             step(&point, (weight, steps), number(at.state, place), at.parameter, advanced.parameter);
-        Advanced { parameter, state: with(first(advanced.state, place), place, kept) }
+        Advanced { parameter, state: with(advanced.state, place, kept) }
     }
 
     fn evaluated<S: Real>(&self, memory: [S; MEMORY], parameter: S, state: [S; STATE]) -> S {
         let Some(point) = self.point else { return parameter };
-        evaluated(&point, number(memory, self.counts.memory), parameter, number(state, self.counts.state))
+        let Counts { state: place, memory: steps, .. } = self.with_transform;
+        evaluated(&point, number(memory, steps), parameter, number(state, place))
     }
 
     fn slots(&self) -> Slots {
-        let slots = chosen!(&self.descent, rule => rule.slots_there());
+        let mut slots = chosen!(&self.descent, rule => rule.slots_there());
+        if let Some(transform) = &self.transform {
+            slots = before(transform, slots);
+        }
         if self.point.is_some() { behind(slots) } else { slots }
     }
 
@@ -789,11 +890,15 @@ impl Rule for AnyFused {
 
     fn validate(&self) -> Result<(), Error> {
         chosen!(&self.descent, rule => rule.validate())?;
+        self.transform.map_or(Ok(()), |transform| GradientTransform::validate(&transform))?;
         self.point.map_or(Ok(()), |point| point.validate())
     }
 
     fn name(&self) -> String {
-        let name = chosen!(&self.descent, rule => rule.name());
+        let mut name = chosen!(&self.descent, rule => rule.name());
+        if let Some(transform) = self.transform {
+            name = format!("{}({name})", GradientTransform::name(&transform));
+        }
         self.point.map_or(name.clone(), |point| format!("{}({name})", point.name()))
     }
 
@@ -802,7 +907,7 @@ impl Rule for AnyFused {
     }
 
     fn passes<T: Tensor>(&self) -> Result<Option<Passes<T>>, Error> {
-        let compiled = if self.point.is_none() { self.descent.compiled() } else { None };
+        let compiled = if self.is_bare() { self.descent.compiled() } else { None };
         compiled.map_or_else(|| Passes::prepared(self), Ok).map(Some)
     }
 }

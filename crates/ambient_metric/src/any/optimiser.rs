@@ -1,5 +1,6 @@
 //! Any optimiser: one trait without types of rules in it, for programs that choose at run time.
 
+use crate::any::preprocessed::Preprocessed;
 use crate::any::rule::AnyRule;
 use crate::any::whole::AnyWhole;
 use crate::error::Error;
@@ -367,11 +368,16 @@ impl Configuration<AnyRule> {
     where
         T: MatrixTensor<Element: Element<Wide = f64>, Matrix: SpectralMatrix + Send + Sync> + Send + Sync + 'static,
     {
-        if self.rule.is_fused() {
-            let rule = self.rule.fused()?;
+        let (rule, beforehand) = self.rule.clone().apart();
+        if !beforehand.is_empty() {
+            let optimiser = self.with_rule(rule).build_any(parameters)?;
+            return Ok(Box::new(Preprocessed::new(beforehand, optimiser, parameters)?));
+        }
+        if rule.is_fused() {
+            let rule = rule.fused()?;
             return Ok(Box::new(self.with_rule(rule).build(parameters)?));
         }
-        Ok(match self.rule.whole()? {
+        Ok(match rule.whole()? {
             AnyWhole::FlatNow(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),
             AnyWhole::Flat(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),
             AnyWhole::ByLengthNow(rule) => Box::new(self.with_rule(rule).build_whole(parameters)?),

@@ -614,7 +614,7 @@ impl Clip for AnyClip {
 }
 
 impl Part for AnyClip {
-    const KINDS: &'static [Kind] = &[Kind::Wrapper];
+    const KINDS: &'static [Kind] = &[Kind::Clip];
 
     fn make(name: &str, constants: &[f64], given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
         Ok(Some(match (name, constants) {

@@ -70,7 +70,7 @@ impl EvaluationPoint for AnyPoint {
 }
 
 impl Part for AnyPoint {
-    const KINDS: &'static [Kind] = &[Kind::Wrapper];
+    const KINDS: &'static [Kind] = &[Kind::EvaluationPoint];
 
     fn make(name: &str, constants: &[f64], given: &mut Given<'_>) -> Result<Option<Self>, TextError> {
         Ok(Some(match (name, constants) {

@@ -7,6 +7,7 @@ use crate::ambient::ambient_metric::AmbientMetric;
 use crate::ambient::coupling::{Coupling, Given as GivenCoupling, Guard};
 use crate::ambient::embedding::Embedding;
 use crate::ambient::heights::Height;
+use crate::any::gradient::{AnyPreprocess, AnyTransform};
 use crate::any::matrix::{AnyMatrixMetric, AnyOrthogonaliser, take};
 use crate::any::metric::AnyBaseMetric;
 use crate::any::parts::{
@@ -33,6 +34,7 @@ use crate::rule::bilinear::Bilinear;
 use crate::rule::clipping::Clipped;
 use crate::rule::evaluated::EvaluationPoint;
 use crate::rule::preconditioner::Preconditioner;
+use crate::rule::transformed::GradientTransform;
 use crate::space::adan::Adan;
 use crate::space::belief::Belief;
 use crate::space::lion::LionMomentum;
@@ -48,7 +50,8 @@ use crate::space::momentum::{Ema, HeavyBall, Momentum, Nesterov};
 /// - `flat(METRIC)`, the base metric alone;
 /// - `induced(METRIC, EMBEDDING, …)`, the loss surface: an embedding for every loss, and if it is not `product` an ambient metric;
 /// - `bilinear(METRIC, EMBEDDING, COUPLING, COUPLING)` and `clipped(METRIC, CLIP)`;
-/// - `+ cautious` behind either, so that no component of a step goes against its gradient, and `+ averaged`, `+ lookahead`, …, which say what is evaluated;
+/// - `+ cautious` behind either, so that no component of a step goes against its gradient, `+ clip_norm(1)`, `+ accumulate(4)`, …, which say what is done to
+///   gradients, in that order, and `+ averaged`, `+ lookahead`, …, which say what is evaluated;
 /// - the short names of common ones: `sgd`, `adamw`, `rmsprop`, `muon`, …, with the constants that the table has for them.
 ///
 /// Constants stand with their names or in the order of the table; `xi` may be a list with one number for each loss. [`Display`](fmt::Display) writes the
@@ -93,6 +96,8 @@ pub struct AnyRule {
     pub lower_bound: Option<f64>,
     /// How the distance is estimated that is the rate, where it is.
     pub distance: Option<AnyDistance>,
+    /// What is done to its gradients, in this order.
+    pub gradient: Vec<AnyPreprocess>,
     /// The point to evaluate, where that is not the one that is trained.
     pub point: Option<AnyPoint>,
 }
@@ -270,7 +275,41 @@ impl AnyRule {
 
     /// The rule with nothing behind its momentum.
     fn bare(metric: AnyBaseMetric, preconditioner: AnyPreconditioner, momentum: Option<AnyMomentum>) -> Self {
-        Self { metric, preconditioner, momentum, cautious: false, lower_bound: None, distance: None, point: None }
+        let (lower_bound, distance, gradient, point) = (None, None, Vec::new(), None);
+        Self { metric, preconditioner, momentum, cautious: false, lower_bound, distance, gradient, point }
+    }
+
+    /// What is done to its gradients before the optimiser, and what is done in the passes of the rule.
+    pub(crate) fn of_gradients(&self) -> (&[AnyPreprocess], Option<AnyTransform>) {
+        match self.gradient.split_last() {
+            Some((AnyPreprocess::Transform(transform), others)) if self.is_fused() && self.losses() == 1 => {
+                (others, Some(*transform))
+            }
+            _ => (&self.gradient, None),
+        }
+    }
+
+    /// The rule without what is done to its gradients before the optimiser, and that: for a program that makes the optimiser by [`fused`](Self::fused).
+    /// [`build_any`](crate::Configuration::build_any) puts both together.
+    ///
+    /// ```
+    /// use ambient_metric::any::{AnyOptimiser, AnyRule, Preprocessed};
+    /// use ambient_metric::{Configuration, Covector};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let (rule, beforehand) = "adamw + centralised + clip_norm(1)".parse::<AnyRule>()?.apart();
+    /// assert_eq!((rule.gradient.len(), beforehand.len()), (1, 1));
+    /// let theta = Parameters::from(array![1.0_f32, 2.0]);
+    /// let optimiser = Configuration::new(rule.fused()?, 0.1).build(&theta)?;
+    /// assert_eq!(Preprocessed::new(beforehand, optimiser, &theta)?.steps()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn apart(mut self) -> (Self, Vec<AnyPreprocess>) {
+        let own = self.gradient.split_off(self.of_gradients().0.len());
+        let beforehand = core::mem::replace(&mut self.gradient, own);
+        (self, beforehand)
     }
 
     /// The rule of a short name.
@@ -378,7 +417,7 @@ impl AnyRule {
                 AnyPreconditioner::Bilinear(Bilinear { height: Height { embedding, xi }, a, b, beta })
             }
             "clipped" => {
-                let clip = AnyClip::of(text, first(&mut given, &[Kind::Wrapper])?)?;
+                let clip = AnyClip::of(text, first(&mut given, &[Kind::Clip])?)?;
                 let constants = given.constants()?;
                 let &[beta, floor] = constants.as_slice() else { return Err(nobody()) };
                 AnyPreconditioner::Clipped(Clipped { clip, beta, floor })
@@ -449,6 +488,29 @@ fn one(given: &Given<'_>, index: usize) -> Result<f64, TextError> {
     Ok(given.each(index, 1)?.first().copied().unwrap_or_default())
 }
 
+/// What stands behind a rule.
+const BEHIND: &[Kind] = &[Kind::Momentum, Kind::Gradient, Kind::Wrapper, Kind::EvaluationPoint];
+
+impl AnyRule {
+    /// With a wrapper of its step.
+    fn wrap(&mut self, mut given: Given<'_>, call: &Call) -> Result<(), TextError> {
+        let (text, constants) = (given.text, given.constants()?);
+        let twice = match call.name.as_str() {
+            "cautious" => core::mem::replace(&mut self.cautious, true).then_some("it is cautious already"),
+            "momo" => {
+                let before = core::mem::replace(&mut self.lower_bound, constants.first().copied());
+                before.map(|_| "a model limits it already")
+            }
+            _ => {
+                let before = core::mem::replace(&mut self.distance, AnyDistance::of(&constants, &mut given));
+                before.map(|_| "its rate is a distance already")
+            }
+        };
+        given.end(&[])?;
+        twice.map_or(Ok(()), |problem| Err(error(text, call.at.clone(), problem)))
+    }
+}
+
 impl FromStr for AnyRule {
     type Err = TextError;
 
@@ -457,70 +519,38 @@ impl FromStr for AnyRule {
         let (mut rule, is_short) = Self::of(text, &sum.step)?;
         let mut has_momentum = is_short;
         for call in sum.behind {
-            if call.name == "cautious"
-                && let Some(about) = find(&[Kind::Wrapper], &call.name)
-            {
-                Given::new(text, &call, about)?.end(&[])?;
-                if rule.cautious {
-                    return Err(error(text, call.at, "it is cautious already"));
-                }
-                rule.cautious = true;
-                continue;
-            }
-            if call.name == "momo"
-                && let Some(about) = find(&[Kind::Wrapper], &call.name)
-            {
-                let given = Given::new(text, &call, about)?;
-                let constants = given.constants()?;
-                given.end(&[])?;
-                if rule.lower_bound.is_some() {
-                    return Err(error(text, call.at, "a model limits it already"));
-                }
-                rule.lower_bound = constants.first().copied();
-                continue;
-            }
-            if call.name == "prodigy"
-                && let Some(about) = find(&[Kind::Wrapper], &call.name)
-            {
-                let mut given = Given::new(text, &call, about)?;
-                let distance = AnyDistance::of(&given.constants()?, &mut given);
-                given.end(&[])?;
-                if rule.distance.is_some() {
-                    return Err(error(text, call.at, "its rate is a distance already"));
-                }
-                rule.distance = distance;
-                continue;
-            }
-            if find(&[Kind::Wrapper], &call.name).is_some() {
-                if rule.point.is_some() {
-                    return Err(error(text, call.at, "a rule has one evaluation point, and this is a second"));
-                }
-                rule.point = Some(AnyPoint::of(text, &call)?);
-                continue;
-            }
-            if find(&[Kind::Momentum], &call.name).is_none() {
-                let points =
-                    of(&[Kind::Wrapper]).map(|about| about.name).filter(|name| name.parse::<AnyClip>().is_err());
-                let known: Vec<&str> = of(&[Kind::Momentum]).map(|about| about.name).chain(points).collect();
+            let Some(about) = find(BEHIND, &call.name) else {
+                let known: Vec<&str> = of(BEHIND).map(|about| about.name).collect();
                 let problem = unknown(&call.name, "momentum, and nothing else that stands behind a rule", &known);
                 return Err(error(text, call.at, problem));
-            }
-            if has_momentum {
-                let problem = if is_short {
-                    format!("`{}` has its momentum in brackets: write it there", sum.step.name)
-                } else {
-                    "a rule has one momentum, and this is a second".to_owned()
-                };
-                return Err(error(text, call.at, problem));
-            }
-            has_momentum = true;
-            rule.momentum = match find(&[Kind::Momentum], &call.name) {
-                Some(about) if call.name == "no_momentum" => {
-                    Given::new(text, &call, about)?.end(&[])?;
-                    None
-                }
-                _ => Some(AnyMomentum::of(text, &call)?),
             };
+            match about.kind {
+                Kind::Gradient => rule.gradient.push(AnyPreprocess::of(text, &call)?),
+                Kind::EvaluationPoint => {
+                    if rule.point.is_some() {
+                        return Err(error(text, call.at, "a rule has one evaluation point, and this is a second"));
+                    }
+                    rule.point = Some(AnyPoint::of(text, &call)?);
+                }
+                Kind::Momentum => {
+                    if has_momentum {
+                        let problem = if is_short {
+                            format!("`{}` has its momentum in brackets: write it there", sum.step.name)
+                        } else {
+                            "a rule has one momentum, and this is a second".to_owned()
+                        };
+                        return Err(error(text, call.at, problem));
+                    }
+                    has_momentum = true;
+                    rule.momentum = if call.name == "no_momentum" {
+                        Given::new(text, &call, about)?.end(&[])?;
+                        None
+                    } else {
+                        Some(AnyMomentum::of(text, &call)?)
+                    };
+                }
+                _ => rule.wrap(Given::new(text, &call, about)?, &call)?,
+            }
         }
         rule.validate().map_err(|refusal| error(text, 0..text.len(), refusal.to_string()))?;
         Ok(rule)
@@ -571,6 +601,9 @@ impl fmt::Display for AnyRule {
             let written = Written::new("prodigy", &[d0, coefficient, beta3]).option("bias_correction", bias_correction);
             write!(formatter, " + {}", written.text(&[Kind::Wrapper]))?;
         }
+        for preprocess in &self.gradient {
+            write!(formatter, " + {preprocess}")?;
+        }
         match &self.point {
             Some(point) => write!(formatter, " + {point}"),
             None => Ok(()),
@@ -612,7 +645,11 @@ impl AnyRule {
             Some(_) => format!("Prodigy({preconditioner})"),
             None => format!("Descent({}, {preconditioner}, {momentum})", self.metric.name()),
         };
-        self.point.map_or(name.clone(), |point| format!("{}({name})", point.name()))
+        let (beforehand, transform) = self.of_gradients();
+        let within = |name: String, outer: &dyn fmt::Display| format!("{outer}({name})");
+        let name = transform.map_or(name.clone(), |transform| within(name, &GradientTransform::name(&transform)));
+        let name = self.point.map_or(name.clone(), |point| within(name, &point.name()));
+        beforehand.iter().rev().fold(name, |name, preprocess| within(name, &preprocess.short()))
     }
 
     /// Accepts constants in their ranges, and parts that go together.
@@ -629,6 +666,7 @@ impl AnyRule {
             AnyPreconditioner::Clipped(clipped) => clipped.validate()?,
         }
         self.momentum.map_or(Ok(()), |momentum| momentum.validate())?;
+        self.gradient.iter().try_for_each(AnyPreprocess::check)?;
         self.point.map_or(Ok(()), |point| point.validate())?;
         let needs_metric = match &self.preconditioner {
             AnyPreconditioner::Flat | AnyPreconditioner::Clipped(_) => false,

@@ -14,15 +14,30 @@ pub enum Kind {
     /// How past gradients enter.
     Momentum,
     /// What shortens steps.
+    Clip,
+    /// What is done to gradients.
+    Gradient,
+    /// What changes the step of a rule.
     Wrapper,
+    /// Where the loss is evaluated.
+    EvaluationPoint,
     /// A whole rule, or the form of one.
     Rule,
 }
 
 impl Kind {
     /// The kinds, in the order of the table.
-    pub const ALL: [Self; 6] =
-        [Self::Embedding, Self::BaseMetric, Self::AmbientMetric, Self::Momentum, Self::Wrapper, Self::Rule];
+    pub const ALL: [Self; 9] = [
+        Self::Embedding,
+        Self::BaseMetric,
+        Self::AmbientMetric,
+        Self::Momentum,
+        Self::Clip,
+        Self::Gradient,
+        Self::Wrapper,
+        Self::EvaluationPoint,
+        Self::Rule,
+    ];
 
     /// The kind in words.
     #[must_use]
@@ -32,7 +47,10 @@ impl Kind {
             Self::BaseMetric => "base metric",
             Self::AmbientMetric => "ambient metric",
             Self::Momentum => "momentum",
-            Self::Wrapper => "wrapper",
+            Self::Clip => "clip",
+            Self::Gradient => "wrapper of the gradient",
+            Self::Wrapper => "wrapper of the step",
+            Self::EvaluationPoint => "evaluation point",
             Self::Rule => "rule",
         }
     }
@@ -275,14 +293,34 @@ table! {
             constant("beta1", 0.98, OPEN), constant("beta2", 0.92, OPEN)
         ];
     }
-    Wrapper {
+    Clip {
         "hard": "min(1, c/‖l‖)", "R. Pascanu, T. Mikolov and Y. Bengio, 2013", LENGTH;
         "soft": "1/(1 + c‖l‖)", OURS, &[constant("rate", 1.0, Range::NON_NEGATIVE)];
         "root": "1/√(1 + ξ⟨l, l⟩)", OURS, &[XI];
         "induction": "1/(1 + ξ⟨l, l⟩)", PAPER, &[XI];
+    }
+    Gradient {
+        "clip_value": "every component of l within ±c", "T. Mikolov, 2012", &[constant("limit", 1.0, Range::POSITIVE)];
+        "clip_norm": "l shortened to the length c, over all parameters that share their sums", "R. Pascanu, T. Mikolov and Y. Bengio, 2013", LENGTH;
+        "mars": "c/max(1, ‖c‖) with c = l + γβ/(1 − β)(l − l₋), l₋ the gradient before; with the β of the momentum behind it", "arXiv 2411.10438", &[
+            constant("gamma", 0.025, Range::NON_NEGATIVE), constant("beta", 0.95, Range::DECAY)
+        ];
+        "centralised": "each row of a tensor with more than one axis without its mean", "arXiv 2004.01461", &[];
+        "noise": "l + σz with normal z and σ² = variance/(1 + t)^decay", "arXiv 1511.06807", &[
+            constant("variance", 0.01, Range::NON_NEGATIVE),
+            constant("decay", 0.55, Range::NON_NEGATIVE),
+            constant("seed", 0.0, Range { low: 0.0, high: 9e15, has_low: true, has_high: true })
+        ];
+        "accumulate": "one step for every so many gradients, along their mean", OURS, &[
+            constant("every", 4.0, Range { low: 1.0, high: 4e9, has_low: true, has_high: true })
+        ];
+    }
+    Wrapper {
         "cautious": "behind a rule, as in `adamw + cautious`: no component of a step goes against its gradient, and the others go n/(Σφ + 1) as far", "arXiv 2411.16085", &[];
         "momo": "behind a rule with the momentum `ema`: its step ends where a model of the loss reaches the lower bound", "arXiv 2305.07583", &[LOWER_BOUND];
         "prodigy": "behind Adam, or Adam on a surface: the rate is an estimate of the distance to go, and the learning rate a factor of it", "arXiv 2306.06101", DISTANCE, options &["bias_correction"];
+    }
+    EvaluationPoint {
         "averaged": "behind a rule: its evaluation point is the moving average of the parameters, θ̄ ← dθ̄ + (1 − d)θ", "D. Ruppert, 1988", &[
             constant("decay", 0.999, Range::DECAY)
         ];

@@ -10,7 +10,7 @@ use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::passes::Passes;
-use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Pass, PassOf, Rule};
+use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Pass, PassOf, Rule, Survey};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
@@ -40,6 +40,8 @@ pub struct Fused<R: Rule, T: Tensor> {
 struct Acts<R: Rule, S: Real> {
     /// Per group.
     corrections: Vec<R::Corrections<S>>,
+    /// Per group, of a rule that surveys.
+    surveyed: Vec<R::PerLoss<S>>,
     /// Per group.
     measured: Vec<MeasuredBy<R, S>>,
     /// Per pool.
@@ -68,7 +70,14 @@ impl<R: Rule, T: Tensor> Fused<R, T> {
             return None;
         }
         let mut few = Few::gather::<R, T>(parameters, state, gradients)?;
-        let corrections = rule.correct(*memory);
+        let mut corrections = rule.correct(*memory);
+        if rule.surveys() {
+            let survey = few.sum::<R, _>(&Survey(rule.clone()), corrections);
+            if !is_finite(&survey) {
+                return None;
+            }
+            corrections = rule.heed(corrections, survey);
+        }
         let measured = few.sum::<R, _>(&Measure(rule.clone()), corrections);
         let totals = Totals { pool: measured, group: measured };
         let act = Act::new::<T::Element>(rule, (rates, &groups.xi, losses), *memory, corrections, totals);
@@ -351,6 +360,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
         let count = groups.rates.len();
         Self {
             corrections: vec![Bundle::<S>::zero(); count],
+            surveyed: vec![Bundle::<S>::zero(); count],
             measured: vec![Bundle::<S>::zero(); count],
             pooled: vec![Bundle::<S>::zero(); groups.pools],
             memory: memory.to_vec(),
@@ -400,6 +410,9 @@ impl<R: Rule, S: Element> Acts<R, S> {
             *corrections = rule.correct(memory[rates.memory]);
         }
         let operands = Operands { target: &*parameters, companions: &*state, reads: gradients };
+        if rule.surveys() {
+            self.survey(&mut running, groups, operands)?;
+        }
         let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
         running.measure(uniforms, operands, &mut self.measured)?;
 
@@ -412,6 +425,31 @@ impl<R: Rule, S: Element> Acts<R, S> {
         }
         running.advance(uniforms, parameters, state, gradients)?;
         core::mem::swap(memory, &mut self.memory);
+        Ok(())
+    }
+
+    /// What a rule asks before act 1, over all parameters that share their sums.
+    fn survey<T: Tensor<Element: Element<Wide = S>>>(
+        &mut self,
+        running: &mut Running<'_, R, T>,
+        groups: &Groups,
+        operands: Operands<'_, T>,
+    ) -> Result<(), Error> {
+        let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
+        running.survey(uniforms, operands, &mut self.surveyed)?;
+        for (group, rates) in groups.rates.iter().enumerate() {
+            let mut pooled = <R::PerLoss<S> as Bundle<S>>::zero();
+            for (surveyed, other) in self.surveyed.iter().zip(&groups.rates) {
+                if other.pool == rates.pool {
+                    pooled = pooled.plus(*surveyed);
+                }
+            }
+            if !is_finite(&pooled) {
+                operands.reads.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
+                return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
+            }
+            self.corrections[group] = running.rule.heed(self.corrections[group], pooled);
+        }
         Ok(())
     }
 
@@ -518,6 +556,25 @@ struct Running<'a, R, T: Tensor> {
 }
 
 impl<R: Rule, T: Tensor> Running<'_, R, T> {
+    /// What is asked before act 1.
+    fn survey(
+        &mut self,
+        corrections: Uniforms<'_, R::Corrections<Wide<T>>>,
+        operands: Operands<'_, T>,
+        totals: &mut [R::PerLoss<Wide<T>>],
+    ) -> Result<(), Error> {
+        match self.passes {
+            Some(passes) => passes.survey::<R>(corrections, operands, totals),
+            None => {
+                if const { R::SURVEYS && !R::IS_CHOSEN } {
+                    T::sum(&Survey(self.rule.clone()), corrections, operands, totals)
+                } else {
+                    Err(unprepared(self.rule))
+                }
+            }
+        }
+    }
+
     /// Act 1.
     #[inline(always)]
     fn measure(

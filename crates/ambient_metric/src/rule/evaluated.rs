@@ -178,6 +178,7 @@ impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
     type Multipliers<S: Real> = R::Multipliers<S>;
 
     const EVALUATES_ELSEWHERE: bool = true;
+    const SURVEYS: bool = R::SURVEYS;
 
     fn begin<S: Real>(&self) -> Self::Memory<S> {
         EvaluatedMemory { rule: self.rule.begin(), steps: S::zero() }
@@ -190,6 +191,23 @@ impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {
         let EvaluatedMemory { rule, steps } = memory;
         EvaluatedCorrections { rule: self.rule.correct(rule), weight: self.point.weight(steps), steps }
+    }
+
+    fn surveys(&self) -> bool {
+        self.rule.surveys()
+    }
+
+    #[inline(always)]
+    fn survey<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        at: Coordinate<S, Self::State<S>, R::PerLoss<S>>,
+    ) -> R::PerLoss<S> {
+        self.rule.survey(corrections.rule, within(at))
+    }
+
+    fn heed<S: Real>(&self, corrections: Self::Corrections<S>, survey: R::PerLoss<S>) -> Self::Corrections<S> {
+        EvaluatedCorrections { rule: self.rule.heed(corrections.rule, survey), ..corrections }
     }
 
     #[inline(always)]

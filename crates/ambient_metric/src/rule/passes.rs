@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit, from_slice};
 use crate::number::scalar::{Field, Real};
-use crate::rule::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, PassOf, Rule};
+use crate::rule::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, PassOf, Rule, Survey};
 use crate::rule::slots::Slots;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
@@ -12,6 +12,8 @@ use crate::space::tensor::{Operands, Tensor, Wide};
 /// Acts 1 and 3 of a rule over tensors, as values: what [`Rule::passes`] answers for a rule that was chosen at run time.
 #[derive(Debug)]
 pub struct Passes<T: Tensor> {
+    /// Of a rule that surveys.
+    survey: Option<Box<dyn PreparedSum<T>>>,
     measure: Box<dyn PreparedSum<T>>,
     advance: Box<dyn PreparedUpdate<T>>,
     /// Of a rule that is to be evaluated elsewhere.
@@ -30,14 +32,15 @@ struct Counts {
     multipliers: usize,
     /// With that of the squares of the gradients.
     sums: usize,
+    losses: usize,
 }
 
 impl Counts {
     /// Those that have names.
     fn of(slots: &Slots) -> Self {
-        let Slots { memory, corrections, multipliers, sums, .. } = slots;
+        let Slots { memory, corrections, multipliers, sums, loss, .. } = slots;
         let (memory, corrections, multipliers) = (memory.len(), corrections.len(), multipliers.len());
-        Self { memory, corrections, multipliers, sums: 1 + sums.len() }
+        Self { memory, corrections, multipliers, sums: 1 + sums.len(), losses: loss.len() }
     }
 
     /// Those that the types of a rule have room for.
@@ -47,14 +50,16 @@ impl Counts {
             corrections: <R::Corrections<f64> as Bundle<f64>>::LEN,
             multipliers: <R::Multipliers<f64> as Bundle<f64>>::LEN,
             sums: <MeasuredBy<R, f64> as Bundle<f64>>::LEN,
+            losses: <R::PerLoss<f64> as Bundle<f64>>::LEN,
         }
     }
 }
 
 impl<T: Tensor> Clone for Passes<T> {
     fn clone(&self) -> Self {
-        let Self { measure, advance, evaluate, counts, uniforms, totals } = self;
+        let Self { survey, measure, advance, evaluate, counts, uniforms, totals } = self;
         Self {
+            survey: survey.as_ref().map(|pass| pass.duplicate()),
             measure: measure.duplicate(),
             advance: advance.duplicate(),
             evaluate: evaluate.as_ref().map(|pass| pass.duplicate()),
@@ -78,8 +83,9 @@ impl<T: Tensor> Passes<T> {
         let (measure, advance) = (T::prepare_sum(&Measure(rule.clone()))?, T::prepare_update(&Advance(rule.clone()))?);
         let evaluate =
             if rule.evaluates_elsewhere() { Some(T::prepare_update(&Evaluate(rule.clone()))?) } else { None };
+        let survey = if rule.surveys() { Some(T::prepare_sum(&Survey(rule.clone()))?) } else { None };
         let counts = Counts::of(&rule.slots());
-        Ok(Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() })
+        Ok(Self { survey, measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() })
     }
 
     /// Those of a rule of which nothing is left to choose, compiled for these tensors.
@@ -91,9 +97,14 @@ impl<T: Tensor> Passes<T> {
         } else {
             None
         };
+        let survey = if const { R::SURVEYS } {
+            Some(Box::new(Compiled(Survey(rule.clone()))) as Box<dyn PreparedSum<T>>)
+        } else {
+            None
+        };
         let counts = Counts::room::<R>();
         let (measure, advance) = (Box::new(measure), Box::new(advance));
-        Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
+        Self { survey, measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 
     /// Those of a rule that was chosen at run time, compiled for as many tensors as it has.
@@ -122,12 +133,27 @@ impl<T: Tensor> Passes<T> {
         let evaluate = rule.evaluates_elsewhere().then(|| {
             Box::new(Compiled(CountedEvaluate::<_, STATE>(Evaluate(rule.clone())))) as Box<dyn PreparedUpdate<T>>
         });
+        let survey = rule.surveys().then(|| {
+            Box::new(Compiled(CountedSurvey::<_, STATE, LOSSES>(Survey(rule.clone())))) as Box<dyn PreparedSum<T>>
+        });
         let counts = Counts::room::<R>();
-        Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
+        Self { survey, measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 }
 
 impl<T: Tensor> Passes<T> {
+    /// What is summed before act 1.
+    pub(crate) fn survey<R: Rule>(
+        &mut self,
+        corrections: Uniforms<'_, R::Corrections<Wide<T>>>,
+        operands: Operands<'_, T>,
+        totals: &mut [R::PerLoss<Wide<T>>],
+    ) -> Result<(), Error> {
+        let Some(pass) = &mut self.survey else { return Ok(()) };
+        let (counts, each) = (self.counts.corrections, self.counts.losses);
+        sum(pass.as_mut(), (&mut self.uniforms, counts, corrections), operands, (&mut self.totals, each, totals))
+    }
+
     /// Act 1, where the rule's own type has room for as many numbers as the passes need, and perhaps more.
     pub(crate) fn measure<R: Rule>(
         &mut self,
@@ -135,18 +161,9 @@ impl<T: Tensor> Passes<T> {
         operands: Operands<'_, T>,
         totals: &mut [MeasuredBy<R, Wide<T>>],
     ) -> Result<(), Error> {
-        self.uniforms.clear();
-        for group in corrections.groups {
-            self.uniforms.extend(group.scalars().take(self.counts.corrections));
-        }
-        let each = self.counts.sums;
-        self.totals.clear();
-        self.totals.resize(each * totals.len(), Field::zero());
-        self.measure.sum(&self.uniforms, corrections.group_of_part, operands, &mut self.totals)?;
-        for (total, found) in totals.iter_mut().zip(self.totals.chunks_exact(each)) {
-            *total = from_slice(found, |&number| number);
-        }
-        Ok(())
+        let (counts, each) = (self.counts.corrections, self.counts.sums);
+        let uniforms = (&mut self.uniforms, counts, corrections);
+        sum(self.measure.as_mut(), uniforms, operands, (&mut self.totals, each, totals))
     }
 
     /// Act 3.
@@ -179,7 +196,42 @@ impl<T: Tensor> Passes<T> {
     }
 }
 
-/// Act 1 of a rule whose types have more room than it has state and losses.
+/// A pass that sums: with the corrections of every group on their way in, so many numbers of each, and with the totals on their way out.
+fn sum<T: Tensor, C: Bundle<Wide<T>>, O: Bundle<Wide<T>>>(
+    pass: &mut dyn PreparedSum<T>,
+    (numbers, count, corrections): (&mut Vec<Wide<T>>, usize, Uniforms<'_, C>),
+    operands: Operands<'_, T>,
+    (found, each, totals): (&mut Vec<Wide<T>>, usize, &mut [O]),
+) -> Result<(), Error> {
+    numbers.clear();
+    for group in corrections.groups {
+        numbers.extend(group.scalars().take(count));
+    }
+    found.clear();
+    found.resize(each * totals.len(), Field::zero());
+    pass.sum(numbers, corrections.group_of_part, operands, found)?;
+    for (total, found) in totals.iter_mut().zip(found.chunks_exact(each)) {
+        *total = from_slice(found, |&number| number);
+    }
+    Ok(())
+}
+
+/// What is asked before act 1 by a rule whose types have more room than it has state and losses.
+#[derive(Clone)]
+struct CountedSurvey<R, const STATE: usize, const LOSSES: usize>(Survey<R>);
+
+impl<R: Rule, const STATE: usize, const LOSSES: usize> Kernel for CountedSurvey<R, STATE, LOSSES> {
+    type Uniform<S: Real> = R::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, [S; STATE], [S; LOSSES]>;
+    type Output<S: Real> = R::PerLoss<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: R::Corrections<S>, at: Self::Input<S>) -> R::PerLoss<S> {
+        self.0.evaluate(corrections, roomy(at))
+    }
+}
+
+/// Act 1 of such a rule.
 #[derive(Clone)]
 struct CountedMeasure<R, const STATE: usize, const LOSSES: usize>(Measure<R>);
 

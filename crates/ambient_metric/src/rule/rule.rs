@@ -35,7 +35,8 @@ bundle! {
 
 /// An update rule in three acts: measure → damp → advance.
 ///
-/// 1. [`measure`](Self::measure) reads a coordinate and says what it adds to a few sums. Nothing is written.
+/// 1. [`measure`](Self::measure) reads a coordinate and says what it adds to a few sums. Nothing is written. (A rule that must know the length of the
+///    gradient before that, such as one that clips it, [surveys](Self::survey) first.)
 /// 2. [`damp`](Self::damp) is scalar arithmetic: sums and scalar memory in, multipliers and new memory out.
 /// 3. [`advance`](Self::advance) returns the parameter and state of a coordinate after the step.
 ///
@@ -126,6 +127,31 @@ pub trait Rule: Clone + Sync {
     fn beside<S: Real>(&self, own: Self::Memory<S>, others: Self::Memory<S>) -> Option<Self::Memory<S>> {
         let _ = others;
         (<Self::Memory<S> as Bundle<S>>::LEN == 0).then_some(own)
+    }
+
+    /// Whether act 1 waits for sums of its own, those of [`survey`](Self::survey): one pass more over what that reads.
+    const SURVEYS: bool = false;
+
+    /// The same of this rule, where that was chosen at run time.
+    fn surveys(&self) -> bool {
+        Self::SURVEYS
+    }
+
+    /// Before act 1, of a rule that [`SURVEYS`](Self::SURVEYS): what one coordinate adds to a sum for every loss.
+    #[inline(always)]
+    fn survey<S: Real>(
+        &self,
+        corrections: Self::Corrections<S>,
+        at: Coordinate<S, Self::State<S>, Self::PerLoss<S>>,
+    ) -> Self::PerLoss<S> {
+        let _ = (corrections, at);
+        Bundle::<S>::zero()
+    }
+
+    /// The corrections of a step, when the sums of [`survey`](Self::survey) over all parameters that share theirs are known.
+    fn heed<S: Real>(&self, corrections: Self::Corrections<S>, survey: Self::PerLoss<S>) -> Self::Corrections<S> {
+        let _ = survey;
+        corrections
     }
 
     /// Act 1: what one coordinate adds to the sums.
@@ -263,6 +289,35 @@ impl<R: Rule> Kernel for Measure<R> {
 
     fn present(&self) -> Option<Present> {
         const { R::IS_CHOSEN }.then(|| self.0.slots().of_measure::<R>())
+    }
+}
+
+/// What a rule asks before act 1 as a kernel, to be summed, as [`Measure`] is act 1.
+///
+/// ```
+/// use ambient_metric::{Kernel, Rule, rules};
+/// use ambient_metric::rule::{ClipNorm, Coordinate, Survey, Transformed};
+///
+/// let rule = Transformed { transform: ClipNorm { length: 1.0 }, rule: rules::sgd(0.0) };
+/// let corrections = rule.correct(rule.begin::<f64>());
+/// let at = Coordinate { parameter: 1.0, state: ambient_metric::Bundle::<f64>::zero(), gradient: [3.0] };
+/// assert_eq!(Survey(rule).evaluate(corrections, at), [9.0]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Survey<R>(pub R);
+
+impl<R: Rule> Kernel for Survey<R> {
+    type Uniform<S: Real> = R::Corrections<S>;
+    type Input<S: Real> = Coordinate<S, R::State<S>, R::PerLoss<S>>;
+    type Output<S: Real> = R::PerLoss<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, corrections: Self::Uniform<S>, at: Self::Input<S>) -> R::PerLoss<S> {
+        self.0.survey(corrections, at)
+    }
+
+    fn present(&self) -> Option<Present> {
+        const { R::IS_CHOSEN }.then(|| self.0.slots().of_survey::<R>())
     }
 }
 

@@ -57,6 +57,12 @@ impl Slots {
         pass
     }
 
+    /// Those of [`Survey`](crate::rule::Survey).
+    pub(crate) fn of_survey<R: Rule>(&self) -> Present {
+        let outputs = first::<R::PerLoss<f64>>(&self.loss);
+        Present { outputs, ..self.of_measure::<R>() }
+    }
+
     /// Those of [`Measure`](crate::rule::Measure).
     pub(crate) fn of_measure<R: Rule>(&self) -> Present {
         Present {

@@ -158,7 +158,7 @@ fn any_rule() -> impl Strategy<Value = String> {
         let (embedding, other) = (of(Kind::Embedding, EMBEDDINGS[embedding]), of(Kind::Embedding, EMBEDDINGS[other]));
         let ambient = of(Kind::AmbientMetric, AMBIENTS[ambient]);
         let several = of(Kind::AmbientMetric, ["product", "weighted", "correlated"][coupling]);
-        let clip = of(Kind::Wrapper, CLIPS[momentum]);
+        let clip = of(Kind::Clip, CLIPS[momentum]);
         // Without momentum there are a flat metric and the damped surface of one loss.
         let is_alone = form == 0 || !flag && (form == 1 || form == 2);
         let momentum = MOMENTA[if is_alone { momentum } else { 1 + momentum % 3 }];

@@ -200,7 +200,8 @@ impl Number<'_> {
 
 /// The constants of a rule, with the names that studies give them. Several may have one name.
 fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
-    let AnyRule { metric, preconditioner, momentum, cautious: _, lower_bound: _, distance: _, point: _ } = rule;
+    let AnyRule { metric, preconditioner, momentum, cautious: _, lower_bound: _, distance: _, gradient: _, point: _ } =
+        rule;
     let is_flat = *preconditioner == AnyPreconditioner::Flat;
     let mut found = Vec::new();
     let mut add = |name, number| found.push((name, number));

@@ -61,7 +61,10 @@ pub fn table(lines: &[Line]) -> String {
         (Kind::Embedding, "Embeddings"),
         (Kind::AmbientMetric, "Ambient metrics"),
         (Kind::Momentum, "Momenta, behind a plus"),
-        (Kind::Wrapper, "Clips, and what stands behind a rule"),
+        (Kind::Gradient, "What is done to gradients, behind a plus"),
+        (Kind::Wrapper, "What is done to steps, behind a plus"),
+        (Kind::EvaluationPoint, "Evaluation points, behind a plus"),
+        (Kind::Clip, "Clips, in `clipped`"),
     ];
     let mut text = String::new();
     for (kind, title) in kinds {
