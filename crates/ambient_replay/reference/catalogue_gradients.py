@@ -170,8 +170,8 @@ def of_one_tensor(name, **settings):
 #
 # What was looked at and has another formula than ours, and is left out:
 #
-# - torch.nn.utils.clip_grad_norm_, and with it pytorch_optimizer's clip_grad_norm: the factor is min(1, c/(‖l‖ + 1e-6)),
-#   where no setting takes the 1e-6 away. Ours and Optax's is c/‖l‖ exactly.
+# - torch.nn.utils.clip_grad_norm_, and with it pytorch_optimizer's clip_grad_norm: the factor is
+#   min(1, c/(‖l‖ + 1e-6)), where no setting takes the 1e-6 away. Ours and Optax's is c/‖l‖ exactly.
 # - optax.apply_every: it adds up the steps of so many gradients and takes them at once.
 #
 # A weight decay is for the steps that are taken: with accumulate(4) there is one in four.
@@ -180,8 +180,8 @@ def of_one_tensor(name, **settings):
 #
 # - pytorch_optimizer.MARS: as its authors, it starts from a gradient of zero, c₁ = (1 + γβ/(1 − β)) l₁. It is in
 #   `catalogue_more.json`.
-# - HeavyBall with mars=True: it starts from zero as well, c is not divided by max(1, ‖c‖), and the factor of l − l_old is
-#   γβ/(1 − γ), since the two constants are handed over in the wrong order.
+# - HeavyBall with mars=True: it starts from zero as well, c is not divided by max(1, ‖c‖), and the factor of l − l_old
+#   is γβ/(1 − γ), since the two constants are handed over in the wrong order.
 
 NO_DECAY = {"weight_decay": 0.0}
 
