@@ -12,8 +12,8 @@ use ambient_metric::base::{
     Polar, Sign, Soap, Width, Yogi,
 };
 use ambient_metric::rule::{
-    Averaged, Bilinear, Cautious, ClipNorm, ClipValue, Clipped, Evaluated, Hard, Induction, Lookahead, Mars, MoMo,
-    Polyak, Prodigy, Root, ScheduleFree, Soft, Transformed,
+    Averaged, Bilinear, Cautious, ClipNorm, ClipValue, Clipped, DAdaptation, Evaluated, Hard, Induction, Lookahead,
+    Mars, MoMo, Polyak, Prodigy, Root, ScheduleFree, Soft, Transformed,
 };
 use ambient_metric::space::{Adan, Belief, HeavyBall, LionMomentum, NewtonSchulz};
 use ambient_metric::{
@@ -123,6 +123,9 @@ proptest! {
         same!(build, prodigy, "prodigy({mu:?}, {rms:?}, {eps:?}, d0={kappa:?})");
         let beta3 = 0.01 + 0.9 * beta;
         same!(build, Evaluated { rule: Prodigy { beta3, bias_correction: true, ..prodigy }.over(Induced::new(Log, xi)), point: Polyak }, "induced(rmsprop({rms:?}, {eps:?}), log, xi={xi:?}) + ema({mu:?}) + prodigy({kappa:?}, beta3={beta3:?}, bias_correction) + polyak");
+        let d_adaptation = DAdaptation { beta1: mu, beta2: rms, epsilon: eps, d0: kappa, ..DAdaptation::default() };
+        same!(build, d_adaptation, "d_adapt_adam({mu:?}, {rms:?}, {eps:?}, d0={kappa:?})");
+        same!(build, DAdaptation { bias_correction: true, ..d_adaptation }.over(Induced::new(Log, xi)), "induced(rmsprop({rms:?}, {eps:?}), log, xi={xi:?}) + ema({mu:?}) + d_adaptation({kappa:?}, bias_correction)");
         same!(build, Descent::new(third, MoMo::new(Flat, mu), ema), "momo_adam({mu:?}, {rms:?}, {eps:?})");
         same!(build, Descent::new(MaxNorm, MoMo::new(Induced::new(Log, xi).beta(beta), mu).lower_bound(-kappa), ema), "induced(max_norm, log, xi={xi:?}, beta={beta:?}) + ema({mu:?}) + momo(-{kappa:?})");
         same!(build, Evaluated { rule: Descent::new(third, Induced::of([Height { embedding: Log, xi }; 2]), ema), point: Averaged(beta) }, "induced(rmsprop({rms:?}, {eps:?}), log, log, xi={xi:?}) + ema({mu:?}) + averaged({beta:?})");

@@ -188,7 +188,8 @@ fn metrics_of_whole_tensors_see_transformed_gradients() {
         }
         bits(&theta)
     };
-    for text in ["muon + mars", "induced(kronecker, log) + ema + clip_norm(0.5)", "soap + centralised + accumulate(2)"] {
+    for text in ["muon + mars", "induced(kronecker, log) + ema + clip_norm(0.5)", "soap + centralised + accumulate(2)"]
+    {
         assert_eq!(run(text, false), run(text, true), "{text}");
         assert_ne!(run(text, false), run(text.split(" + ").next().unwrap(), false), "{text}");
     }

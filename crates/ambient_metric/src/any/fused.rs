@@ -19,6 +19,7 @@ use crate::number::scalar::{Field, Real};
 use crate::rule::bilinear::Bilinear;
 use crate::rule::cautious::Cautious;
 use crate::rule::clipping::Clipped;
+use crate::rule::d_adaptation::DAdaptation;
 use crate::rule::descent::{Descent, Powers};
 use crate::rule::evaluated::{EvaluationPoint, Left, behind, evaluated, step};
 use crate::rule::induced::{Damped, Exact, Induced, Placement};
@@ -107,6 +108,8 @@ enum Chosen {
     ModelledDamped(Descent<AnyPointwise, MoMo<OfOne<AnyAmbient, Damped>>, AnyMomentum>),
     ProdigyFlat(Prodigy<Flat>),
     ProdigyDamped(Prodigy<OfOne<AnyAmbient, Damped>>),
+    DAdaptationFlat(DAdaptation<Flat>),
+    DAdaptationDamped(DAdaptation<OfOne<AnyAmbient, Damped>>),
     Bilinear(Descent<AnyPointwise, Bilinear<AnyEmbedding, AnyCoupling, AnyCoupling>, AnyMomentum>),
     Damped(Descent<AnyPointwise, OfOne<AnyAmbient, Damped>, AnyMomentum>),
     Exact(Descent<AnyPointwise, OfOne<AnyAmbient, Exact>, AnyMomentum>),
@@ -133,6 +136,8 @@ macro_rules! chosen {
             Chosen::ModelledDamped($rule) => $does,
             Chosen::ProdigyFlat($rule) => $does,
             Chosen::ProdigyDamped($rule) => $does,
+            Chosen::DAdaptationFlat($rule) => $does,
+            Chosen::DAdaptationDamped($rule) => $does,
             Chosen::Bilinear($rule) => $does,
             Chosen::Damped($rule) => $does,
             Chosen::Exact($rule) => $does,
@@ -198,6 +203,8 @@ trait Placed: Rule {
 }
 
 impl<P: Preconditioner> Placed for Prodigy<P> {}
+
+impl<P: Preconditioner> Placed for DAdaptation<P> {}
 
 /// A momentum of which is known what it keeps.
 trait Keeps: Momentum {
@@ -442,18 +449,30 @@ impl AnyRule {
         let (
             AnyPointwise::RmsProp(RmsProp { beta: beta2, epsilon }),
             Some(AnyMomentum::Ema(Ema(beta1))),
-            Some(AnyDistance { d0, coefficient, beta3, bias_correction }),
+            Some(distance),
             (false, None),
-        ) = (metric, self.momentum, self.distance, (self.cautious, self.lower_bound))
+            Some(scaling),
+        ) = (metric, self.momentum, self.distance, (self.cautious, self.lower_bound), self.scaling())
         else {
             return self.refused(DISTANT);
         };
-        let beta3 = if beta3 > 0.0 { beta3 } else { beta2.sqrt() };
-        let flat = Prodigy { preconditioner: Flat, beta1, beta2, beta3, epsilon, d0, coefficient, bias_correction };
-        Ok(match self.scaling() {
-            Some(Scaling::Flat) => Chosen::ProdigyFlat(flat),
-            Some(Scaling::Damped(surface)) => Chosen::ProdigyDamped(flat.over(surface)),
-            None => return self.refused(DISTANT),
+        Ok(match distance {
+            AnyDistance::Prodigy { d0, coefficient, beta3, bias_correction } => {
+                let beta3 = if beta3 > 0.0 { beta3 } else { beta2.sqrt() };
+                let flat =
+                    Prodigy { preconditioner: Flat, beta1, beta2, beta3, epsilon, d0, coefficient, bias_correction };
+                match scaling {
+                    Scaling::Flat => Chosen::ProdigyFlat(flat),
+                    Scaling::Damped(surface) => Chosen::ProdigyDamped(flat.over(surface)),
+                }
+            }
+            AnyDistance::DAdaptation { d0, bias_correction } => {
+                let flat = DAdaptation { preconditioner: Flat, beta1, beta2, epsilon, d0, bias_correction };
+                match scaling {
+                    Scaling::Flat => Chosen::DAdaptationFlat(flat),
+                    Scaling::Damped(surface) => Chosen::DAdaptationDamped(flat.over(surface)),
+                }
+            }
         })
     }
 
@@ -474,7 +493,7 @@ const CAUTIOUS: &str = "`cautious` goes with `flat` and with the damped surface 
 
 const MODELLED: &str = "`momo` goes with `flat` and with the damped surface of one loss without coupling";
 
-pub(crate) const DISTANT: &str = "`prodigy` goes with `rmsprop` and `ema`, in `flat` or in the damped surface of one loss without coupling, and with nothing beside it";
+pub(crate) const DISTANT: &str = "`prodigy` and `d_adaptation` go with `rmsprop` and `ema`, in `flat` or in the damped surface of one loss without coupling, and with nothing beside it";
 
 const REMEMBERS: &str =
     "without momentum there are `flat` and the damped surface of one loss: write `+ ema(0)` behind the others";

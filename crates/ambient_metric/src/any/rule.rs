@@ -102,33 +102,65 @@ pub struct AnyRule {
     pub point: Option<AnyPoint>,
 }
 
-/// How [`Prodigy`](crate::rule::Prodigy) estimates its rate, chosen at run time.
+/// How a rate is estimated that is a distance, chosen at run time.
 ///
 /// ```
 /// use ambient_metric::any::{AnyDistance, AnyRule};
 ///
 /// let rule: AnyRule = "adamw + prodigy(d0=1e-5)".parse()?;
-/// assert_eq!(rule.distance, Some(AnyDistance { d0: 1e-5, coefficient: 1.0, beta3: 0.0, bias_correction: false }));
+/// assert_eq!(rule.distance, Some(AnyDistance::Prodigy { d0: 1e-5, coefficient: 1.0, beta3: 0.0, bias_correction: false }));
 /// # Ok::<(), ambient_metric::any::TextError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AnyDistance {
-    /// The first guess d₀.
-    pub d0: f64,
-    /// The factor c.
-    pub coefficient: f64,
-    /// The decay β₃; zero for √β₂.
-    pub beta3: f64,
-    /// Whether steps are corrected for the start of the averages at zero.
-    pub bias_correction: bool,
+pub enum AnyDistance {
+    /// [`Prodigy`](crate::rule::Prodigy).
+    Prodigy {
+        /// The first guess d₀.
+        d0: f64,
+        /// The factor c.
+        coefficient: f64,
+        /// The decay β₃; zero for √β₂.
+        beta3: f64,
+        /// Whether steps are corrected for the start of the averages at zero.
+        bias_correction: bool,
+    },
+    /// [`DAdaptation`](crate::rule::DAdaptation).
+    DAdaptation {
+        /// The first guess d₀.
+        d0: f64,
+        /// Whether steps are corrected for the start of the averages at zero.
+        bias_correction: bool,
+    },
 }
 
 impl AnyDistance {
     /// From the constants and options of its text.
     fn of(constants: &[f64], given: &mut Given<'_>) -> Option<Self> {
         let bias_correction = given.option("bias_correction");
-        let &[d0, coefficient, beta3] = constants else { return None };
-        Some(Self { d0, coefficient, beta3, bias_correction })
+        match *constants {
+            [d0, coefficient, beta3] => Some(Self::Prodigy { d0, coefficient, beta3, bias_correction }),
+            [d0] => Some(Self::DAdaptation { d0, bias_correction }),
+            _ => None,
+        }
+    }
+
+    fn written(self) -> Written {
+        match self {
+            Self::Prodigy { d0, coefficient, beta3, bias_correction } => {
+                Written::new("prodigy", &[d0, coefficient, beta3]).option("bias_correction", bias_correction)
+            }
+            Self::DAdaptation { d0, bias_correction } => {
+                Written::new("d_adaptation", &[d0]).option("bias_correction", bias_correction)
+            }
+        }
+    }
+
+    /// The name of the typed rule.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prodigy { .. } => "Prodigy",
+            Self::DAdaptation { .. } => "DAdaptation",
+        }
     }
 }
 
@@ -395,7 +427,7 @@ impl AnyRule {
         if about.parts.is_empty() {
             let constants = given.constants()?;
             let rule = match (call.name.as_str(), constants.as_slice()) {
-                ("prodigy", [beta1, beta2, epsilon, of_distance @ ..]) => Self {
+                ("prodigy" | "d_adapt_adam", [beta1, beta2, epsilon, of_distance @ ..]) => Self {
                     distance: AnyDistance::of(of_distance, &mut given),
                     ..Self::short("adam", &[*beta1, *beta2, *epsilon]).ok_or_else(nobody)?
                 },
@@ -597,9 +629,8 @@ impl fmt::Display for AnyRule {
         if let Some(lower_bound) = self.lower_bound {
             write!(formatter, " + {}", Written::new("momo", &[lower_bound]).text(&[Kind::Wrapper]))?;
         }
-        if let Some(AnyDistance { d0, coefficient, beta3, bias_correction }) = self.distance {
-            let written = Written::new("prodigy", &[d0, coefficient, beta3]).option("bias_correction", bias_correction);
-            write!(formatter, " + {}", written.text(&[Kind::Wrapper]))?;
+        if let Some(distance) = self.distance {
+            write!(formatter, " + {}", distance.written().text(&[Kind::Wrapper]))?;
         }
         for preprocess in &self.gradient {
             write!(formatter, " + {preprocess}")?;
@@ -642,7 +673,7 @@ impl AnyRule {
             if self.lower_bound.is_some() { format!("MoMo({preconditioner})") } else { preconditioner };
         let momentum = self.momentum.map_or("NoMomentum".to_owned(), |momentum| momentum.name());
         let name = match self.distance {
-            Some(_) => format!("Prodigy({preconditioner})"),
+            Some(distance) => format!("{}({preconditioner})", distance.name()),
             None => format!("Descent({}, {preconditioner}, {momentum})", self.metric.name()),
         };
         let (beforehand, transform) = self.of_gradients();

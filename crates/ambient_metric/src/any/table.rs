@@ -319,6 +319,7 @@ table! {
         "cautious": "behind a rule, as in `adamw + cautious`: no component of a step goes against its gradient, and the others go n/(Σφ + 1) as far", "arXiv 2411.16085", &[];
         "momo": "behind a rule with the momentum `ema`: its step ends where a model of the loss reaches the lower bound", "arXiv 2305.07583", &[LOWER_BOUND];
         "prodigy": "behind Adam, or Adam on a surface: the rate is an estimate of the distance to go, and the learning rate a factor of it", "arXiv 2306.06101", DISTANCE, options &["bias_correction"];
+        "d_adaptation": "behind Adam, or Adam on a surface: as `prodigy`, from what has been summed, with one number less per parameter", "arXiv 2301.07733", &[DISTANCE[0]], options &["bias_correction"];
     }
     EvaluationPoint {
         "averaged": "behind a rule: its evaluation point is the moving average of the parameters, θ̄ ← dθ̄ + (1 − d)θ", "D. Ruppert, 1988", &[
@@ -345,6 +346,9 @@ table! {
         "momo_adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + momo(lower_bound)", "arXiv 2305.07583", &[ADAM[0], ADAM[1], EPSILON, LOWER_BOUND];
         "prodigy": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + prodigy(d0, coefficient, beta3), with beta3 = 0 for √beta2", "arXiv 2306.06101", &[
             ADAM[0], ADAM[1], EPSILON, DISTANCE[0], DISTANCE[1], DISTANCE[2]
+        ], options &["bias_correction"];
+        "d_adapt_adam": "flat(rmsprop(beta2, epsilon)) + ema(beta1) + d_adaptation(d0)", "arXiv 2301.07733", &[
+            ADAM[0], ADAM[1], EPSILON, DISTANCE[0]
         ], options &["bias_correction"];
         "nadam": "flat(rmsprop(beta2, epsilon)) + nesterov(beta1)", "T. Dozat, 2016", ADAM;
         "amsgrad": "flat(amsgrad(beta2, epsilon)) + ema(beta1)", "S. J. Reddi, S. Kale and S. Kumar, 2018", ADAM;

@@ -108,8 +108,8 @@ bundle! {
 }
 
 bundle! {
-    /// What [`Prodigy`] keeps once: d, r, how many steps it has taken, β₁ᵗ and β₂ᵗ, and what the preconditioner does.
-    pub nested struct ProdigyMemory<S, P> { distance: S, correlation: S, steps: S, power1: S, power2: S, preconditioner: P }
+    /// What [`Prodigy`] and [`DAdaptation`](crate::rule::DAdaptation) keep once: d, r, how many steps have been taken, β₁ᵗ and β₂ᵗ, and what the preconditioner does.
+    pub nested struct DistanceMemory<S, P> { distance: S, correlation: S, steps: S, power1: S, power2: S, preconditioner: P }
 }
 
 bundle! {
@@ -127,25 +127,57 @@ bundle! {
     pub nested struct ProdigyMultipliers<S, P> { rate: S, decay: S, epsilon: S, preconditioner: P }
 }
 
+impl<S: Real, P> DistanceMemory<S, P> {
+    /// Before the first step, with the first guess.
+    pub(crate) fn begin(d0: f64, preconditioner: P) -> Self {
+        let (zero, one, distance) = (S::zero(), S::one(), S::constant(d0));
+        Self { distance, correlation: zero, steps: zero, power1: one, power2: one, preconditioner }
+    }
+
+    /// After a step.
+    pub(crate) fn next(&self, distance: S, correlation: S, [power1, power2]: [S; 2], preconditioner: P) -> Self {
+        Self { distance, correlation, steps: self.steps + S::one(), power1, power2, preconditioner }
+    }
+}
+
+/// β₁ᵗ and β₂ᵗ of the next step, and its w = db.
+pub(crate) fn later<S: Real, P>(betas: [f64; 2], bias_correction: bool, memory: &DistanceMemory<S, P>) -> ([S; 2], S) {
+    let [power1, power2] = [memory.power1 * S::constant(betas[0]), memory.power2 * S::constant(betas[1])];
+    let mut weight = memory.distance;
+    if bias_correction {
+        weight = weight * ((S::one() - power2).sqrt() / (S::one() - power1));
+    }
+    ([power1, power2], weight)
+}
+
+/// x/y, and zero where y is.
+#[inline(always)]
+pub(crate) fn over_root<S: Real>(x: S, y: S) -> S {
+    S::select(S::zero().less(y), x / y, S::zero())
+}
+
+/// Accepts the constants of a rule that estimates its distance, and a preconditioner that scales momenta as they are.
+pub(crate) fn require_distance<P: Preconditioner>(
+    preconditioner: &P,
+    decays: &[(&'static str, f64)],
+    positive: &[(&'static str, f64)],
+    d0: f64,
+    name: impl FnOnce() -> String,
+) -> Result<(), Error> {
+    preconditioner.validate()?;
+    decays.iter().try_for_each(|&(name, decay)| require_decay(name, decay))?;
+    positive.iter().try_for_each(|&(name, constant)| require_positive(name, constant))?;
+    require(d0 >= 1e-12, "d0", d0, "it must be 10⁻¹² or more, since its square has to be a number in `f32`")?;
+    if preconditioner.needs_metric() || P::RAISES_MOMENTA {
+        let problem = "a distance is estimated along the momentum alone: take `Flat`, a clip, or the damped surface of one loss without coupling";
+        return Err(Error::NoEngine { rule: name(), problem });
+    }
+    Ok(())
+}
+
 type State<S, P> = ProdigyState<S, <P as Preconditioner>::State<S>>;
 
 impl<P: Preconditioner> Prodigy<P> {
-    /// x/y, and zero where y is.
-    #[inline(always)]
-    fn over_root<S: Real>(x: S, y: S) -> S {
-        S::select(S::zero().less(y), x / y, S::zero())
-    }
-
-    /// The powers and the weight of the next step.
-    fn next<S: Real>(&self, memory: &ProdigyMemory<S, P::Memory<S>>) -> (S, S, S) {
-        let (power1, power2) = (memory.power1 * S::constant(self.beta1), memory.power2 * S::constant(self.beta2));
-        let mut weight = memory.distance;
-        if self.bias_correction {
-            weight = weight * ((S::one() - power2).sqrt() / (S::one() - power1));
-        }
-        (power1, power2, weight)
-    }
-
     /// The state of a coordinate after the gradient has been seen, and its covectors.
     #[inline(always)]
     #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
@@ -172,19 +204,17 @@ impl<P: Preconditioner> Prodigy<P> {
 impl<P: Preconditioner> Rule for Prodigy<P> {
     type PerLoss<S: Real> = [S; 1];
     type State<S: Real> = State<S, P>;
-    type Memory<S: Real> = ProdigyMemory<S, P::Memory<S>>;
+    type Memory<S: Real> = DistanceMemory<S, P::Memory<S>>;
     type Corrections<S: Real> = ProdigyCorrections<S>;
     type Sums<S: Real> = ProdigySums<S, P::Sums<S>>;
     type Multipliers<S: Real> = ProdigyMultipliers<S, P::Factors<S>>;
 
     fn begin<S: Real>(&self) -> Self::Memory<S> {
-        let (zero, one, preconditioner) = (S::zero(), S::one(), self.preconditioner.begin());
-        let distance = S::constant(self.d0);
-        ProdigyMemory { distance, correlation: zero, steps: zero, power1: one, power2: one, preconditioner }
+        DistanceMemory::begin(self.d0, self.preconditioner.begin())
     }
 
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> ProdigyCorrections<S> {
-        let (_, _, weight) = self.next(&memory);
+        let (_, weight) = later([self.beta1, self.beta2], self.bias_correction, &memory);
         let later = S::select(S::zero().less(memory.steps), S::one(), S::zero());
         ProdigyCorrections { distance: memory.distance, weight, later }
     }
@@ -197,7 +227,7 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
     ) -> Self::Sums<S> {
         let (state, covectors) = self.see(corrections, at);
         let root = state.square.sqrt() + corrections.distance * S::constant(self.epsilon);
-        let inverse = Self::over_root(corrections.distance, root);
+        let inverse = over_root(corrections.distance, root);
         let raised = Raised {
             gradient: [covectors.gradient[0] * inverse],
             momentum: [covectors.momentum[0] * inverse],
@@ -218,15 +248,13 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
         sums: Totals<Self::Sums<S>>,
     ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S, [S; 1]>> {
         let ProdigySums { along, length, preconditioner } = sums.pool;
-        let (power1, power2, weight) = self.next(&memory);
+        let (powers, weight) = later([self.beta1, self.beta2], self.bias_correction, &memory);
         let correlation = S::constant(self.beta3) * memory.correlation + memory.distance * weight * along;
         // Nothing is known where no gradient was seen.
-        let estimate =
-            S::select(S::zero().less(length), S::constant(self.coefficient) * correlation / length, S::zero());
+        let estimate = over_root(S::constant(self.coefficient) * correlation, length);
         let distance = memory.distance.maximum(estimate);
         let Outcome { factors, memory: kept, report } =
             self.preconditioner.damp(inputs, memory.preconditioner, preconditioner);
-        let steps = memory.steps + S::one();
         Outcome {
             factors: ProdigyMultipliers {
                 rate: inputs.learning_rate * weight,
@@ -234,7 +262,7 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
                 epsilon: distance * S::constant(self.epsilon),
                 preconditioner: factors,
             },
-            memory: ProdigyMemory { distance, correlation, steps, power1, power2, preconditioner: kept },
+            memory: memory.next(distance, correlation, powers, kept),
             report,
         }
     }
@@ -248,7 +276,7 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
     ) -> Advanced<S, State<S, P>> {
         let (state, covectors) = self.see(corrections, at);
         let step = self.preconditioner.follow(multipliers.preconditioner, covectors);
-        let step = Self::over_root(step, state.square.sqrt() + multipliers.epsilon);
+        let step = over_root(step, state.square.sqrt() + multipliers.epsilon);
         Advanced { parameter: at.parameter - multipliers.rate * step - multipliers.decay * at.parameter, state }
     }
 
@@ -265,24 +293,13 @@ impl<P: Preconditioner> Rule for Prodigy<P> {
     }
 
     fn validate(&self) -> Result<(), Error> {
-        self.preconditioner.validate()?;
-        for (name, decay) in [("beta1", self.beta1), ("beta2", self.beta2), ("beta3", self.beta3)] {
-            require_decay(name, decay)?;
-        }
-        for (name, constant) in [("epsilon", self.epsilon), ("d0", self.d0), ("coefficient", self.coefficient)] {
-            require_positive(name, constant)?;
-        }
-        require(
-            self.d0 >= 1e-12,
-            "d0",
+        require_distance(
+            &self.preconditioner,
+            &[("beta1", self.beta1), ("beta2", self.beta2), ("beta3", self.beta3)],
+            &[("epsilon", self.epsilon), ("coefficient", self.coefficient)],
             self.d0,
-            "it must be 10⁻¹² or more, since its square has to be a number in `f32`",
-        )?;
-        if self.preconditioner.needs_metric() || P::RAISES_MOMENTA {
-            let problem = "a distance is estimated along the momentum alone: take `Flat`, a clip, or the damped surface of one loss without coupling";
-            return Err(Error::NoEngine { rule: self.name(), problem });
-        }
-        Ok(())
+            || self.name(),
+        )
     }
 
     fn name(&self) -> String {
