@@ -65,9 +65,13 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Those of [`Rule::validate`].
+    /// Those of [`Rule::validate`]; [`Error::NoEngine`] for a rule that [observes](Rule::observes).
     pub fn of<R: Rule>(rule: &R) -> Result<Self, Error> {
         rule.validate()?;
+        if rule.observes() {
+            let problem = "its metric has observations of its own, and a recorded rule has no act for them: build the rule itself";
+            return Err(Error::NoEngine { rule: rule.name(), problem });
+        }
         let slots = rule.slots();
         Ok(Self {
             name: rule.name(),

@@ -11,7 +11,7 @@ use crate::any::point::AnyPoint;
 use crate::any::pointwise::AnyPointwise;
 use crate::any::rule::{AnyDistance, AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
 use crate::base::diagonal::RmsProp;
-use crate::base::pointwise::PointwiseMetric;
+use crate::base::pointwise::{PointwiseMetric, Weights};
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit, names, nested};
 use crate::number::scalar::{Field, Real};
@@ -574,6 +574,22 @@ fn advance<S: Real, R: Rule>(
     Advanced { parameter, state: places.compact(state) }
 }
 
+#[inline(never)]
+fn notice<S: Real, R: Rule>(
+    rule: &R,
+    places: &Places,
+    weights: Weights<S>,
+    state: [S; STATE],
+    example: S,
+) -> [S; STATE] {
+    places.compact(rule.notice::<S>(weights, places.wide(state), example))
+}
+
+#[inline(never)]
+fn observed<S: Real, R: Rule>(rule: &R, memory: [S; MEMORY]) -> [S; MEMORY] {
+    widen(rule.observed::<S>(fit(memory)))
+}
+
 /// A momentum that was chosen, by its own type: with the corrections of [`AnyMomentum`], which hand it over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Known<Q>(Q);
@@ -764,6 +780,33 @@ impl Rule for AnyFused {
     fn evaluated<S: Real>(&self, memory: [S; MEMORY], parameter: S, state: [S; STATE]) -> S {
         let Some(point) = self.point else { return parameter };
         evaluated(&point, number(memory, self.counts.memory), parameter, number(state, self.counts.state))
+    }
+
+    const OBSERVES: bool = true;
+
+    fn observes(&self) -> bool {
+        chosen!(&self.descent, rule => rule.observes())
+    }
+
+    fn notice<S: Real>(&self, weights: Weights<S>, state: [S; STATE], example: S) -> [S; STATE] {
+        let place = self.counts.state;
+        let noticed = chosen!(&self.descent, rule => notice(rule, &self.places, weights, first(state, place), example));
+        if self.point.is_some() { with(noticed, place, number(state, place)) } else { noticed }
+    }
+
+    fn observation_decay(&self) -> f64 {
+        chosen!(&self.descent, rule => rule.observation_decay())
+    }
+
+    fn observed<S: Real>(&self, memory: [S; MEMORY]) -> [S; MEMORY] {
+        let place = self.counts.memory;
+        let observed = chosen!(&self.descent, rule => observed(rule, first(memory, place)));
+        if self.point.is_some() { with(observed, place, number(memory, place)) } else { observed }
+    }
+
+    fn awaits_observation(&self, memory: [f64; MEMORY]) -> bool {
+        let memory = first(memory, self.counts.memory);
+        chosen!(&self.descent, rule => rule.awaits_observation(fit(memory)))
     }
 
     fn slots(&self) -> Slots {

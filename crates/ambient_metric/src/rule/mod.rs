@@ -35,6 +35,8 @@ pub use self::momo::{Beside, MoMo, ModelFactors, ModelMemory, ModelSums};
 pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
 pub use self::prodigy::{Prodigy, ProdigyCorrections, ProdigyMemory, ProdigyMultipliers, ProdigyState, ProdigySums};
-pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Pass, PassOf, Rule};
+pub use self::rule::{
+    Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Notice, Noticing, Pass, PassOf, Rule,
+};
 pub use self::schedule_free::ScheduleFree;
 pub use self::slots::Slots;

@@ -1,9 +1,10 @@
 //! The passes of a rule as values.
 
+use crate::base::pointwise::Weights;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit, from_slice};
 use crate::number::scalar::{Field, Real};
-use crate::rule::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, PassOf, Rule};
+use crate::rule::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, Notice, Noticing, PassOf, Rule};
 use crate::rule::slots::Slots;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
@@ -16,6 +17,8 @@ pub struct Passes<T: Tensor> {
     advance: Box<dyn PreparedUpdate<T>>,
     /// Of a rule that is to be evaluated elsewhere.
     evaluate: Option<Box<dyn PreparedUpdate<T>>>,
+    /// Of a rule that observes.
+    notice: Option<Box<dyn PreparedUpdate<T>>>,
     counts: Counts,
     /// Uniforms and totals on their way, kept so that a step allocates nothing.
     uniforms: Vec<Wide<T>>,
@@ -53,11 +56,12 @@ impl Counts {
 
 impl<T: Tensor> Clone for Passes<T> {
     fn clone(&self) -> Self {
-        let Self { measure, advance, evaluate, counts, uniforms, totals } = self;
+        let Self { measure, advance, evaluate, notice, counts, uniforms, totals } = self;
         Self {
             measure: measure.duplicate(),
             advance: advance.duplicate(),
             evaluate: evaluate.as_ref().map(|pass| pass.duplicate()),
+            notice: notice.as_ref().map(|pass| pass.duplicate()),
             counts: *counts,
             uniforms: uniforms.clone(),
             totals: totals.clone(),
@@ -78,8 +82,9 @@ impl<T: Tensor> Passes<T> {
         let (measure, advance) = (T::prepare_sum(&Measure(rule.clone()))?, T::prepare_update(&Advance(rule.clone()))?);
         let evaluate =
             if rule.evaluates_elsewhere() { Some(T::prepare_update(&Evaluate(rule.clone()))?) } else { None };
+        let notice = if rule.observes() { Some(T::prepare_update(&Notice(rule.clone()))?) } else { None };
         let counts = Counts::of(&rule.slots());
-        Ok(Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() })
+        Ok(Self { measure, advance, evaluate, notice, counts, uniforms: Vec::new(), totals: Vec::new() })
     }
 
     /// Those of a rule of which nothing is left to choose, compiled for these tensors.
@@ -91,9 +96,14 @@ impl<T: Tensor> Passes<T> {
         } else {
             None
         };
+        let notice = if const { R::OBSERVES } {
+            Some(Box::new(Compiled(Notice(rule.clone()))) as Box<dyn PreparedUpdate<T>>)
+        } else {
+            None
+        };
         let counts = Counts::room::<R>();
         let (measure, advance) = (Box::new(measure), Box::new(advance));
-        Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
+        Self { measure, advance, evaluate, notice, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 
     /// Those of a rule that was chosen at run time, compiled for as many tensors as it has.
@@ -122,8 +132,11 @@ impl<T: Tensor> Passes<T> {
         let evaluate = rule.evaluates_elsewhere().then(|| {
             Box::new(Compiled(CountedEvaluate::<_, STATE>(Evaluate(rule.clone())))) as Box<dyn PreparedUpdate<T>>
         });
+        let notice = rule
+            .observes()
+            .then(|| Box::new(Compiled(CountedNotice::<_, STATE>(Notice(rule.clone())))) as Box<dyn PreparedUpdate<T>>);
         let counts = Counts::room::<R>();
-        Self { measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
+        Self { measure, advance, evaluate, notice, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 }
 
@@ -179,6 +192,16 @@ impl<T: Tensor> Passes<T> {
     }
 }
 
+impl<T: Tensor> Passes<T> {
+    /// An example of an observation entering the state.
+    pub(crate) fn notice(&mut self, weights: Weights<Wide<T>>, state: &mut [T], example: &T) -> Result<(), Error> {
+        let (Some(pass), Some((target, companions))) = (&mut self.notice, state.split_first_mut()) else {
+            return Ok(());
+        };
+        pass.update(&[weights.keep, weights.share], &[], target, companions, &[example])
+    }
+}
+
 /// Act 1 of a rule whose types have more room than it has state and losses.
 #[derive(Clone)]
 struct CountedMeasure<R, const STATE: usize, const LOSSES: usize>(Measure<R>);
@@ -222,6 +245,21 @@ impl<R: Rule, const STATE: usize> Kernel for CountedEvaluate<R, STATE> {
     #[inline(always)]
     fn evaluate<S: Real>(&self, memory: R::Memory<S>, at: Self::Input<S>) -> S {
         self.0.evaluate(memory, Advanced { parameter: at.parameter, state: fit(at.state) })
+    }
+}
+
+/// An example of an observation entering the state of such a rule.
+#[derive(Clone)]
+struct CountedNotice<R, const STATE: usize>(Notice<R>);
+
+impl<R: Rule, const STATE: usize> Kernel for CountedNotice<R, STATE> {
+    type Uniform<S: Real> = Weights<S>;
+    type Input<S: Real> = Noticing<[S; STATE], S>;
+    type Output<S: Real> = [S; STATE];
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, weights: Weights<S>, at: Self::Input<S>) -> Self::Output<S> {
+        fit(self.0.evaluate(weights, Noticing { state: fit::<S, _, R::State<S>>(at.state), example: at.example }))
     }
 }
 
