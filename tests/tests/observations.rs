@@ -37,7 +37,7 @@ type Theta = Parameters<f64>;
 /// A 2×3 matrix and a vector of two.
 fn theta(numbers: &[f64]) -> Theta {
     let matrix = Array2::from_shape_vec((2, 3), numbers[..6].to_vec()).unwrap().into_dyn();
-    Parameters::new([("w", matrix), ("b", array![numbers[6], numbers[7]].into_dyn())]).unwrap()
+    Parameters::new([("w", matrix), ("x", array![numbers[6], numbers[7]].into_dyn())]).unwrap()
 }
 
 fn bits(tensor: &Theta) -> Vec<u64> {
@@ -161,7 +161,7 @@ proptest! {
         let (fisher, start) = (EmpiricalFisher { beta: 0.5, damping: 0.5 }, theta(&[1.0; 8]));
         let induced = Induced::new(Log, 0.5).beta(0.5);
         let rule = Descent::new(fisher, induced, Ema(0.9));
-        let groups = Configuration::new(rule, 0.1).group(Group::new("vectors", ["b"]).own_metric());
+        let groups = Configuration::new(rule, 0.1).group(Group::new("vectors", ["x"]).own_metric());
         a_run_resumes(groups.build(&start)?, &run)?;
         a_run_resumes(Configuration::new(rule, 0.1).build_whole(&start)?, &run)?;
         let metric = Routed { route: EveryMatrix, taken: Kfac { beta: 0.5, damping: 0.5 }, rest: fisher };
@@ -297,7 +297,7 @@ fn what_cannot_be_observed_is_refused_and_changes_nothing() {
                         Err(Error::NonFiniteObservation { parameter }),
                         Err(Error::Overflow { .. }),
                         Err(_)
-                    ] if parameter == "b"
+                    ] if parameter == "x"
                 ),
                 "{refusals:?}"
             );
