@@ -131,6 +131,34 @@ pub enum Error {
         /// The parameter whose gradient it is.
         parameter: String,
     },
+    /// An observation was handed to a rule whose metric has none of its own.
+    #[error(
+        "{metric} learns from gradients alone, and has no observation of its own: leave out `observe`, or take a metric that has one, such as `Sophia`, \
+         `AdaHessian`, `EmpiricalFisher` or `Kfac`"
+    )]
+    ObservesNothing {
+        /// The metric, or the rule.
+        metric: String,
+    },
+    /// A step was asked for before the metric has observed anything.
+    #[error(
+        "{metric} has no observation yet, for some parameters at least: call `observe` before the first step, and where parameters came later again"
+    )]
+    NotObserved {
+        /// The metric, or the rule.
+        metric: String,
+    },
+    /// An observation without examples.
+    #[error("the observation has no examples: give one tensor or more, whose mean is taken")]
+    NoExamples,
+    /// An observation has an element that is NaN or infinite.
+    #[error(
+        "the observation has an element that is NaN or infinite in parameter `{parameter}`: leave this observation out, and go on with the last one"
+    )]
+    NonFiniteObservation {
+        /// The parameter.
+        parameter: String,
+    },
     /// A metric is not positive definite: the squared length of a gradient is negative.
     #[error(
         "{metric} is not positive definite: it gives the gradient a negative squared length, so γ⁻¹ is not above zero everywhere"

@@ -132,6 +132,48 @@ impl<E: BurnElement, O: AnyOptimiser<Parameters<E>>> ModuleOptimiser<O, E> {
         self.engine.report()
     }
 
+    /// Hands over what was observed beside the gradients, for a rule whose metric has such observations; as [`Optimiser::observe`]. Each of the examples
+    /// has a tensor for every parameter, as gradients have: `GradientsParams::from_grads` makes one of the backward pass of a single example, and
+    /// `GradientsParams::register` puts an estimate of the Hessian's diagonal there. A parameter that an example lacks, since its loss does not depend on it, counts as zero.
+    ///
+    /// # Errors
+    ///
+    /// What [`Optimiser::observe`] finds; [`Error::NoGradient`] for an example with nothing in it, [`Error::UnknownParameter`] for a parameter that the
+    /// optimiser was not made for, and [`BurnError`](crate::BurnError) as in [`step`](Self::step). The state is then as it was.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::base::EmpiricalFisher;
+    /// use ambient_metric::{Configuration, Descent, Ema, Flat};
+    /// use ambient_metric_burn::ModuleOptimiser;
+    /// use burn::nn::LinearConfig;
+    /// use burn::optim::GradientsParams;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let mut model = LinearConfig::new(4, 2).init(&device);
+    /// let rule = Descent::new(EmpiricalFisher::default(), Flat, Ema(0.9));
+    /// let mut optimiser = ModuleOptimiser::new(Configuration::new(rule, 0.01), &model)?;
+    /// let gradients = |x: Tensor<2>| GradientsParams::from_grads(model.forward(x).square().mean().backward(), &model);
+    /// let [a, b] = [0.5, 2.0].map(|size| Tensor::<2>::ones([1, 4], &device) * size);
+    /// let (examples, mean) = (vec![gradients(a.clone()), gradients(b.clone())], gradients(Tensor::cat(vec![a, b], 0)));
+    /// optimiser.observe(&model, examples)?;
+    /// optimiser.step(0.01, &mut model, mean, 1.0)?;
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn observe<M: Module>(&mut self, module: &M, examples: Vec<GradientsParams>) -> Result<(), Error> {
+        let mut observations = Vec::new();
+        for mut example in examples {
+            let gathered = gather(&self.layout, find(module, &mut example))?;
+            if gathered.without_gradient.len() == self.layout.parts().len() {
+                return Err(Error::NoGradient);
+            }
+            observations.push(Covector(gathered.gradient));
+        }
+        self.engine.observe(&observations.iter().collect::<Vec<_>>())
+    }
+
     /// The module at the point at which its loss is to be evaluated: as it is, unless the rule's
     /// [evaluation point](ambient_metric::rule::Evaluated) is another than the parameters that are trained. Training goes on with the module itself.
     ///

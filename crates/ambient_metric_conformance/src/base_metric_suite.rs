@@ -18,6 +18,7 @@ use proptest::test_runner::TestCaseError;
 
 use crate::chosen::{ChosenEmbedding, Frozen};
 use crate::matrix::{Matrix, MatrixMetric};
+use crate::observing::see;
 use crate::proof::Proof;
 use crate::reference::Reference;
 
@@ -122,7 +123,7 @@ fn taught<M: BaseMetric<Space>>(metric: &M, parts: &[Part], case: &Case) -> Resu
     let mut state = metric.begin(&space(parts, &case.x)?)?;
     for seen in &case.seen {
         let gradient = Covector(space(parts, seen)?);
-        metric.update(&mut state, &gradient)?;
+        see(metric, &mut state, &gradient)?;
         let length = metric.at(&state).inner_covectors(&gradient, &gradient)?;
         metric.learn_from(&mut state, &gradient, case.xi, case.xi * length)?;
     }
@@ -219,7 +220,22 @@ pub fn a_gradient_that_is_not_finite_changes_nothing<M: BaseMetric<Space>>(metri
         let refused = metric.update(&mut state, &Covector(space(parts, &gradient)?));
         let is_refused = matches!(refused, Err(Error::NonFiniteGradient { .. }));
         prop_assert!(is_refused, "update must answer NonFiniteGradient to a gradient that is not finite: {refused:?}");
-        prop_assert_eq!(bits(&state)?, before);
+        prop_assert_eq!(&bits(&state)?, &before);
+        if BaseMetric::<Space>::observes(metric) {
+            let (broken, whole) = (Covector(space(parts, &gradient)?), Covector(space(parts, &case.gradient)?));
+            let refused = metric.take_observation(&mut state, &[&whole, &broken]);
+            prop_assert!(matches!(refused, Err(Error::NonFiniteObservation { .. })), "{refused:?}");
+            let empty = metric.take_observation(&mut state, &[]);
+            prop_assert!(matches!(empty, Err(Error::NoExamples)), "{empty:?}");
+            prop_assert_eq!(&bits(&state)?, &before);
+            let mut new = metric.begin(&whole.0)?;
+            let early = metric.update(&mut new, &whole);
+            prop_assert!(matches!(early, Err(Error::NotObserved { .. })), "{early:?}");
+        } else {
+            let example = Covector(space(parts, &case.gradient)?);
+            let refused = metric.take_observation(&mut state, &[&example]);
+            prop_assert!(matches!(refused, Err(Error::ObservesNothing { .. })), "{refused:?}");
+        }
         Ok(0.0)
     })
 }
@@ -246,6 +262,7 @@ pub fn another_layout_is_refused<M: BaseMetric<Space>>(metric: &M, parts: &[Part
         let mut state = metric.begin(&space(parts, &case.x)?)?;
         let other = space(&with(" of another model"), &case.x)?;
         prop_assert!(metric.update(&mut state, &Covector(other.duplicate()?)).is_err());
+        prop_assert!(metric.take_observation(&mut state, &[&Covector(other.duplicate()?)]).is_err());
         prop_assert!(metric.raise(&state, &Covector(other.duplicate()?)).is_err());
         let learned = metric.learn_from(&mut state, &Covector(other.duplicate()?), 1.0, 1.0);
         prop_assert!(learned.is_err() || !learns(metric, parts, &case)?);

@@ -5,6 +5,7 @@ use ambient_metric::space::Wide;
 use ambient_metric::{BaseMetric, Covector, Embedding, Error, Metric, Real, Tensor, Vector};
 
 use crate::exact::Exact;
+use crate::observing::see;
 use crate::reference::Reference;
 use crate::strategies::Fraction;
 
@@ -69,7 +70,7 @@ pub(crate) fn choose_loss<E: Embedding>(
 pub(crate) fn inverse_in_f64<M: PointwiseMetric>(metric: &M, seen: &[Fraction]) -> Result<Vec<f64>, Error> {
     let seen = Covector(Reference::vector(seen.iter().map(|x| x.to_f64())));
     let mut state = BaseMetric::begin(metric, &seen.0)?;
-    metric.update(&mut state, &seen)?;
+    see(metric, &mut state, &seen)?;
     let ones = Covector(Reference::vector(seen.0.elements().map(|_| 1.0)));
     Ok(BaseMetric::raise(metric, &state, &ones)?.0.elements().collect())
 }
@@ -80,7 +81,7 @@ pub(crate) fn is_exact_after<M: PointwiseMetric>(metric: &M, seen: &[Fraction]) 
         seen.iter().all(|&l| {
             let seen = Covector(Reference::vector([l.exact()]));
             let raised = BaseMetric::begin(metric, &seen.0).and_then(|mut state| {
-                metric.update(&mut state, &seen)?;
+                see(metric, &mut state, &seen)?;
                 BaseMetric::raise(metric, &state, &Covector(Reference::vector([Exact::ratio(1, 1)])))
             });
             raised.is_ok_and(|raised| raised.0.elements().all(Exact::is_defined))
@@ -120,6 +121,17 @@ impl<M: PointwiseMetric> BaseMetric<Space> for ChosenMetric<'_, M> {
     fn update(&self, state: &mut Self::State, gradient: &Covector<Space>) -> Result<(), Error> {
         match (self, state) {
             (Self::Itself(metric), Some(state)) => metric.update(state, gradient),
+            _ => Ok(()),
+        }
+    }
+
+    fn observes(&self) -> bool {
+        matches!(self, Self::Itself(metric) if BaseMetric::<Space>::observes(*metric))
+    }
+
+    fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<Space>]) -> Result<(), Error> {
+        match (self, state) {
+            (Self::Itself(metric), Some(state)) => metric.take_observation(state, examples),
             _ => Ok(()),
         }
     }

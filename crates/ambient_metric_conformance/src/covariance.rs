@@ -7,6 +7,7 @@ use proptest::test_runner::TestCaseResult;
 use crate::exact::Exact;
 use crate::geometry::{covector, exact};
 use crate::matrix::{Matrix, MatrixMetric};
+use crate::observing::observe;
 use crate::reference::Reference;
 use crate::strategies::{Fraction, Surface};
 
@@ -37,6 +38,7 @@ fn end<R: Rule + Clone>(
     let mut theta = Reference::vector(theta.iter().copied());
     let mut optimiser = configuration.clone().build(&theta)?;
     for gradient in gradients {
+        observe(&mut optimiser, &[&covector(gradient)])?;
         optimiser.step(&mut theta, &covector(gradient), loss)?;
     }
     Ok(theta.elements().collect())

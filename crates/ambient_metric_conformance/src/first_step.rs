@@ -9,6 +9,7 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use crate::exact::Exact;
 use crate::geometry::{Explicit, at_least, covector, exact};
+use crate::observing::{observe, see};
 use crate::reference::Reference;
 use crate::strategies::Surface;
 
@@ -60,12 +61,14 @@ where
         let mut theta = Reference::vector(before.iter().copied());
         let gradient = covector(&exact(&case.gradient));
         let mut state = BaseMetric::begin(&metric, &theta)?;
-        metric.update(&mut state, &gradient)?;
+        see(&metric, &mut state, &gradient)?;
         let base = At { metric: &metric, state: &state };
         let explicit = Explicit::new(&base, &embedding, case)?;
         let raised = base.raise(&gradient)?.0.elements().collect();
 
-        Configuration::new(rule, LEARNING_RATE).build(&theta)?.step(&mut theta, &gradient, case.loss.exact())?;
+        let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
+        observe(&mut optimiser, &[&gradient])?;
+        optimiser.step(&mut theta, &gradient, case.loss.exact())?;
         let change = theta.elements().zip(before).map(|(after, before)| after - before).collect();
         let step = Step { explicit, raised, change, eta: Exact::ratio_of(LEARNING_RATE), xi: Exact::ratio_of(case.xi) };
         claim(&step)

@@ -10,6 +10,7 @@ use proptest::{prop_assert, prop_assert_eq};
 
 use crate::exact::Exact;
 use crate::matrix::Matrix;
+use crate::observing::see;
 use crate::reference::Reference;
 use crate::strategies::{Fraction, Surface};
 
@@ -76,7 +77,7 @@ fn at_point<M: BaseMetric<Space>>(
     Exact::scope(|| {
         let seen = covector(&exact(&case.seen));
         let mut state = metric.begin(&seen.0)?;
-        metric.update(&mut state, &seen)?;
+        see(metric, &mut state, &seen)?;
         let base = At { metric, state: &state };
         let explicit = Explicit::new(&base, embedding, case)?;
         let gradient = covector(&explicit.gradient);

@@ -21,6 +21,7 @@ use proptest::test_runner::{TestCaseError, TestCaseResult};
 use crate::chosen::{ChosenEmbedding, choose_loss};
 use crate::exact::Exact;
 use crate::matrix::Matrix;
+use crate::observing::{observe, see};
 use crate::proof::Proof;
 use crate::reference::Reference;
 use crate::strategies::{Fraction, coefficients, fractions, positive_fractions};
@@ -56,7 +57,7 @@ fn descending(covector: &[Exact]) -> Vec<Exact> {
 fn inverse_after<M: PointwiseMetric>(metric: &M, gradient: &[Exact]) -> Result<Vec<Exact>, Error> {
     let seen = Covector(Reference::vector(gradient.iter().copied()));
     let mut state = BaseMetric::begin(metric, &seen.0)?;
-    metric.update(&mut state, &seen)?;
+    see(metric, &mut state, &seen)?;
     let ones = Covector(Reference::vector(gradient.iter().map(|_| one())));
     Ok(BaseMetric::raise(metric, &state, &ones)?.0.elements().collect())
 }
@@ -187,6 +188,7 @@ fn first_step<R: Rule>(
     let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
     prepare(&mut optimiser)?;
     let gradients: Vec<_> = gradients.iter().map(|l| Covector(Reference::vector(l.iter().copied()))).collect();
+    observe(&mut optimiser, &gradients.iter().collect::<Vec<_>>())?;
     let report = optimiser.step_losses(&mut theta, &gradients.iter().collect::<Vec<_>>(), losses)?;
     let change = theta.elements().zip(before).map(|(after, &before)| after - before).collect();
     Ok((change, report.determinant_ratio))

@@ -11,7 +11,7 @@ use core::cell::Cell;
 use core::hint::black_box;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
-use ambient_metric::rule::{Advance, Coordinate, Measure, Pass};
+use ambient_metric::rule::{Advance, Coordinate, Measure, Notice, Pass};
 use ambient_metric::{Bundle, Field, Kernel, Real, Rule};
 
 use crate::proof::Proof;
@@ -166,7 +166,9 @@ pub fn the_acts_are_inlined<R: Rule>(rule: &R) -> Proof {
     let corrections: R::Corrections<Probe> = Bundle::build(&mut next);
     let multipliers: R::Multipliers<Probe> = Bundle::build(&mut next);
     let at: Coordinate<Probe, R::State<Probe>, R::PerLoss<Probe>> = Bundle::build(&mut next);
+    let (weights, noticing) = (Bundle::build(&mut next), Bundle::build(&mut next));
     let acts = [
+        ("an observation", !rule.observes() || is_inlined(&Notice(rule.clone()), weights, noticing)),
         ("act 1", is_inlined(&Measure(rule.clone()), corrections, at)),
         ("act 3", is_inlined(&Advance(rule.clone()), Pass { corrections, multipliers }, at)),
     ];

@@ -21,6 +21,7 @@ mod matrix;
 pub mod matrix_suite;
 pub mod metric_suite;
 pub mod momentum_suite;
+mod observing;
 pub mod preconditioner_suite;
 mod proof;
 mod reference;

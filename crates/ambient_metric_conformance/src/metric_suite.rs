@@ -12,6 +12,7 @@ use proptest::test_runner::TestCaseResult;
 use crate::chosen::ChosenMetric;
 use crate::exact::Exact;
 use crate::geometry;
+use crate::observing::see;
 use crate::proof::Proof;
 use crate::reference::Reference;
 use crate::runs;
@@ -51,7 +52,7 @@ pub fn the_inverse_is_positive<M: DiagonalMetric>(metric: &M) -> Proof {
         let space = Reference::vector(vec![0.0; 4]);
         let mut state = BaseMetric::begin(metric, &space)?;
         for gradient in gradients {
-            metric.update(&mut state, &Covector(Reference::vector(gradient)))?;
+            see(metric, &mut state, &Covector(Reference::vector(gradient)))?;
             let raised = BaseMetric::raise(metric, &state, &Covector(Reference::vector(vec![1.0_f64; 4])))?;
             prop_assert!(raised.0.elements().all(|x| x.is_finite() && x > 0.0), "γ⁻¹ is {:?}", raised);
         }
@@ -66,7 +67,7 @@ pub fn p1_raising_undoes_lowering<M: DiagonalMetric>(metric: &M) -> Proof {
         let vector = Vector(Reference::vector(vector));
         let mut state = BaseMetric::begin(metric, &vector.0)?;
         for gradient in gradients {
-            metric.update(&mut state, &Covector(Reference::vector(gradient)))?;
+            see(metric, &mut state, &Covector(Reference::vector(gradient)))?;
         }
         let back = BaseMetric::raise(metric, &state, &BaseMetric::lower(metric, &state, &vector)?)?;
         let ratio = |(found, expected): (f64, f64)| (found - expected).abs() / (2.0 * f64::EPSILON * expected);

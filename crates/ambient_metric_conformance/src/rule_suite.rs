@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 pub use crate::inlining::the_acts_are_inlined;
+use crate::observing::observe;
 use crate::proof::Proof;
 use crate::reference::Reference;
 use crate::strategies::{Trajectory, components, trajectories};
@@ -38,7 +39,11 @@ pub(crate) fn step_losses<R: Rule>(
     step: usize,
 ) -> Result<(), Error> {
     let (gradients, losses) = of_losses(run, step, losses::<R>())?;
-    optimiser.step_losses(theta, &gradients.iter().collect::<Vec<_>>(), &losses).map(|_| ())
+    let gradients: Vec<&Covector<Space>> = gradients.iter().collect();
+    // What is observed between two steps is part of the run, as a step is.
+    let observed = observe(optimiser, &gradients);
+    let stepped = optimiser.step_losses(theta, &gradients, &losses).map(|_| ());
+    observed.and(stepped)
 }
 
 /// Gradients and losses of a step, for so many losses.

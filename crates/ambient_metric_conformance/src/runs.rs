@@ -7,6 +7,7 @@ use proptest::prop_assert;
 use proptest::test_runner::{TestCaseError, TestCaseResult};
 
 use crate::exact::Exact;
+use crate::observing::observe;
 use crate::reference::Reference;
 use crate::strategies::Trajectory;
 
@@ -42,6 +43,7 @@ pub fn run<R: Rule + Clone, T: Tensor>(
     let mut optimiser = configuration.clone().build(&theta)?;
     for (gradient, &loss) in trajectory.gradients.iter().zip(&trajectory.losses) {
         let gradient = Covector(make(trajectory.parts(gradient))?);
+        observe(&mut optimiser, &[&gradient])?;
         optimiser.step(&mut theta, &gradient, <Wide<T> as ambient_metric::Field>::constant(loss))?;
     }
     elements(&theta)

@@ -26,6 +26,7 @@ use crate::exact::Exact;
 use crate::first_step::{self, Subject};
 use crate::geometry;
 use crate::matrix::Matrix;
+use crate::observing::observe;
 use crate::proof::Proof;
 use crate::reference::Reference;
 use crate::strategies::{Surface, positive_fractions, surfaces};
@@ -125,7 +126,9 @@ where
     let preconditioner = Induced { heights, beta: 0.0, ..rule.preconditioner.clone() };
     let rule = Descent::new(rule.metric.clone(), preconditioner, rule.momentum.clone());
     let covector = Covector(Reference::vector(gradient.iter().copied()));
-    Configuration::new(rule, LEARNING_RATE).build(&theta)?.step(&mut theta, &covector, loss)?;
+    let mut optimiser = Configuration::new(rule, LEARNING_RATE).build(&theta)?;
+    observe(&mut optimiser, &[&covector])?;
+    optimiser.step(&mut theta, &covector, loss)?;
     Exact::scope(|| {
         let [gradient, inverse] =
             [gradient, inverse].map(|values| values.into_iter().map(Exact::ratio_of).collect::<Vec<_>>());

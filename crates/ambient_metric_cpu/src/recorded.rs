@@ -65,9 +65,13 @@ impl Recorded {
     ///
     /// # Errors
     ///
-    /// Those of [`Rule::validate`], and [`Error::NoEngine`] for a rule that [surveys](Rule::survey): these are three acts.
+    /// Those of [`Rule::validate`], and [`Error::NoEngine`] for a rule that [surveys](Rule::survey) or [observes](Rule::observes): these are three acts.
     pub fn of<R: Rule>(rule: &R) -> Result<Self, Error> {
         rule.validate()?;
+        if rule.observes() {
+            let problem = "its metric has observations of its own, and a recorded rule has no act for them: build the rule itself";
+            return Err(Error::NoEngine { rule: rule.name(), problem });
+        }
         if rule.surveys() {
             let problem = "it asks for a length before its first act, which a recorded rule has no place for: put `clip_norm` or `mars` before the optimiser";
             return Err(Error::NoEngine { rule: rule.name(), problem });

@@ -97,6 +97,8 @@ pub struct Device<E: DeviceElement> {
     /// The passes for the last arrangement of parameters and gradient.
     passes: Option<Passes>,
     block: usize,
+    /// Whether some elements need an observation before they step.
+    awaits_observation: bool,
 }
 
 /// A rule at work on device tensors, its steps enqueued. [`Optimiser::new`] makes one.
@@ -321,6 +323,22 @@ impl<E: DeviceElement> Device<E> {
         self.context.write(&self.scalar_act.scalars, 0, bytemuck::cast_slice(&numbers))
     }
 
+    /// A [`Fused`] engine with copies of all that this one has, and the scalar memories.
+    fn fused<R: Rule>(&self, setting: Setting<'_, R>) -> Result<Fused<R, DeviceTensor<E>>, Error> {
+        let (memory, [steps, ..]) = (self.read_memory(setting.groups)?, self.status()?);
+        let state = self.state.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?;
+        Fused::of(setting, state, &memory, steps.into())
+    }
+
+    /// Whether a rule observes and has not yet where one of these memories is.
+    fn awaits<R: Rule>(rule: &R, memories: &[Vec<f64>]) -> bool {
+        let awaits = |memory: &Vec<f64>| {
+            let mut numbers = memory.iter().copied();
+            rule.awaits_observation(Bundle::build(&mut || numbers.next().unwrap_or(0.0)))
+        };
+        rule.observes() && memories.iter().any(awaits)
+    }
+
     /// A loss as a number.
     fn read_loss(&self, loss: Loss<'_>) -> Result<f64, Error> {
         match loss {
@@ -402,8 +420,9 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
             advance: Recording::advance(rule).bytes(size_of::<E>()),
         };
         let block = context.block();
-        let device = Self { context, state, layout, traffic, scalar_act, passes: None, block };
         let memory: Vec<f64> = rule.begin::<f64>().scalars().take(layout.memory).collect();
+        let awaits_observation = Self::awaits(rule, core::slice::from_ref(&memory));
+        let device = Self { context, state, layout, traffic, scalar_act, passes: None, block, awaits_observation };
         device.write_memory(groups, &vec![memory; groups.memories])?;
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         device.context.write(&device.scalar_act.status, 0, bytemuck::bytes_of(&steps))?;
@@ -417,6 +436,9 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         gradients: &[&Covector<DeviceTensor<E>>],
         losses: &[Loss<'_>],
     ) -> Result<(), Error> {
+        if self.awaits_observation {
+            return Err(Error::NotObserved { metric: setting.configuration.rule.name() });
+        }
         let gradients: Vec<&DeviceTensor<E>> = gradients.iter().map(|gradient| &gradient.0).collect();
         self.context.check_same(parameters.context())?;
         let tensors: Vec<&DeviceTensor<E>> = core::iter::once(&*parameters).chain(gradients.iter().copied()).collect();
@@ -482,6 +504,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         let (state, memory) = fused.into_parts();
         let mut next = Self::begin(setting, parameters, 0)?;
         (next.state, next.block) = (state, self.block);
+        next.awaits_observation = Self::awaits(&setting.configuration.rule, &memory);
         next.write_memory(setting.groups, &memory)?;
         let losses = next.layout.losses;
         let reports: Vec<E> = reports.iter().flat_map(|report| packed(report, losses)).map(E::narrow).collect();
@@ -493,6 +516,19 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         parameters.place(selection, &stepped.select(selection)?)?;
         *self = next;
         Ok(((), regrouped))
+    }
+
+    /// The observation is taken in by a [`Fused`] engine; it waits for the device, and what is wrong is an error at once.
+    fn observe(&mut self, setting: Setting<'_, R>, examples: &[&Covector<DeviceTensor<E>>]) -> Result<(), Error> {
+        let mut fused = self.fused(setting)?;
+        fused.observe(setting, examples)?;
+        let (state, memory) = fused.into_parts();
+        self.write_memory(setting.groups, &memory)?;
+        self.awaits_observation = Self::awaits(&setting.configuration.rule, &memory);
+        self.state = state;
+        // They are bound to the buffers of the tensors that were there.
+        self.passes = None;
+        Ok(())
     }
 
     fn first((): ()) {}
@@ -517,9 +553,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
         if !setting.configuration.rule.evaluates_elsewhere() {
             return parameters.duplicate();
         }
-        let (memory, [steps, ..]) = (self.read_memory(setting.groups)?, self.status()?);
-        let state = self.state.iter().map(Tensor::duplicate).collect::<Result<_, Error>>()?;
-        Fused::<R, DeviceTensor<E>>::of(setting, state, &memory, steps.into())?.evaluation_point(setting, parameters)
+        self.fused(setting)?.evaluation_point(setting, parameters)
     }
 
     fn state(&self) -> &[DeviceTensor<E>] {
@@ -558,6 +592,7 @@ impl<R: Rule, E: DeviceElement> Engine<R, DeviceTensor<E>> for Device<E> {
 
     fn load(&mut self, setting: Setting<'_, R>, checkpoint: &Checkpoint<R>) -> Result<(), Error> {
         let memory = checkpoint.load(setting, &mut self.state)?;
+        self.awaits_observation = Self::awaits(&setting.configuration.rule, &memory);
         Ok(self.write_memory(setting.groups, &memory)?)
     }
 }

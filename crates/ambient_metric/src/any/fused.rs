@@ -12,7 +12,7 @@ use crate::any::point::AnyPoint;
 use crate::any::pointwise::AnyPointwise;
 use crate::any::rule::{AnyDistance, AnyPreconditioner, AnyRule, AnySpace, AnySurface, MOST_LOSSES};
 use crate::base::diagonal::RmsProp;
-use crate::base::pointwise::PointwiseMetric;
+use crate::base::pointwise::{PointwiseMetric, Weights};
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit, names, nested};
 use crate::number::scalar::{Field, Real};
@@ -615,6 +615,22 @@ fn advance<S: Real, R: Rule>(
     Advanced { parameter, state: places.compact(state) }
 }
 
+#[inline(never)]
+fn notice<S: Real, R: Rule>(
+    rule: &R,
+    places: &Places,
+    weights: Weights<S>,
+    state: [S; STATE],
+    example: S,
+) -> [S; STATE] {
+    places.compact(rule.notice::<S>(weights, places.wide(state), example))
+}
+
+#[inline(never)]
+fn observed<S: Real, R: Rule>(rule: &R, memory: [S; MEMORY]) -> [S; MEMORY] {
+    widen(rule.observed::<S>(fit(memory)))
+}
+
 /// A momentum that was chosen, by its own type: with the corrections of [`AnyMomentum`], which hand it over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Known<Q>(Q);
@@ -881,6 +897,34 @@ impl Rule for AnyFused {
         let Some(point) = self.point else { return parameter };
         let Counts { state: place, memory: steps, .. } = self.with_transform;
         evaluated(&point, number(memory, steps), parameter, number(state, place))
+    }
+
+    const OBSERVES: bool = true;
+
+    fn observes(&self) -> bool {
+        chosen!(&self.descent, rule => rule.observes())
+    }
+
+    fn notice<S: Real>(&self, weights: Weights<S>, state: [S; STATE], example: S) -> [S; STATE] {
+        let place = self.counts.state;
+        let noticed = chosen!(&self.descent, rule => notice(rule, &self.places, weights, first(state, place), example));
+        // What transform and point keep stays as it is.
+        core::array::from_fn(|slot| if slot < place { noticed[slot] } else { state[slot] })
+    }
+
+    fn observation_decay(&self) -> f64 {
+        chosen!(&self.descent, rule => rule.observation_decay())
+    }
+
+    fn observed<S: Real>(&self, memory: [S; MEMORY]) -> [S; MEMORY] {
+        let place = self.counts.memory;
+        let observed = chosen!(&self.descent, rule => observed(rule, first(memory, place)));
+        core::array::from_fn(|slot| if slot < place { observed[slot] } else { memory[slot] })
+    }
+
+    fn awaits_observation(&self, memory: [f64; MEMORY]) -> bool {
+        let memory = first(memory, self.counts.memory);
+        chosen!(&self.descent, rule => rule.awaits_observation(fit(memory)))
     }
 
     fn slots(&self) -> Slots {

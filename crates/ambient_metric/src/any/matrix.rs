@@ -8,6 +8,7 @@ use crate::base::base_metric::BaseMetric;
 use crate::base::dense::{Dense, DenseState};
 use crate::base::diagonal::RmsProp;
 use crate::base::factored::KroneckerState;
+use crate::base::kfac::Kfac;
 use crate::base::kl_shampoo::KlShampoo;
 use crate::base::kronecker::Kronecker;
 use crate::base::muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
@@ -104,6 +105,21 @@ macro_rules! chosen {
                 }
             }
 
+            fn observes(&self) -> bool {
+                match self {
+                    $(Self::$variant(metric) => BaseMetric::<T>::observes(metric),)+
+                }
+            }
+
+            fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<T>]) -> Result<(), Error> {
+                match (self, state) {
+                    $((Self::$variant(metric), AnyMatrixState::$variant(state)) => {
+                        metric.take_observation(state, examples)
+                    })+
+                    _ => self.other(),
+                }
+            }
+
             fn learn_from(
                 &self,
                 state: &mut Self::State,
@@ -191,6 +207,7 @@ chosen! {
     Muon: Muon<OneSlot, AnyOrthogonaliser>, MuonState<T>;
     NorMuon: NorMuon<OneSlot, AnyOrthogonaliser>, NorMuonState<T>;
     Dense: Dense<f64>, DenseState<T>;
+    Kfac: Kfac, KroneckerState<T>;
 }
 
 impl AnyMatrixMetric {
@@ -207,6 +224,7 @@ impl AnyMatrixMetric {
             Self::Soap(metric) => metric.validate(),
             Self::Adafactor(metric) => metric.validate(),
             Self::NorMuon(metric) => metric.validate(),
+            Self::Kfac(metric) => metric.validate(),
             Self::Muon(_) | Self::Dense(_) => Ok(()),
         }
     }
@@ -276,6 +294,7 @@ impl Part for AnyMatrixMetric {
             ("normuon", &[a, b, c, steps, beta, epsilon]) => {
                 Self::NorMuon(NorMuon { muon: muon([a, b, c, steps], given)?, beta, epsilon })
             }
+            ("kfac", &[beta, damping]) => Self::Kfac(Kfac { beta, damping }),
             ("dense", []) => match Dense::new(given.rows.clone()) {
                 Ok(dense) => Self::Dense(dense),
                 Err(refusal) => return Err(error(given.text, given.at.clone(), refusal.to_string())),
@@ -298,6 +317,7 @@ impl Part for AnyMatrixMetric {
             Self::Adafactor(Adafactor { epsilon, exponent }) => Written::new("adafactor", &[*epsilon, *exponent]),
             Self::Muon(muon) => written_muon("muon", muon, &[]),
             Self::NorMuon(NorMuon { muon, beta, epsilon }) => written_muon("normuon", muon, &[*beta, *epsilon]),
+            Self::Kfac(Kfac { beta, damping }) => Written::new("kfac", &[*beta, *damping]),
             Self::Dense(dense) => {
                 let mut written = Written::new("dense", &[]);
                 written.parts = dense.rows().iter().map(|row| format!("{row:?}")).collect();

@@ -116,6 +116,17 @@ where
         metric!(self, (state), (metric, state) => metric.update(state, gradient))
     }
 
+    fn observes(&self) -> bool {
+        match self {
+            Self::Pointwise(metric) => PointwiseMetric::observes(metric),
+            Self::Matrix(metric) => BaseMetric::<T>::observes(metric),
+        }
+    }
+
+    fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<T>]) -> Result<(), Error> {
+        metric!(self, (state), (metric, state) => metric.take_observation(state, examples))
+    }
+
     fn learn_from(
         &self,
         state: &mut Self::State,

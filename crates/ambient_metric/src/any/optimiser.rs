@@ -81,6 +81,13 @@ pub trait AnyOptimiser<T: Tensor<Element: Element<Wide = f64>>>: Send {
     where
         T: Separable;
 
+    /// Hands over what was observed beside the gradients.
+    ///
+    /// # Errors
+    ///
+    /// As [`Optimiser::observe`].
+    fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error>;
+
     /// How many steps it has taken.
     ///
     /// # Errors
@@ -207,6 +214,10 @@ where
         Ok(())
     }
 
+    fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error> {
+        Optimiser::observe(self, examples)
+    }
+
     fn steps(&self) -> Result<u64, Error> {
         Optimiser::steps(self)
     }
@@ -294,6 +305,10 @@ where
         T: Separable,
     {
         (**self).step_losses_without(parameters, gradients, losses, absent)
+    }
+
+    fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error> {
+        (**self).observe(examples)
     }
 
     fn steps(&self) -> Result<u64, Error> {

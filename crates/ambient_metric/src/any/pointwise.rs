@@ -3,14 +3,17 @@
 use crate::any::parts::{Part, Written, textual};
 use crate::any::table::Kind;
 use crate::any::text::{Given, TextError};
+use crate::base::ada_hessian::AdaHessian;
 use crate::base::adabelief::AdaBelief;
 use crate::base::adamax::AdaMax;
 use crate::base::amsgrad::AmsGrad;
 use crate::base::diagonal::{Adagrad, Euclidean, RmsProp};
+use crate::base::fisher::EmpiricalFisher;
 use crate::base::learned::{Drive, LearnedDiagonal, LearnedScalar};
 use crate::base::max_norm::MaxNorm;
-use crate::base::pointwise::{PointwiseMetric, Stretch};
+use crate::base::pointwise::{PointwiseMetric, Stretch, Weights};
 use crate::base::sign::Sign;
+use crate::base::sophia::Sophia;
 use crate::base::yogi::Yogi;
 use crate::error::Error;
 use crate::number::bundle::{fit, names};
@@ -54,6 +57,12 @@ pub enum AnyPointwise {
     LearnedScalar(LearnedScalar),
     /// [`LearnedDiagonal`].
     LearnedDiagonal(LearnedDiagonal),
+    /// [`Sophia`].
+    Sophia(Sophia),
+    /// [`AdaHessian`].
+    AdaHessian(AdaHessian),
+    /// [`EmpiricalFisher`].
+    EmpiricalFisher(EmpiricalFisher),
 }
 
 /// Does the same with whatever metric it is.
@@ -71,6 +80,9 @@ macro_rules! pointwise {
             AnyPointwise::AmsGrad($part) => $does,
             AnyPointwise::LearnedScalar($part) => $does,
             AnyPointwise::LearnedDiagonal($part) => $does,
+            AnyPointwise::Sophia($part) => $does,
+            AnyPointwise::AdaHessian($part) => $does,
+            AnyPointwise::EmpiricalFisher($part) => $does,
         }
     };
 }
@@ -104,6 +116,20 @@ impl PointwiseMetric for AnyPointwise {
 
     fn decay(&self) -> f64 {
         pointwise!(self, part => PointwiseMetric::decay(part))
+    }
+
+    const OBSERVES: bool = true;
+
+    fn observes(&self) -> bool {
+        pointwise!(self, part => PointwiseMetric::observes(part))
+    }
+
+    fn notice<S: Real>(&self, weights: Weights<S>, state: [S; 2], example: S) -> [S; 2] {
+        pointwise!(self, part => fit(PointwiseMetric::notice::<S>(part, weights, fit(state), example)))
+    }
+
+    fn observation_decay(&self) -> f64 {
+        pointwise!(self, part => PointwiseMetric::observation_decay(part))
     }
 
     fn begin<S: Real>(&self) -> S {
@@ -187,6 +213,9 @@ impl Part for AnyPointwise {
             ("learned_diagonal", &[kappa, decay, bound]) => {
                 Self::LearnedDiagonal(LearnedDiagonal { kappa, decay, bound, drive: drive(given) })
             }
+            ("sophia", &[beta, gamma, epsilon, clip]) => Self::Sophia(Sophia { beta, gamma, epsilon, clip }),
+            ("ada_hessian", &[beta, power, epsilon]) => Self::AdaHessian(AdaHessian { beta, power, epsilon }),
+            ("fisher", &[beta, damping]) => Self::EmpiricalFisher(EmpiricalFisher { beta, damping }),
             _ => return Ok(None),
         }))
     }
@@ -208,6 +237,13 @@ impl Part for AnyPointwise {
             Self::LearnedDiagonal(LearnedDiagonal { kappa, decay, bound, drive }) => {
                 Written::new("learned_diagonal", &[kappa, decay, bound]).option("flat", drive == Drive::Flat)
             }
+            Self::Sophia(Sophia { beta, gamma, epsilon, clip }) => {
+                Written::new("sophia", &[beta, gamma, epsilon, clip])
+            }
+            Self::AdaHessian(AdaHessian { beta, power, epsilon }) => {
+                Written::new("ada_hessian", &[beta, power, epsilon])
+            }
+            Self::EmpiricalFisher(EmpiricalFisher { beta, damping }) => Written::new("fisher", &[beta, damping]),
         }
     }
 }

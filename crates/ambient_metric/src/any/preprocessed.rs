@@ -219,6 +219,10 @@ where
         })
     }
 
+    fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error> {
+        self.optimiser.observe(examples)
+    }
+
     fn steps(&self) -> Result<u64, Error> {
         self.optimiser.steps()
     }

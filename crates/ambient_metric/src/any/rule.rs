@@ -17,6 +17,7 @@ use crate::any::point::AnyPoint;
 use crate::any::pointwise::AnyPointwise;
 use crate::any::table::{Kind, find, of};
 use crate::any::text::{self, Call, Given, TextError, error, unknown};
+use crate::base::ada_hessian::AdaHessian;
 use crate::base::adabelief::AdaBelief;
 use crate::base::adafactor::Adafactor;
 use crate::base::adamax::AdaMax;
@@ -28,6 +29,7 @@ use crate::base::muon::Muon;
 use crate::base::normuon::NorMuon;
 use crate::base::sign::Sign;
 use crate::base::soap::Soap;
+use crate::base::sophia::Sophia;
 use crate::base::yogi::Yogi;
 use crate::error::{Error, require_decay, require_metric};
 use crate::rule::bilinear::Bilinear;
@@ -411,6 +413,16 @@ impl AnyRule {
             ("normuon", &[momentum, beta]) => {
                 let NorMuon { epsilon, .. } = NorMuon::default();
                 now(matrix(AnyMatrixMetric::NorMuon(NorMuon { muon: muon(momentum)?, beta, epsilon })))
+            }
+            ("sophia", &[beta1, beta, gamma, epsilon, clip]) => {
+                let metric = AnyPointwise::Sophia(Sophia { beta, gamma, epsilon, clip });
+                // Of equal decays: an average that is not corrected.
+                let momentum = LionMomentum { beta1, beta2: beta1 };
+                flat(AnyBaseMetric::Pointwise(metric), AnyMomentum::Lion(momentum))
+            }
+            ("ada_hessian", &[beta1, beta, power, epsilon]) => {
+                let metric = AnyPointwise::AdaHessian(AdaHessian { beta, power, epsilon });
+                flat(AnyBaseMetric::Pointwise(metric), ema(beta1))
             }
             _ => return None,
         })

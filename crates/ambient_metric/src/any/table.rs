@@ -186,6 +186,14 @@ const DISTANCE: &[Constant] = &[
 const LION: &[Constant] = &[constant("beta1", 0.9, Range::DECAY), constant("beta2", 0.99, Range::DECAY)];
 const ADAFACTOR: &[Constant] =
     &[constant("epsilon", 1e-30, Range::POSITIVE), constant("exponent", 0.8, Range::POSITIVE)];
+const SOPHIA: &[Constant] = &[
+    constant("beta", 0.99, Range::DECAY),
+    constant("gamma", 0.01, Range::POSITIVE),
+    constant("epsilon", 1e-12, Range::POSITIVE),
+    constant("clip", 1.0, Range::POSITIVE),
+];
+const ADA_HESSIAN: &[Constant] =
+    &[constant("beta", 0.999, Range::DECAY), constant("power", 1.0, Range::up_to(0.0, 1.0)), EPSILON];
 const A: Constant = constant("a", 3.4445, Range::FINITE);
 const B: Constant = constant("b", -4.7750, Range::FINITE);
 const C: Constant = constant("c", 2.0315, Range::FINITE);
@@ -266,6 +274,14 @@ table! {
         "normuon": "Muon's direction with rows of one length in the mean: no metric", "arXiv 2510.05491", &[
             A, B, C, STEPS, constant("beta", 0.95, Range::DECAY), constant("epsilon", 1e-10, Range::POSITIVE)
         ], options POLAR, parts "[MOMENTUM]";
+        "sophia": "l♯ = clamp(l/max(gamma h, epsilon), ±clip), with h the average of an observed diagonal of the Hessian: no metric", "arXiv 2305.14342", SOPHIA;
+        "ada_hessian": "γ = √ρ^power + ε, with ρ the bias-corrected average of squares of an observed diagonal of the Hessian", "arXiv 2006.00719", ADA_HESSIAN;
+        "fisher": "γ = ρ + damping, with ρ the bias-corrected average of the mean of l² over the observed gradients of examples: the diagonal of the empirical Fisher matrix", "arXiv 1905.12558", &[
+            constant("beta", 0.95, Range::DECAY), constant("damping", 1e-3, Range::POSITIVE)
+        ];
+        "kfac": "γ = A ⊗ B, near the Fisher matrix of a layer, from the observed gradients of examples", "arXiv 1503.05671", &[
+            constant("beta", 0.95, Range::DECAY), constant("damping", 1e-3, Range::POSITIVE)
+        ];
         "dense": "a given symmetric positive definite matrix over all parameters", OURS, &[], parts "[ROW, …], [ROW, …], …";
     }
     AmbientMetric {
@@ -361,6 +377,12 @@ table! {
         ];
         "lion": "flat(sign) + lion(beta1, beta2)", "arXiv 2302.06675", LION;
         "signum": "flat(sign) + ema(momentum)", "arXiv 1802.04434", &[MOMENTUM];
+        "sophia": "flat(sophia(beta2, gamma, epsilon, clip)) + lion(beta1, beta1), an average that is not corrected; needs observations", "arXiv 2305.14342", &[
+            constant("beta1", 0.965, Range::DECAY), constant("beta2", 0.99, Range::DECAY), SOPHIA[1], SOPHIA[2], SOPHIA[3]
+        ];
+        "ada_hessian": "flat(ada_hessian(beta2, power, epsilon)) + ema(beta1); needs observations", "arXiv 2006.00719", &[
+            ADAM[0], ADAM[1], ADA_HESSIAN[1], ADA_HESSIAN[2]
+        ];
         "euclidean": "induced(euclidean, identity, xi, beta) + ema(momentum)", PAPER, SURFACE;
         "euclidean_log": "induced(euclidean, log, xi, beta) + ema(momentum)", PAPER, SURFACE;
         "rmsprop": "induced(rmsprop(beta_rms, epsilon), identity, xi, beta) + ema(momentum)", PAPER, &[

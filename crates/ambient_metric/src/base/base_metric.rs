@@ -1,5 +1,6 @@
 //! Base metrics: γ, in any form and pointwise.
 
+use crate::base::pointwise::Weights;
 use crate::error::{Error, require_decay, require_metric};
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
@@ -112,8 +113,25 @@ pub trait BaseMetric<T: Tensor> {
     ///
     /// # Errors
     ///
-    /// [`Error::NonFiniteGradient`], and where the layouts differ or the backend fails; the state is then unchanged.
+    /// [`Error::NonFiniteGradient`], [`Error::NotObserved`] for a metric that [observes](Self::observes) and has not yet, and where the layouts differ or
+    /// the backend fails; the state is then unchanged.
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error>;
+
+    /// Whether it has observations of its own, beside the gradient: an estimate of curvature, or the gradients of single examples.
+    fn observes(&self) -> bool {
+        false
+    }
+
+    /// Takes an observation into account, whose examples these are: a mean over them is what counts. A metric that [observes](Self::observes) learns from
+    /// these alone, and [`update`](Self::update) answers [`Error::NotObserved`] before the first one. The default refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ObservesNothing`], [`Error::NoExamples`], [`Error::NonFiniteObservation`], [`Error::Overflow`], and where the layouts differ or the
+    /// backend fails; the state is then unchanged.
+    fn take_observation(&self, _state: &mut Self::State, _examples: &[&Covector<T>]) -> Result<(), Error> {
+        Err(Error::ObservesNothing { metric: self.metric_name() })
+    }
 
     /// Learns from a step that was taken in the metric as it was: from the gradient that [`update`](Self::update) saw last, from ξ, and from
     /// s = ξ⟨l, l⟩ over all parameters (for several losses the sums of their ξ and of their s). The default learns nothing.
@@ -362,6 +380,22 @@ pub trait DiagonalMetric: Clone + Sync {
         0.0
     }
 
+    /// Whether the state sees observations of its own, beside the gradient; as [`PointwiseMetric::OBSERVES`](crate::base::PointwiseMetric::OBSERVES).
+    const OBSERVES: bool = false;
+
+    /// The state after an example of an observation; as [`PointwiseMetric::notice`](crate::base::PointwiseMetric::notice).
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: Self::State<S>, example: S) -> Self::State<S> {
+        let _ = (weights, example);
+        state
+    }
+
+    /// The decay β of the average over observations; as
+    /// [`PointwiseMetric::observation_decay`](crate::base::PointwiseMetric::observation_decay).
+    fn observation_decay(&self) -> f64 {
+        self.decay()
+    }
+
     /// Accepts the metric's own constants.
     ///
     /// # Errors
@@ -380,5 +414,6 @@ pub trait DiagonalMetric: Clone + Sync {
 /// Accepts a diagonal metric whose constants are in range.
 pub(crate) fn check_diagonal<M: DiagonalMetric>(metric: &M) -> Result<(), Error> {
     metric.validate()?;
-    require_decay("decay", metric.decay())
+    require_decay("decay", metric.decay())?;
+    require_decay("observation_decay", metric.observation_decay())
 }

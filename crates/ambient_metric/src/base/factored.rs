@@ -27,7 +27,7 @@ pub(crate) struct Factoring {
     pub(crate) every: u64,
 }
 
-/// What [`Kronecker`](crate::Kronecker) and [`KlShampoo`](crate::base::KlShampoo) remember; clones share their matrices.
+/// What [`Kronecker`](crate::Kronecker), [`KlShampoo`](crate::base::KlShampoo) and [`Kfac`](crate::base::Kfac) remember; clones share their matrices.
 ///
 /// # Example
 ///
@@ -52,10 +52,10 @@ pub struct KroneckerState<T: MatrixTensor> {
 /// What is remembered of one matrix, which counts its own gradients.
 #[derive(Debug)]
 pub(crate) struct Factors<M: MatrixPart> {
-    sides: [Side<M>; 2],
+    pub(crate) sides: [Side<M>; 2],
     /// βᵗ.
-    power: WideOf<M>,
-    seen: u64,
+    pub(crate) power: WideOf<M>,
+    pub(crate) seen: u64,
 }
 
 impl<M: MatrixPart> Clone for Factors<M> {
@@ -99,8 +99,8 @@ impl<T: MatrixTensor> KroneckerState<T> {
 /// One of the two factors.
 #[derive(Debug)]
 pub(crate) struct Side<M: MatrixPart> {
-    moment: Arc<M>,
-    roots: Arc<Roots<M>>,
+    pub(crate) moment: Arc<M>,
+    pub(crate) roots: Arc<Roots<M>>,
 }
 
 impl<M: MatrixPart> Clone for Side<M> {
@@ -149,7 +149,7 @@ impl Factoring {
         eigenvalues.iter().map(|&value| value.maximum(least) * correction + epsilon).collect()
     }
 
-    fn roots<M: SpectralMatrix>(&self, moment: &M, correction: WideOf<M>) -> Result<Roots<M>, Error> {
+    pub(crate) fn roots<M: SpectralMatrix>(&self, moment: &M, correction: WideOf<M>) -> Result<Roots<M>, Error> {
         let mut log_determinant = <WideOf<M> as Field>::zero();
         let [root, inverse] = moment.of_eigenvalues(|eigenvalues| {
             let damped = self.damped::<M::Element>(eigenvalues, correction);
@@ -249,9 +249,16 @@ impl Factoring {
     }
 }
 
-/// The base metric of a type that has a `factoring` and says whether its constants are in range.
+/// The base metric of a type that has a `factoring` and says whether its constants are in range. How it learns may follow in braces.
 macro_rules! factored {
     ($metric:ident) => {
+        factored!($metric {
+            fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
+                self.factoring().update(state, gradient)
+            }
+        });
+    };
+    ($metric:ident { $($learns:tt)+ }) => {
         const _: () = {
             use $crate::base::base_metric::BaseMetric;
             use $crate::base::factored::KroneckerState;
@@ -268,9 +275,7 @@ macro_rules! factored {
                     self.factoring().begin(stringify!($metric), parameters)
                 }
 
-                fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
-                    self.factoring().update(state, gradient)
-                }
+                $($learns)+
 
                 fn select(&self, state: &Self::State, selection: &Selection) -> Result<Self::State, Error>
                 where

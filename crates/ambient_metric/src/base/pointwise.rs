@@ -62,6 +62,29 @@ pub trait PointwiseMetric: Clone + Sync {
         0.0
     }
 
+    /// Whether the state sees observations of its own, beside the gradient: an estimate of the Hessian's diagonal, or gradients of single examples. Then
+    /// [`notice`](Self::notice) sees these, [`observe`](Self::observe) leaves the state as it is, and t of [`decay`](Self::decay) counts observations.
+    const OBSERVES: bool = false;
+
+    /// The same of this metric, where that was chosen at run time.
+    fn observes(&self) -> bool {
+        Self::OBSERVES
+    }
+
+    /// The state after an example of an observation. For a moving average of f(x) over observations that are means over their examples it is
+    /// `weights.average(state, f(x))`. Mark it `#[inline(always)]`.
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: Self::State<S>, example: S) -> Self::State<S> {
+        let _ = (weights, example);
+        state
+    }
+
+    /// The decay β of the average over observations, of which [`Weights`] are made; by default that of [`decay`](Self::decay), which corrects it for its
+    /// start at zero.
+    fn observation_decay(&self) -> f64 {
+        self.decay()
+    }
+
     /// The memory before the first step.
     fn begin<S: Real>(&self) -> Self::Memory<S>;
 
@@ -148,6 +171,17 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
         DiagonalMetric::decay(self)
     }
 
+    const OBSERVES: bool = M::OBSERVES;
+
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: M::State<S>, example: S) -> M::State<S> {
+        DiagonalMetric::notice(self, weights, state, example)
+    }
+
+    fn observation_decay(&self) -> f64 {
+        DiagonalMetric::observation_decay(self)
+    }
+
     fn begin<S: Real>(&self) {}
 
     fn share<S: Real>(&self, (): ()) {}
@@ -190,6 +224,52 @@ impl<M: DiagonalMetric> PointwiseMetric for M {
     fn name(&self) -> String {
         DiagonalMetric::name(self)
     }
+}
+
+bundle! {
+    /// With what weights an example of an observation enters the state of a metric.
+    ///
+    /// # Mathematics
+    ///
+    /// Of n examples x₁, …, xₙ the first keeps β of the state and the others all of it, and each adds (1−β)/n of its own. Together they make
+    /// ρ ← βρ + (1−β) (f(x₁) + … + f(xₙ))/n.
+    ///
+    /// ```
+    /// use ambient_metric::base::Weights;
+    /// let [first, second] = [0, 1].map(|example| Weights::of(0.5, example, 2));
+    /// assert_eq!(second.average(first.average(8.0, 4.0), 12.0), 8.0);
+    /// ```
+    pub struct Weights { keep, share }
+}
+
+impl<S: Real> Weights<S> {
+    /// Those of one of so many examples, with the decay β.
+    #[must_use]
+    pub fn of(decay: f64, example: usize, examples: usize) -> Self {
+        let keep = if example == 0 { S::constant(decay) } else { S::one() };
+        Self { keep, share: S::constant(1.0 - decay) / S::constant(examples as f64) }
+    }
+
+    /// What the example makes of an average.
+    #[inline(always)]
+    #[must_use]
+    pub fn average(self, average: S, example: S) -> S {
+        self.keep * average + self.share * example
+    }
+}
+
+/// Accepts examples of this layout that are finite, and as many as make an observation.
+pub(crate) fn check_examples<T: Tensor>(layout: &Layout, examples: &[&Covector<T>]) -> Result<(), Error> {
+    if examples.is_empty() {
+        return Err(Error::NoExamples);
+    }
+    examples.iter().try_for_each(|example| layout.check(example.0.layout()))?;
+    for example in examples {
+        if let Some(parameter) = first_non_finite(&example.0)? {
+            return Err(Error::NonFiniteObservation { parameter });
+        }
+    }
+    Ok(())
 }
 
 /// By what x♯ is longer than [`PointwiseMetric::sharp`] says, for the gradient and for the covector that the step follows.
@@ -277,14 +357,20 @@ impl<T: Tensor, Z> PointwiseState<T, Z> {
         if let Some((first, rest)) = slots.split_first_mut() {
             T::update(kernel, uniforms, first, rest, &[gradient])?;
         }
-        for slot in &slots {
-            if let Some(parameter) = first_non_finite(slot)? {
-                let quantity = format!("the state of the metric for parameter `{parameter}` after the {when}");
-                return Err(Error::Overflow { quantity });
-            }
-        }
+        require_finite_state(&slots, when)?;
         Ok(Arc::new(slots))
     }
+}
+
+/// Accepts a state that is finite everywhere.
+pub(crate) fn require_finite_state<T: Tensor>(slots: &[T], when: &str) -> Result<(), Error> {
+    for slot in slots {
+        if let Some(parameter) = first_non_finite(slot)? {
+            let quantity = format!("the state of the metric for parameter `{parameter}` after the {when}");
+            return Err(Error::Overflow { quantity });
+        }
+    }
+    Ok(())
 }
 
 /// What γ⁻¹ needs beside the state of a coordinate, in a metric's memory and correction.
@@ -298,7 +384,7 @@ fn seen<T: Tensor, M: PointwiseMetric>(
     let shared = metric.share(state.memory);
     state.powers.per_part(|power| {
         let one = <Wide<T> as Field>::one();
-        // Before the first gradient every moving average is zero, and zero needs no correction.
+        // Before the first gradient, or observation, every moving average is zero, and zero needs no correction.
         (shared, if power == one { one } else { one / (one - power) })
     })
 }
@@ -316,6 +402,10 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
 
     fn is_pointwise(&self) -> bool {
         true
+    }
+
+    fn observes(&self) -> bool {
+        PointwiseMetric::observes(self)
     }
 
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
@@ -337,8 +427,29 @@ impl<T: Tensor, M: PointwiseMetric> BaseMetric<T> for M {
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
         state.layout.check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
+        if PointwiseMetric::observes(self) {
+            // What was observed is all that there is to see.
+            let is_new = state.powers.any(|power| power == <Wide<T> as Field>::one());
+            return if is_new { Err(Error::NotObserved { metric: self.name() }) } else { Ok(()) };
+        }
         state.slots = state.written(&Observe(self), Uniforms::same(&()), &gradient.0, "gradient")?;
         state.powers.count(self.decay());
+        Ok(())
+    }
+
+    fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<T>]) -> Result<(), Error> {
+        // Not even compiled for a metric that observes nothing.
+        if const { !M::OBSERVES } || !PointwiseMetric::observes(self) {
+            return Err(Error::ObservesNothing { metric: self.name() });
+        }
+        check_examples(&state.layout, examples)?;
+        let mut next = state.clone();
+        for (index, example) in examples.iter().enumerate() {
+            let weights = Weights::of(self.observation_decay(), index, examples.len());
+            next.slots = next.written(&Notice(self), Uniforms::same(&weights), &example.0, "observation")?;
+        }
+        next.powers.count(self.decay());
+        *state = next;
         Ok(())
     }
 
@@ -464,6 +575,21 @@ impl<M: PointwiseMetric> Kernel for Observe<'_, M> {
     #[inline(always)]
     fn evaluate<S: Real>(&self, (): (), input: Self::Input<S>) -> M::State<S> {
         Bundle::<S>::flushed(self.0.observe(input.state, input.gradient))
+    }
+}
+
+/// state ← notice(weights, state, x).
+#[derive(Clone)]
+struct Notice<'m, M>(&'m M);
+
+impl<M: PointwiseMetric> Kernel for Notice<'_, M> {
+    type Uniform<S: Real> = Weights<S>;
+    type Input<S: Real> = Seeing<M::State<S>, S>;
+    type Output<S: Real> = M::State<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, weights: Weights<S>, input: Self::Input<S>) -> M::State<S> {
+        Bundle::<S>::flushed(self.0.notice(weights, input.state, input.gradient))
     }
 }
 

@@ -233,6 +233,14 @@ impl<T: Tensor, Q: Momentum, M: BaseMetric<T, State: Clone>> BaseMetric<T> for R
         Ok(())
     }
 
+    fn observes(&self) -> bool {
+        self.metric.observes()
+    }
+
+    fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<T>]) -> Result<(), Error> {
+        self.metric.take_observation(&mut state.1, examples)
+    }
+
     fn learn_from(
         &self,
         state: &mut Self::State,

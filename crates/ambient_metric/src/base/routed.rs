@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wildmatch::WildMatch;
 
 use crate::base::base_metric::BaseMetric;
+use crate::base::pointwise::check_examples;
 use crate::error::Error;
 use crate::space::layout::{Layout, Part};
 use crate::space::record::Entries;
@@ -295,6 +296,20 @@ impl<S> Branch<S> {
     ) -> Result<(), Error> {
         metric.update(&mut self.state, &Covector(gradient.0.select(&self.selection)?))
     }
+
+    /// An observation of the branch alone, if its metric observes.
+    fn take_observation<T: Separable, M: BaseMetric<T, State = S>>(
+        &mut self,
+        metric: &M,
+        examples: &[&Covector<T>],
+    ) -> Result<(), Error> {
+        if !metric.observes() {
+            return Ok(());
+        }
+        let own = examples.iter().map(|example| example.0.select(&self.selection).map(Covector));
+        let own = own.collect::<Result<Vec<_>, Error>>()?;
+        metric.take_observation(&mut self.state, &own.iter().collect::<Vec<_>>())
+    }
 }
 
 impl<S> Branch<S> {
@@ -404,6 +419,27 @@ where
                 measured.place(selection, &covector.0)?;
             }
             next.measured = Some(Arc::new(Covector(measured)));
+        }
+        *state = next;
+        Ok(())
+    }
+
+    fn observes(&self) -> bool {
+        self.taken.observes() || self.rest.observes()
+    }
+
+    /// Each metric that observes is handed its own parts.
+    fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<T>]) -> Result<(), Error> {
+        if !self.observes() {
+            return Err(Error::ObservesNothing { metric: BaseMetric::<T>::metric_name(self) });
+        }
+        check_examples(&state.layout, examples)?;
+        let mut next = state.clone();
+        if let Some(branch) = &mut next.taken {
+            branch.take_observation(&self.taken, examples)?;
+        }
+        if let Some(branch) = &mut next.rest {
+            branch.take_observation(&self.rest, examples)?;
         }
         *state = next;
         Ok(())

@@ -88,6 +88,13 @@ pub trait Engine<R, T: Tensor>: Sized {
     where
         T: Separable;
 
+    /// Takes in an observation of the metric's own, of which the optimiser has checked layouts and numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ObservesNothing`], [`Error::Overflow`], and where the backend fails.
+    fn observe(&mut self, setting: Setting<'_, R>, examples: &[&Covector<T>]) -> Result<(), Error>;
+
     /// An answer for the first loss alone.
     fn first(answer: Self::Answer) -> Self::First;
 

@@ -1,7 +1,8 @@
 //! The fused engine: the three acts of a rule, in passes over memory.
 
+use crate::base::pointwise::{Weights, require_finite_state};
 use crate::error::Error;
-use crate::number::bundle::{Bundle, from_slice};
+use crate::number::bundle::{Bundle, convert, from_slice};
 use crate::number::scalar::{Element, Field, Real};
 use crate::optimiser::checkpoint::Checkpoint;
 use crate::optimiser::configuration::{Configuration, Groups, Rates, Setting};
@@ -10,7 +11,7 @@ use crate::optimiser::in_place::Few;
 use crate::optimiser::present::Present;
 use crate::optimiser::report::{Report, ReportOf, named_finite, total};
 use crate::rule::passes::Passes;
-use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Pass, PassOf, Rule, Survey};
+use crate::rule::rule::{Advance, Evaluate, Measure, MeasuredBy, Notice, Pass, PassOf, Rule, Survey};
 use crate::space::acts::{Inputs, Outcome, Totals};
 use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
@@ -227,6 +228,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         losses: &[Wide<T>],
     ) -> Result<ReportOf<R, Wide<T>>, Error> {
         check_losses(setting, losses)?;
+        check_observed(setting, &self.memory)?;
         match self.step_few(setting, parameters, gradients, losses) {
             Some(report) => Ok(report),
             None => self.step_many(setting, parameters, gradients, losses),
@@ -249,6 +251,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         let (mut selected, mut state) = (parameters.select(selection)?, select_all(&self.state, selection)?);
         let gradients = select_all(gradients.iter().map(|gradient| &gradient.0), selection)?;
         let mut memory: Vec<R::Memory<Wide<T>>> = memories.iter().map(|&number| self.memory[number]).collect();
+        check_observed(Setting { groups: &groups, ..setting }, &memory)?;
         let mut acts = Acts::new(&groups, &memory);
         let rule = Running { rule: &setting.configuration.rule, passes: &mut self.passes, is_fragile: self.is_fragile };
         let reads: Vec<&T> = gradients.iter().collect();
@@ -270,6 +273,33 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         self.acts = Acts { reports, ..Acts::new(regrouped, &apart.memory) };
         (self.memory, self.first_group) = (apart.memory, regrouped.first());
         Ok((acts.reports.first().copied().unwrap_or_else(Bundle::<Wide<T>>::zero), apart.groups))
+    }
+
+    fn observe(&mut self, setting: Setting<'_, R>, examples: &[&Covector<T>]) -> Result<(), Error> {
+        let rule = &setting.configuration.rule;
+        if !rule.observes() {
+            return Err(Error::ObservesNothing { metric: rule.name() });
+        }
+        let mut state = self.state.iter().map(T::duplicate).collect::<Result<Vec<T>, Error>>()?;
+        for (index, Covector(example)) in examples.iter().enumerate() {
+            let weights = Weights::of(rule.observation_decay(), index, examples.len());
+            match (&mut self.passes, state.split_first_mut()) {
+                (Some(passes), _) => passes.notice(weights, &mut state, example)?,
+                (None, Some((first, rest))) => {
+                    if const { R::OBSERVES && !R::IS_CHOSEN } {
+                        T::update(&Notice(rule.clone()), Uniforms::same(&weights), first, rest, &[example])?;
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        require_finite_state(&state, "observation")?;
+        self.state = state;
+        for memory in &mut self.memory {
+            *memory = Bundle::<Wide<T>>::flushed(rule.observed(*memory));
+        }
+        self.acts.memory.clone_from(&self.memory);
+        Ok(())
     }
 
     #[inline(always)]
@@ -352,6 +382,18 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
 fn check_losses<R: Rule, S: Element>(setting: Setting<'_, R>, losses: &[S]) -> Result<(), Error> {
     let xi = from_slice(&setting.groups.xi, |&xi| xi);
     setting.configuration.rule.check_loss(from_slice(losses, |loss| loss.to_f64()), xi)
+}
+
+/// Accepts a step of elements that have been observed where the metric observes.
+#[inline(always)]
+fn check_observed<R: Rule, S: Element>(setting: Setting<'_, R>, memory: &[R::Memory<S>]) -> Result<(), Error> {
+    let rule = &setting.configuration.rule;
+    if !rule.observes() {
+        return Ok(());
+    }
+    let awaits = |memory: &R::Memory<S>| rule.awaits_observation(convert(*memory, &mut |number: S| number.to_f64()));
+    let is_awaited = setting.groups.rates.iter().filter_map(|rates| memory.get(rates.memory)).any(awaits);
+    if is_awaited { Err(Error::NotObserved { metric: rule.name() }) } else { Ok(()) }
 }
 
 impl<R: Rule, S: Element> Acts<R, S> {

@@ -2,6 +2,7 @@
 
 use core::marker::PhantomData;
 
+use crate::base::pointwise::check_examples;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::optimiser::checkpoint::{Checkpoint, Restored};
@@ -243,6 +244,43 @@ impl<R, T: Tensor, E: Engine<R, T>> Optimiser<R, T, E> {
             self.groups = regrouped;
         }
         Ok(answer)
+    }
+
+    /// Hands over what was observed beside the gradients, for a metric that has such observations: an estimate of the Hessian's diagonal for
+    /// [`Sophia`](crate::base::Sophia) and [`AdaHessian`](crate::base::AdaHessian), gradients of single examples for
+    /// [`EmpiricalFisher`](crate::base::EmpiricalFisher) and [`Kfac`](crate::base::Kfac). Several tensors are the examples of one observation, of which the
+    /// mean counts.
+    ///
+    /// It stands between two steps, as often as there is something; the first before the first step, and again where parameters came later. It counts for
+    /// all parameters, those too that have no gradient in a [`step_without`](Self::step_without).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ObservesNothing`] for a metric that learns from gradients alone, [`Error::NoExamples`], [`Error::NonFiniteObservation`],
+    /// [`Error::Overflow`], and where the layouts differ or the backend fails. The state is then as it was.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use ambient_metric::base::Sophia;
+    /// use ambient_metric::{Configuration, Covector, Descent, Flat, NoMomentum};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// // L = (x² + 100 y²)/2: a step of Newton's.
+    /// let metric = Sophia { beta: 0.0, gamma: 1.0, epsilon: 1e-12, clip: 10.0 };
+    /// let mut theta = Parameters::from(array![1.0_f64, 1.0]);
+    /// let mut optimiser = Configuration::new(Descent::new(metric, Flat, NoMomentum), 1.0).build(&theta)?;
+    /// let (gradient, curvature) = (Covector(Parameters::from(array![1.0, 100.0])), Covector(Parameters::from(array![1.0, 100.0])));
+    /// optimiser.observe(&[&curvature])?;
+    /// optimiser.step(&mut theta, &gradient, 50.5)?;
+    /// assert_eq!(theta.as_slice(), [0.0, 0.0]);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    pub fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error> {
+        let Self { configuration, groups, layout, engine, .. } = self;
+        check_examples(layout, examples)?;
+        engine.observe(Setting { configuration, groups, layout }, examples)
     }
 
     /// How many steps have been taken.

@@ -324,6 +324,13 @@ where
         Ok((report, None))
     }
 
+    fn observe(&mut self, setting: Setting<'_, Descent<M, P, Q, K>>, examples: &[&Covector<T>]) -> Result<(), Error> {
+        let mut state = self.state.clone();
+        setting.configuration.rule.metric.take_observation(&mut state, examples)?;
+        self.state = state;
+        Ok(())
+    }
+
     fn first(answer: Self::Answer) -> Report<Wide<T>> {
         answer.first()
     }

@@ -1,7 +1,7 @@
 //! Descent: the rule θ ← θ − η P(m̂) − ηλθ for any base metric, any preconditioner P and any momentum.
 
 use crate::ambient::ambient_metric::Covectors;
-use crate::base::pointwise::PointwiseMetric;
+use crate::base::pointwise::{PointwiseMetric, Weights};
 use crate::bundle;
 use crate::error::{Error, require_metric};
 use crate::number::bundle::Bundle;
@@ -142,8 +142,12 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Desc
     fn tick<S: Real>(&self, powers: Powers<S>) -> Powers<S> {
         Powers {
             momentum: powers.momentum * S::constant(self.momentum.decay()),
-            metric: powers.metric * S::constant(self.metric.decay()),
+            metric: if self.metric.observes() { powers.metric } else { self.tick_metric(powers.metric) },
         }
+    }
+
+    fn tick_metric<S: Real>(&self, power: S) -> S {
+        power * S::constant(self.metric.decay())
     }
 
     /// The covectors of every loss, raised.
@@ -202,9 +206,14 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
 
     fn correct<S: Real>(&self, memory: Self::Memory<S>) -> Self::Corrections<S> {
         let powers = self.tick(memory.powers);
+        let mut missing = S::one() - powers.metric;
+        if self.metric.observes() {
+            // Before the first observation nothing is there to correct.
+            missing = S::select(powers.metric.less(S::one()), missing, S::one());
+        }
         Corrections {
             momentum: self.momentum.correct(powers.momentum),
-            metric: S::one() / (S::one() - powers.metric),
+            metric: S::one() / missing,
             shared: self.metric.share(memory.metric),
         }
     }
@@ -286,6 +295,29 @@ impl<M: PointwiseMetric, P: Preconditioner<K>, Q: Momentum, const K: usize> Rule
             parameter: at.parameter - multipliers.learning_rate * step - multipliers.decay * at.parameter,
             state: Carried { metric, ..state },
         }
+    }
+
+    const OBSERVES: bool = M::OBSERVES;
+
+    fn observes(&self) -> bool {
+        self.metric.observes()
+    }
+
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: Self::State<S>, example: S) -> Self::State<S> {
+        Carried { metric: self.metric.notice(weights, state.metric, example), ..state }
+    }
+
+    fn observation_decay(&self) -> f64 {
+        self.metric.observation_decay()
+    }
+
+    fn observed<S: Real>(&self, memory: Self::Memory<S>) -> Self::Memory<S> {
+        Memory { powers: Powers { metric: self.tick_metric(memory.powers.metric), ..memory.powers }, ..memory }
+    }
+
+    fn awaits_observation(&self, memory: Self::Memory<f64>) -> bool {
+        self.metric.observes() && memory.powers.metric >= 1.0
     }
 
     fn learns_per_tensor(&self) -> bool {

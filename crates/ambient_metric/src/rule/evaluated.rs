@@ -1,5 +1,6 @@
 //! Rules whose loss is to be evaluated elsewhere than at the parameters that are trained.
 
+use crate::base::pointwise::Weights;
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
@@ -246,6 +247,29 @@ impl<R: Rule, W: EvaluationPoint> Rule for Evaluated<R, W> {
     #[inline(always)]
     fn evaluated<S: Real>(&self, memory: Self::Memory<S>, parameter: S, state: Self::State<S>) -> S {
         evaluated(&self.point, memory.steps, parameter, state.kept)
+    }
+
+    const OBSERVES: bool = R::OBSERVES;
+
+    fn observes(&self) -> bool {
+        self.rule.observes()
+    }
+
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: Self::State<S>, example: S) -> Self::State<S> {
+        EvaluatedState { rule: self.rule.notice(weights, state.rule, example), ..state }
+    }
+
+    fn observation_decay(&self) -> f64 {
+        self.rule.observation_decay()
+    }
+
+    fn observed<S: Real>(&self, memory: Self::Memory<S>) -> Self::Memory<S> {
+        EvaluatedMemory { rule: self.rule.observed(memory.rule), ..memory }
+    }
+
+    fn awaits_observation(&self, memory: Self::Memory<f64>) -> bool {
+        self.rule.awaits_observation(memory.rule)
     }
 
     fn slots(&self) -> Slots {

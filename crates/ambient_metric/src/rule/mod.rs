@@ -50,7 +50,9 @@ pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
 pub use self::preprocess::Preprocess;
 pub use self::prodigy::{DistanceMemory, Prodigy, ProdigyCorrections, ProdigyMultipliers, ProdigyState, ProdigySums};
-pub use self::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Pass, PassOf, Rule, Survey};
+pub use self::rule::{
+    Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Notice, Noticing, Pass, PassOf, Rule, Survey,
+};
 pub use self::schedule_free::ScheduleFree;
 pub use self::slots::Slots;
 pub use self::transformed::{

@@ -1,9 +1,12 @@
 //! The passes of a rule as values.
 
+use crate::base::pointwise::Weights;
 use crate::error::Error;
 use crate::number::bundle::{Bundle, fit, from_slice};
 use crate::number::scalar::{Field, Real};
-use crate::rule::rule::{Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, PassOf, Rule, Survey};
+use crate::rule::rule::{
+    Advance, Advanced, Coordinate, Evaluate, Measure, MeasuredBy, Notice, Noticing, PassOf, Rule, Survey,
+};
 use crate::rule::slots::Slots;
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::prepared::{Compiled, PreparedSum, PreparedUpdate};
@@ -18,6 +21,8 @@ pub struct Passes<T: Tensor> {
     advance: Box<dyn PreparedUpdate<T>>,
     /// Of a rule that is to be evaluated elsewhere.
     evaluate: Option<Box<dyn PreparedUpdate<T>>>,
+    /// Of a rule that observes.
+    notice: Option<Box<dyn PreparedUpdate<T>>>,
     counts: Counts,
     /// Uniforms and totals on their way, kept so that a step allocates nothing.
     uniforms: Vec<Wide<T>>,
@@ -57,12 +62,13 @@ impl Counts {
 
 impl<T: Tensor> Clone for Passes<T> {
     fn clone(&self) -> Self {
-        let Self { survey, measure, advance, evaluate, counts, uniforms, totals } = self;
+        let Self { survey, measure, advance, evaluate, notice, counts, uniforms, totals } = self;
         Self {
             survey: survey.as_ref().map(|pass| pass.duplicate()),
             measure: measure.duplicate(),
             advance: advance.duplicate(),
             evaluate: evaluate.as_ref().map(|pass| pass.duplicate()),
+            notice: notice.as_ref().map(|pass| pass.duplicate()),
             counts: *counts,
             uniforms: uniforms.clone(),
             totals: totals.clone(),
@@ -84,8 +90,9 @@ impl<T: Tensor> Passes<T> {
         let evaluate =
             if rule.evaluates_elsewhere() { Some(T::prepare_update(&Evaluate(rule.clone()))?) } else { None };
         let survey = if rule.surveys() { Some(T::prepare_sum(&Survey(rule.clone()))?) } else { None };
+        let notice = if rule.observes() { Some(T::prepare_update(&Notice(rule.clone()))?) } else { None };
         let counts = Counts::of(&rule.slots());
-        Ok(Self { survey, measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() })
+        Ok(Self { survey, measure, advance, evaluate, notice, counts, uniforms: Vec::new(), totals: Vec::new() })
     }
 
     /// Those of a rule of which nothing is left to choose, compiled for these tensors.
@@ -102,9 +109,14 @@ impl<T: Tensor> Passes<T> {
         } else {
             None
         };
+        let notice = if const { R::OBSERVES } {
+            Some(Box::new(Compiled(Notice(rule.clone()))) as Box<dyn PreparedUpdate<T>>)
+        } else {
+            None
+        };
         let counts = Counts::room::<R>();
         let (measure, advance) = (Box::new(measure), Box::new(advance));
-        Self { survey, measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
+        Self { survey, measure, advance, evaluate, notice, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 
     /// Those of a rule that was chosen at run time, compiled for as many tensors as it has.
@@ -136,8 +148,11 @@ impl<T: Tensor> Passes<T> {
         let survey = rule.surveys().then(|| {
             Box::new(Compiled(CountedSurvey::<_, STATE, LOSSES>(Survey(rule.clone())))) as Box<dyn PreparedSum<T>>
         });
+        let notice = rule
+            .observes()
+            .then(|| Box::new(Compiled(CountedNotice::<_, STATE>(Notice(rule.clone())))) as Box<dyn PreparedUpdate<T>>);
         let counts = Counts::room::<R>();
-        Self { survey, measure, advance, evaluate, counts, uniforms: Vec::new(), totals: Vec::new() }
+        Self { survey, measure, advance, evaluate, notice, counts, uniforms: Vec::new(), totals: Vec::new() }
     }
 }
 
@@ -193,6 +208,16 @@ impl<T: Tensor> Passes<T> {
         let uniforms: Vec<Wide<T>> =
             memory.groups.iter().flat_map(|group| group.scalars().take(self.counts.memory)).collect();
         pass.duplicate().update(&uniforms, memory.group_of_part, parameters, &mut [], state)
+    }
+}
+
+impl<T: Tensor> Passes<T> {
+    /// An example of an observation entering the state.
+    pub(crate) fn notice(&mut self, weights: Weights<Wide<T>>, state: &mut [T], example: &T) -> Result<(), Error> {
+        let (Some(pass), Some((target, companions))) = (&mut self.notice, state.split_first_mut()) else {
+            return Ok(());
+        };
+        pass.update(&[weights.keep, weights.share], &[], target, companions, &[example])
     }
 }
 
@@ -274,6 +299,21 @@ impl<R: Rule, const STATE: usize> Kernel for CountedEvaluate<R, STATE> {
     #[inline(always)]
     fn evaluate<S: Real>(&self, memory: R::Memory<S>, at: Self::Input<S>) -> S {
         self.0.evaluate(memory, Advanced { parameter: at.parameter, state: fit(at.state) })
+    }
+}
+
+/// An example of an observation entering the state of such a rule.
+#[derive(Clone)]
+struct CountedNotice<R, const STATE: usize>(Notice<R>);
+
+impl<R: Rule, const STATE: usize> Kernel for CountedNotice<R, STATE> {
+    type Uniform<S: Real> = Weights<S>;
+    type Input<S: Real> = Noticing<[S; STATE], S>;
+    type Output<S: Real> = [S; STATE];
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, weights: Weights<S>, at: Self::Input<S>) -> Self::Output<S> {
+        fit(self.0.evaluate(weights, Noticing { state: fit::<S, _, R::State<S>>(at.state), example: at.example }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules: an update written once, in three acts, for every scalar and every backend.
 
+use crate::base::pointwise::Weights;
 use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
@@ -193,6 +194,37 @@ pub trait Rule: Clone + Sync {
     fn evaluated<S: Real>(&self, memory: Self::Memory<S>, parameter: S, state: Self::State<S>) -> S {
         let _ = (memory, state);
         parameter
+    }
+
+    /// Whether the metric has observations of its own beside the gradient, which [`notice`](Self::notice) and [`observed`](Self::observed) take in.
+    const OBSERVES: bool = false;
+
+    /// The same of this rule, where that was chosen at run time.
+    fn observes(&self) -> bool {
+        Self::OBSERVES
+    }
+
+    /// The state at one coordinate after an example of an observation. Mark it `#[inline(always)]`.
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: Self::State<S>, example: S) -> Self::State<S> {
+        let _ = (weights, example);
+        state
+    }
+
+    /// The decay of the average over observations, of which [`Weights`] are made.
+    fn observation_decay(&self) -> f64 {
+        0.0
+    }
+
+    /// The memory after an observation, whatever its examples are.
+    fn observed<S: Real>(&self, memory: Self::Memory<S>) -> Self::Memory<S> {
+        memory
+    }
+
+    /// Whether elements with this memory have had no observation yet, and need one before they step.
+    fn awaits_observation(&self, memory: Self::Memory<f64>) -> bool {
+        let _ = memory;
+        false
     }
 
     /// Whether [`damp`](Self::damp) needs the sums of every tensor by itself: a group's are then those of one tensor.
@@ -404,5 +436,40 @@ impl<R: Rule> Kernel for Evaluate<R> {
 
     fn present(&self) -> Option<Present> {
         const { R::IS_CHOSEN }.then(|| self.0.slots().of_evaluate::<R>())
+    }
+}
+
+bundle! {
+    /// The state of a rule at a coordinate, beside an example of an observation.
+    pub nested struct Noticing<St, S> { state: St, example: S }
+}
+
+/// An example of an observation entering the state of a rule, as a kernel to be stored.
+///
+/// ```
+/// use ambient_metric::base::{EmpiricalFisher, Weights};
+/// use ambient_metric::rule::{Notice, Noticing};
+/// use ambient_metric::{Descent, Flat, Kernel, NoMomentum};
+///
+/// let rule = Descent::new(EmpiricalFisher { beta: 0.5, damping: 1.0 }, Flat, NoMomentum);
+/// let state = ambient_metric::Bundle::<f64>::zero();
+/// let noticed = Notice(rule).evaluate(Weights::of(0.5, 0, 1), Noticing { state, example: 4.0 });
+/// assert_eq!(noticed.metric, 8.0);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Notice<R>(pub R);
+
+impl<R: Rule> Kernel for Notice<R> {
+    type Uniform<S: Real> = Weights<S>;
+    type Input<S: Real> = Noticing<R::State<S>, S>;
+    type Output<S: Real> = R::State<S>;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, weights: Weights<S>, at: Self::Input<S>) -> R::State<S> {
+        Bundle::<S>::flushed(self.0.notice(weights, at.state, at.example))
+    }
+
+    fn present(&self) -> Option<Present> {
+        const { R::IS_CHOSEN }.then(|| self.0.slots().of_notice::<R>())
     }
 }

@@ -91,6 +91,12 @@ impl Slots {
         }
     }
 
+    /// Those of [`Notice`](crate::rule::Notice).
+    pub(crate) fn of_notice<R: Rule>(&self) -> Present {
+        let state = first::<R::State<f64>>(&self.state);
+        Present { uniforms: vec![true; 2], inputs: [state.clone(), vec![true]].concat(), outputs: state }
+    }
+
     fn of_coordinate<R: Rule>(&self) -> Vec<bool> {
         [vec![true], first::<R::State<f64>>(&self.state), first::<R::PerLoss<f64>>(&self.loss)].concat()
     }

@@ -1,5 +1,6 @@
 //! Whether a rule stands the range of numbers that its state is stored in.
 
+use crate::base::pointwise::Weights;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::{Element, Field, Real};
@@ -71,7 +72,11 @@ fn lengthens<R: Rule, E: Element>(rule: &R, (least, largest): (f64, f64), gradie
     // After many steps, when nothing is corrected for the start at zero.
     let corrections = rule.correct(Bundle::<E::Wide>::zero());
     let multipliers = Bundle::<E::Wide>::build(&mut Field::one);
-    let advance = |state: R::State<E::Wide>, gradient: f64| {
+    let weights = Weights::of(rule.observation_decay(), 0, 1);
+    let advance = |mut state: R::State<E::Wide>, gradient: f64| {
+        if rule.observes() {
+            state = rule.notice(weights, state, Field::constant(gradient));
+        }
         let gradient = Bundle::<E::Wide>::build(&mut || Field::constant(gradient));
         rule.advance(corrections, multipliers, Coordinate { parameter: Field::zero(), state, gradient })
     };

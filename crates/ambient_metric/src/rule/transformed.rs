@@ -1,5 +1,6 @@
 //! Rules that see another gradient than they are given.
 
+use crate::base::pointwise::Weights;
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
@@ -290,6 +291,29 @@ impl<G: GradientTransform, R: Rule> Rule for Transformed<G, R> {
             gradient
         });
         Advanced { parameter, state: TransformedState { rule, past } }
+    }
+
+    const OBSERVES: bool = R::OBSERVES;
+
+    fn observes(&self) -> bool {
+        self.rule.observes()
+    }
+
+    #[inline(always)]
+    fn notice<S: Real>(&self, weights: Weights<S>, state: Self::State<S>, example: S) -> Self::State<S> {
+        TransformedState { rule: self.rule.notice(weights, state.rule, example), ..state }
+    }
+
+    fn observation_decay(&self) -> f64 {
+        self.rule.observation_decay()
+    }
+
+    fn observed<S: Real>(&self, memory: Self::Memory<S>) -> Self::Memory<S> {
+        TransformedMemory { rule: self.rule.observed(memory.rule), ..memory }
+    }
+
+    fn awaits_observation(&self, memory: Self::Memory<f64>) -> bool {
+        self.rule.awaits_observation(memory.rule)
     }
 
     fn evaluates_elsewhere(&self) -> bool {

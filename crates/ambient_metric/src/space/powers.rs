@@ -30,6 +30,11 @@ impl<S: Element> Powers<S> {
         }
     }
 
+    /// Whether that of any part is so.
+    pub(crate) fn any(&self, is: impl Fn(S) -> bool) -> bool {
+        self.0.iter().copied().any(is)
+    }
+
     /// What follows from the power of every part.
     pub(crate) fn per_part<U>(&self, of: impl Fn(S) -> U) -> PerPart<U> {
         let first = self.0.first().copied().unwrap_or_else(S::one);

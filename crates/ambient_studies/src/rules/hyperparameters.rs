@@ -221,6 +221,8 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
             AnyPointwise::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
             AnyPointwise::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
             AnyPointwise::Euclidean(_) | AnyPointwise::Sign(_) | AnyPointwise::MaxNorm(_) => {}
+            // No study observes anything for them.
+            AnyPointwise::Sophia(_) | AnyPointwise::AdaHessian(_) | AnyPointwise::EmpiricalFisher(_) => {}
         },
         // It remembers by itself.
         AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(muon.momentum.decay_mut()),
@@ -232,7 +234,8 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
             | AnyMatrixMetric::KlShampoo(_)
             | AnyMatrixMetric::Soap(_)
             | AnyMatrixMetric::Adafactor(_)
-            | AnyMatrixMetric::Dense(_),
+            | AnyMatrixMetric::Dense(_)
+            | AnyMatrixMetric::Kfac(_),
         ) => {}
     }
     if let Some(decay) = decay {
