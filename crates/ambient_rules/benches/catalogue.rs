@@ -11,7 +11,10 @@ use std::hint::black_box;
 
 use ambient_metric::ambient::AlongMomentum;
 use ambient_metric::base::{AdaBelief, AdaMax, AmsGrad, MaxNorm, Sign, Yogi};
-use ambient_metric::rule::{Averaged, Cautious, Evaluated, Lookahead, MoMo, Prodigy, ScheduleFree};
+use ambient_metric::rule::{
+    Averaged, Cautious, ClipNorm, ClipValue, DAdaptation, Evaluated, Lookahead, Mars, MoMo, Prodigy, ScheduleFree,
+    Transformed,
+};
 use ambient_metric::space::{Adan, Belief, LionMomentum};
 use ambient_metric::{
     Configuration, Coupled, Covector, Descent, Ema, Euclidean, Field, Flat, Identity, Induced, NoMomentum, Optimiser,
@@ -77,6 +80,10 @@ fn main() {
             "momo_adam beside adam (44, 32)": Descent::new(RmsProp::default(), MoMo::new(Flat, 0.9), Ema(0.9)), adam;
             "adan beside adam (48, 32)": Descent::new(RmsProp::default(), Flat, Adan::default()), adam;
             "prodigy beside adam (60, 32)": Prodigy::default(), adam;
+            "d_adaptation beside adam (48, 32)": DAdaptation::default(), adam;
+            "adam, clip_value beside adam (32, 32)": Transformed { transform: ClipValue { limit: 0.5 }, rule: adam }, adam;
+            "adam, clip_norm beside the induced rmsprop (36, 36)": Transformed { transform: ClipNorm { length: 1.0 }, rule: adam }, rules::rmsprop(0.1);
+            "adam, mars beside adan (48, 48)": Transformed { transform: Mars::default(), rule: adam }, Descent::new(RmsProp::default(), Flat, Adan::default());
             "cautious adam beside the induced rmsprop (36, 36)": Descent::new(RmsProp::default(), Cautious(Flat), Ema(0.9)), rules::rmsprop(0.1);
         }
     }

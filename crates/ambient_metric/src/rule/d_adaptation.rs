@@ -1,12 +1,14 @@
 //! Adam that estimates how far it has to go from what it has summed: D-Adaptation.
 
 use crate::ambient::ambient_metric::Covectors;
-use crate::bundle;
 use crate::error::Error;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
+use crate::rule::distance::{
+    Constants, Distance, DistanceCorrections, DistanceMemory, DistanceMultipliers, DistanceState, DistanceSums,
+    distant, over_root,
+};
 use crate::rule::preconditioner::{Damping, Flat, Preconditioner, Raised};
-use crate::rule::prodigy::{DistanceMemory, later, over_root, require_distance};
 use crate::rule::rule::{Advanced, Coordinate, Rule};
 use crate::space::acts::{Inputs, Local, Outcome, Totals};
 use crate::space::momentum::average;
@@ -89,147 +91,63 @@ impl<P> DAdaptation<P> {
     }
 }
 
-bundle! {
-    /// The state of [`DAdaptation`] per element: m, v, s, and what the preconditioner keeps.
-    pub nested struct DAdaptationState<S, P> { average: S, square: S, sum: S, ambient: P }
-}
-
-bundle! {
-    /// What [`DAdaptation`] sums: ⟨l, s/(√v + ε)⟩, ‖s‖₁, and for the preconditioner.
-    pub nested struct DAdaptationSums<S, P> { along: S, length: S, preconditioner: P }
-}
-
-bundle! {
-    /// η, ηλ, and the factors of the preconditioner.
-    pub nested struct DAdaptationMultipliers<S, P> { rate: S, decay: S, preconditioner: P }
-}
-
-type State<S, P> = DAdaptationState<S, <P as Preconditioner>::State<S>>;
-
-impl<P: Preconditioner> DAdaptation<P> {
-    /// β₃.
-    fn beta3(&self) -> f64 {
-        self.beta2.sqrt()
-    }
-
+impl<P> DAdaptation<P> {
     /// √v + ε.
     #[inline(always)]
-    fn root<S: Real>(&self, state: &State<S, P>) -> S {
+    fn root<S: Real, A: Bundle<S>>(&self, state: DistanceState<S, (), A>) -> S {
         state.square.sqrt() + S::constant(self.epsilon)
     }
-
-    /// The state of a coordinate after the gradient has been seen, and its covectors.
-    #[inline(always)]
-    #[allow(clippy::type_complexity, reason = "the names are those of the parts")]
-    fn see<S: Real>(
-        &self,
-        weight: S,
-        at: Coordinate<S, State<S, P>, [S; 1]>,
-    ) -> (State<S, P>, Covectors<[S; 1], P::Columns<S>>) {
-        let (gradient, weighted) = (at.gradient[0], weight * at.gradient[0]);
-        let state = DAdaptationState {
-            average: average(self.beta1, at.state.average, weighted),
-            square: average(self.beta2, at.state.square, gradient * gradient),
-            sum: average(self.beta3(), at.state.sum, weighted),
-            ambient: self.preconditioner.observe(at.state.ambient, at.gradient),
-        };
-        let momentum = [state.average];
-        let local = Local { parameter: at.parameter, gradient: at.gradient, momentum };
-        let columns = self.preconditioner.columns(state.ambient, local);
-        (state, Covectors { gradient: at.gradient, momentum, columns })
-    }
 }
 
-impl<P: Preconditioner> Rule for DAdaptation<P> {
-    type PerLoss<S: Real> = [S; 1];
-    type State<S: Real> = State<S, P>;
-    type Memory<S: Real> = DistanceMemory<S, P::Memory<S>>;
-    /// w.
-    type Corrections<S: Real> = S;
-    type Sums<S: Real> = DAdaptationSums<S, P::Sums<S>>;
-    type Multipliers<S: Real> = DAdaptationMultipliers<S, P::Factors<S>>;
+impl<P> Distance for DAdaptation<P> {
+    type Start<S: Real> = ();
 
-    fn begin<S: Real>(&self) -> Self::Memory<S> {
-        DistanceMemory::begin(self.d0, self.preconditioner.begin())
-    }
-
-    fn correct<S: Real>(&self, memory: Self::Memory<S>) -> S {
-        later([self.beta1, self.beta2], self.bias_correction, &memory).1
+    fn constants(&self) -> Constants {
+        let Self { beta1, beta2, epsilon, d0, bias_correction, .. } = *self;
+        let beta3 = if beta2 >= 0.0 { beta2.sqrt() } else { beta2 };
+        Constants { beta1, beta2, beta3, epsilon, coefficient: 1.0, d0, bias_correction }
     }
 
     #[inline(always)]
-    fn measure<S: Real>(&self, weight: S, at: Coordinate<S, State<S, P>, [S; 1]>) -> Self::Sums<S> {
-        let (state, covectors) = self.see(weight, at);
-        let inverse = S::one() / self.root(&state);
-        let raised = Raised {
-            gradient: [covectors.gradient[0] * inverse],
-            momentum: [covectors.momentum[0] * inverse],
-            columns: covectors.columns.times(inverse),
-        };
-        DAdaptationSums {
-            along: at.gradient[0] * over_root(at.state.sum, self.root(&at.state)),
-            length: state.sum.abs(),
-            preconditioner: self.preconditioner.measure(covectors, raised),
+    fn unit<S: Real>(&self, _distance: S) -> S {
+        S::one()
+    }
+
+    fn rate<S: Real>(&self, _weight: S) -> S {
+        S::one()
+    }
+
+    #[inline(always)]
+    fn remember<S: Real, A: Bundle<S>>(
+        &self,
+        corrections: DistanceCorrections<S>,
+        state: DistanceState<S, (), A>,
+        _parameter: S,
+        gradient: S,
+    ) -> DistanceState<S, (), A> {
+        let weighted = corrections.weight * gradient;
+        DistanceState {
+            average: average(self.beta1, state.average, weighted),
+            square: average(self.beta2, state.square, gradient * gradient),
+            sum: average(self.constants().beta3, state.sum, weighted),
+            ..state
         }
     }
 
     #[inline(always)]
-    fn damp<S: Real>(
-        &self,
-        inputs: Inputs<S, [S; 1]>,
-        memory: Self::Memory<S>,
-        sums: Totals<Self::Sums<S>>,
-    ) -> Outcome<Self::Multipliers<S>, Self::Memory<S>, Damping<S, [S; 1]>> {
-        let DAdaptationSums { along, length, preconditioner } = sums.pool;
-        let (powers, weight) = later([self.beta1, self.beta2], self.bias_correction, &memory);
-        let correlation = average(self.beta3(), memory.correlation, weight * along);
-        let estimate = over_root(correlation, S::constant(1.0 - self.beta3()) * length);
-        let distance = memory.distance.maximum(estimate);
-        let Outcome { factors, memory: kept, report } =
-            self.preconditioner.damp(inputs, memory.preconditioner, preconditioner);
-        let decay = inputs.learning_rate * inputs.weight_decay;
-        Outcome {
-            factors: DAdaptationMultipliers { rate: inputs.learning_rate, decay, preconditioner: factors },
-            memory: memory.next(distance, correlation, powers, kept),
-            report,
-        }
+    fn along<S: Real, A: Bundle<S>>(&self, [before, _]: [DistanceState<S, (), A>; 2], _parameter: S, gradient: S) -> S {
+        gradient * over_root(before.sum, self.root(before))
     }
 
-    #[inline(always)]
-    fn advance<S: Real>(
-        &self,
-        weight: S,
-        multipliers: Self::Multipliers<S>,
-        at: Coordinate<S, State<S, P>, [S; 1]>,
-    ) -> Advanced<S, State<S, P>> {
-        let (state, covectors) = self.see(weight, at);
-        let step = self.preconditioner.follow(multipliers.preconditioner, covectors) / self.root(&state);
-        Advanced { parameter: at.parameter - multipliers.rate * step - multipliers.decay * at.parameter, state }
+    fn correlate<S: Real>(&self, correlation: S, along: S, _distance: S, weight: S) -> S {
+        average(self.constants().beta3, correlation, weight * along)
     }
 
-    fn xi(&self) -> Option<[f64; 1]> {
-        self.preconditioner.xi()
-    }
-
-    fn accepts<S: Real>(&self, losses: [S; 1], xi: [S; 1]) -> S::Mask {
-        self.preconditioner.accepts(losses, xi)
-    }
-
-    fn check_loss(&self, losses: [f64; 1], xi: [f64; 1]) -> Result<(), Error> {
-        self.preconditioner.check(losses, xi)
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        require_distance(
-            &self.preconditioner,
-            &[("beta1", self.beta1), ("beta2", self.beta2)],
-            &[("epsilon", self.epsilon)],
-            self.d0,
-            || self.name(),
-        )
-    }
-
-    fn name(&self) -> String {
-        format!("DAdaptation({})", self.preconditioner.name())
+    fn share(&self) -> f64 {
+        1.0 / (1.0 - self.constants().beta3)
     }
 }
+
+type State<S, P> = DistanceState<S, (), <P as Preconditioner>::State<S>>;
+
+distant!(DAdaptation);

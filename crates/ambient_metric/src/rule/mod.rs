@@ -9,6 +9,7 @@ pub(crate) mod clipped_gradient;
 pub(crate) mod clipping;
 pub(crate) mod d_adaptation;
 pub(crate) mod descent;
+pub(crate) mod distance;
 pub(crate) mod evaluated;
 pub(crate) mod induced;
 pub(crate) mod lookahead;
@@ -34,8 +35,9 @@ pub use self::cautious::{Cautious, CautiousFactors, CautiousSums};
 pub use self::centralised::Centralised;
 pub use self::clipped_gradient::{ClipNorm, ClipValue};
 pub use self::clipping::{Clip, Clipped, Hard, Induction, Root, Soft};
-pub use self::d_adaptation::{DAdaptation, DAdaptationMultipliers, DAdaptationState, DAdaptationSums};
+pub use self::d_adaptation::DAdaptation;
 pub use self::descent::{Carried, Corrections, Descent, DescentSums, Memory, Multipliers, Powers};
+pub use self::distance::{DistanceCorrections, DistanceMemory, DistanceMultipliers, DistanceState, DistanceSums};
 pub use self::evaluated::{
     Evaluated, EvaluatedCorrections, EvaluatedMemory, EvaluatedState, EvaluationPoint, Left, Stride,
 };
@@ -49,7 +51,7 @@ pub use self::noise::Noise;
 pub use self::passes::Passes;
 pub use self::preconditioner::{Damping, Flat, Preconditioner, Raised};
 pub use self::preprocess::Preprocess;
-pub use self::prodigy::{DistanceMemory, Prodigy, ProdigyCorrections, ProdigyMultipliers, ProdigyState, ProdigySums};
+pub use self::prodigy::Prodigy;
 pub use self::rule::{
     Advance, Advanced, Coordinate, Evaluate, Measure, Measured, Notice, Noticing, Pass, PassOf, Rule, Survey,
 };
