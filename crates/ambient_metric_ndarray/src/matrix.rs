@@ -9,6 +9,40 @@ use faer::{Accum, Mat, MatMut, MatRef, Par, Side};
 
 use crate::parameters::Parameters;
 
+/// Multiplications of a product that is not halved: work that takes a few milliseconds.
+const LEAF: usize = 1 << 27;
+
+/// Adds α left · right to a target. A large product is halved along its longer side, the halves perhaps on two threads: where depends on its size alone, so that
+/// the bits do not depend on how many threads there are.
+fn multiply<E: ComplexField>(
+    target: MatMut<'_, E>,
+    accumulation: Accum,
+    alpha: E,
+    left: MatRef<'_, E>,
+    right: MatRef<'_, E>,
+) {
+    let (rows, columns) = (target.nrows(), target.ncols());
+    if rows.saturating_mul(columns).saturating_mul(left.ncols()) <= LEAF || rows.max(columns) < 2 {
+        return matmul(target, accumulation, left, right, alpha, Par::Seq);
+    }
+    let other = alpha.clone();
+    if rows > columns {
+        let (top, bottom) = left.split_at_row(rows / 2);
+        let (above, below) = target.split_at_row_mut(rows / 2);
+        rayon::join(
+            || multiply(above, accumulation, alpha, top, right),
+            || multiply(below, accumulation, other, bottom, right),
+        );
+    } else {
+        let (first, last) = right.split_at_col(columns / 2);
+        let (before, behind) = target.split_at_col_mut(columns / 2);
+        rayon::join(
+            || multiply(before, accumulation, alpha, left, first),
+            || multiply(behind, accumulation, other, left, last),
+        );
+    }
+}
+
 /// Numbers of which there are matrices on the CPU: `f32` and `f64`.
 ///
 /// # Example
@@ -40,7 +74,7 @@ macro_rules! matrix_element {
                 left: MatRef<'_, Self>,
                 right: MatRef<'_, Self>,
             ) {
-                matmul(target, accumulation, left, right, alpha, Par::Seq);
+                multiply(target, accumulation, alpha, left, right);
             }
         })+
     };
@@ -74,13 +108,13 @@ fn weighted_product(left: &Mat<f64>, values: &[f64], right: &Mat<f64>) -> Mat<f6
     let value = |column: usize| values.get(column).copied().unwrap_or(0.0);
     let weighted = Mat::from_fn(left.nrows(), left.ncols(), |row, column| left[(row, column)] * value(column));
     let mut product = Mat::zeros(left.nrows(), right.nrows());
-    matmul(&mut product, Accum::Replace, &weighted, right.transpose(), 1.0, Par::Seq);
+    multiply(product.as_mut(), Accum::Replace, 1.0, weighted.as_ref(), right.transpose());
     product
 }
 
 /// A matrix in memory, its rows one after the other.
 ///
-/// Products run on one thread, so that they do not depend on how many there are. Eigenvalues and singular values are found in `f64`,
+/// Products run on all threads, and their bits do not depend on how many there are. Eigenvalues and singular values are found in `f64`,
 /// whatever the elements.
 ///
 /// # Example

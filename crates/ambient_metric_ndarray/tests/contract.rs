@@ -267,3 +267,31 @@ fn products_of_matrices_that_do_not_fit_are_refused() {
     let refused = matrix(2, 3).product(Transpose::No, &matrix(2, 3), Transpose::No);
     assert!(matches!(refused.map(|_| ()), Err(Error::Shape { .. })));
 }
+
+/// Large products are halved, where does not depend on the threads, and are what a loop over whole numbers says, whatever is added to them.
+#[test]
+fn large_products_are_the_same_on_any_number_of_threads() {
+    let matrix = |rows: usize, columns: usize, shift: usize| {
+        let number = |(i, j): (usize, usize)| ((i * 7 + j * 13 + shift) % 11) as f64 - 5.0;
+        Parameters::from(Array2::from_shape_fn((rows, columns), number)).matrix(0).unwrap()
+    };
+    // Of more than 2²⁷ multiplications, wide and tall.
+    for (rows, inner, columns) in [(301, 700, 1100), (1100, 700, 301)] {
+        let (left, right, addend) = (matrix(rows, inner, 1), matrix(columns, inner, 2), matrix(rows, columns, 3));
+        let product = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| left.combine(Transpose::No, &right, Transpose::Yes, 0.5, Some((2.0, &addend))))
+                .unwrap()
+                .to_host()
+                .unwrap()
+        };
+        let found = product(1);
+        assert!([2, 3].iter().all(|&threads| product(threads) == found));
+        let (left, right, addend) = (left.to_host().unwrap(), right.to_host().unwrap(), addend.to_host().unwrap());
+        for (index, found) in found.iter().enumerate() {
+            let (i, j) = (index / columns, index % columns);
+            let pairs = left[i * inner..][..inner].iter().zip(&right[j * inner..][..inner]);
+            assert_eq!(*found, 0.5 * pairs.map(|(x, y)| x * y).sum::<f64>() + 2.0 * addend[index], "{i} {j}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! How long a step takes for one matrix in `f32`, of every rule over metrics of whole tensors: those with a step that decomposes matrices and those between.
+//!
+//! ```sh
+//! cargo bench -p ambient_rules --bench matrices                # 4096 × 1024, medians of 5 steps
+//! cargo bench -p ambient_rules --bench matrices -- 512 256 9   # rows, columns, steps
+//! ```
+
+#![allow(clippy::expect_used, reason = "a benchmark has nobody to return an error to")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use ambient_metric::{AnyRule, Configuration, Covector};
+use ambient_metric_ndarray::Parameters;
+use ambient_rules::Compiled as _;
+use ndarray::Array2;
+
+/// The rules, each with the kind of its steps.
+const RULES: &[(&str, &str, &str)] = &[
+    ("adamw", "", "adamw"),
+    ("muon", "", "muon"),
+    ("normuon", "", "normuon"),
+    ("adafactor", "", "adafactor"),
+    ("shampoo", "with the roots", "flat(kronecker(every=1)) + ema"),
+    ("shampoo", "between", "flat(kronecker(every=1000000)) + ema"),
+    ("kl_shampoo", "with the roots", "flat(kl_shampoo(every=1)) + ema"),
+    ("kl_shampoo", "between", "flat(kl_shampoo(every=1000000)) + ema"),
+    ("soap", "with the bases", "flat(soap(every=1)) + ema"),
+    ("soap", "between", "flat(soap(every=1000000)) + ema"),
+];
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let (rows, columns, steps) = match numbers[..] {
+        [rows, columns, steps] => (rows, columns, steps),
+        [rows, columns] => (rows, columns, 5),
+        _ => (4096, 1024, 5),
+    };
+    let matrix = |shift: usize| {
+        let number =
+            |(i, j): (usize, usize)| ((i * 7 + j * 3 + shift) as f32 * 0.37).sin() + ((i * j) as f32 * 0.11).cos();
+        Parameters::from(Array2::from_shape_fn((rows, columns), number))
+    };
+    println!("{rows} × {columns}, f32, medians of {steps} steps in milliseconds\n");
+    println!("| rule | step | median | shortest | longest |\n|---|---|---|---|---|");
+    for (name, kind, text) in RULES {
+        let rule: AnyRule = text.parse().expect("the text is a rule");
+        let mut theta = matrix(0);
+        let mut optimiser = f32::build(Configuration::new(rule, 1e-6), &theta).expect("the constants are in range");
+        // Two that begin with what others have already, and are not counted.
+        let mut times = Vec::new();
+        for step in 0..steps + 2 {
+            let gradient = Covector(matrix(1 + step));
+            let start = Instant::now();
+            optimiser.step(&mut theta, black_box(&gradient), 1.0).expect("gradients are finite");
+            times.push(start.elapsed().as_secs_f64() * 1e3);
+        }
+        let counted = &mut times[2..];
+        counted.sort_by(f64::total_cmp);
+        let [median, shortest, longest] = [counted.len() / 2, 0, counted.len() - 1].map(|place| counted[place]);
+        println!("| {name} | {kind} | {median:.1} | {shortest:.1} | {longest:.1} |");
+    }
+}
