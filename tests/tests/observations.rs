@@ -9,7 +9,7 @@ use ambient_metric::any::AnyRule;
 use ambient_metric::base::{AdaHessian, EmpiricalFisher, EveryMatrix, Kfac, Sophia};
 use ambient_metric::optimiser::Engine;
 use ambient_metric::rule::{Averaged, Evaluated};
-use ambient_metric::space::LionMomentum;
+use ambient_metric::space::{LionMomentum, StateStorage};
 use ambient_metric::{
     BaseMetric, Checkpoint, Configuration, Covector, Descent, Ema, Error, Flat, Group, Induced, Log, NoMomentum,
     Optimiser, RmsProp, Routed, Rule, Vector, rules,
@@ -163,6 +163,11 @@ proptest! {
         let rule = Descent::new(fisher, induced, Ema(0.9));
         let groups = Configuration::new(rule, 0.1).group(Group::new("vectors", ["x"]).own_metric());
         a_run_resumes(groups.build(&start)?, &run)?;
+        let narrow = |storage| Configuration::new(rule, 0.1).state_storage(storage).build(&start);
+        a_run_resumes(narrow(StateStorage::Bf16 { seed: 7 })?, &run)?;
+        // Squares of what it may observe leave the range of half precision.
+        let refused = matches!(narrow(StateStorage::F16), Err(Error::StateRange { .. }));
+        prop_assert!(refused);
         a_run_resumes(Configuration::new(rule, 0.1).build_whole(&start)?, &run)?;
         let metric = Routed { route: EveryMatrix, taken: Kfac { beta: 0.5, damping: 0.5 }, rest: fisher };
         let rest = Routed { route: EveryMatrix, taken: Kfac { beta: 0.5, damping: 0.5 }, rest: RmsProp::default() };
@@ -349,7 +354,7 @@ fn parameters_that_came_later_are_observed_before_they_step() {
 }
 
 #[test]
-fn a_rule_that_observes_is_not_recorded_and_says_what_it_is() {
+fn a_rule_says_whether_it_observes_and_whether_it_has() {
     let rule = Descent::new(Sophia::default(), Flat, Ema(0.9));
     assert!(rule.observes() && rule.awaits_observation(rule.begin()));
     assert!(!rule.awaits_observation(rule.observed(rule.begin())));

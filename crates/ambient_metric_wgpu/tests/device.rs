@@ -358,6 +358,44 @@ fn evaluation_points_agree_with_the_cpu() {
     }
 }
 
+/// What is observed is taken in on the device, between steps that are enqueued; before that a step is refused, and after a checkpoint it goes on.
+#[test]
+fn observations_agree_with_the_cpu() {
+    let Some(context) = context() else { return };
+    for text in ["ada_hessian(epsilon=0.1)", "induced(fisher(damping=0.5), log) + ema + averaged(0.75)"] {
+        let rule = text.parse::<AnyRule>().unwrap().fused().unwrap();
+        let start = parts::<f32>(3, &[300, 5]);
+        let (mut theta, mut reference) = (on_device(&context, &start), on_host(&start));
+        let mut optimiser = DeviceOptimiser::new(Configuration::new(rule, 0.1), &theta).unwrap();
+        let mut expected = Configuration::new(rule, 0.1).build(&reference).unwrap();
+        for step in 0..6 {
+            let gradient = parts::<f32>(10 + step, &[300, 5]);
+            let of_device = Covector(on_device(&context, &gradient));
+            if step % 3 == 0 {
+                if step == 0 {
+                    let early = optimiser.step(&mut theta, &of_device, 1.0.into());
+                    assert!(matches!(early, Err(Error::NotObserved { .. })), "{text}: {early:?}");
+                }
+                let [one, other] = [20, 30].map(|seed| parts::<f32>(seed + step, &[300, 5]));
+                let examples = [&one, &other].map(|example| Covector(on_device(&context, example)));
+                optimiser.observe(&examples.each_ref()).unwrap();
+                let examples = [&one, &other].map(|example| Covector(on_host(example)));
+                expected.observe(&examples.each_ref()).unwrap();
+                optimiser = DeviceOptimiser::restore(&optimiser.checkpoint().unwrap(), &theta).unwrap();
+            }
+            optimiser.step(&mut theta, &of_device, 1.0.into()).unwrap();
+            expected.step(&mut reference, &Covector(on_host(&gradient)), 1.0).unwrap();
+        }
+        assert_eq!(optimiser.steps().unwrap(), 6);
+        for part in 0..2 {
+            for (x, y) in theta.read(part).unwrap().iter().zip(reference.read(part).unwrap()) {
+                // Six steps by a tenth, of numbers up to ten, in a type with 24 bits.
+                assert!((x - y).abs() <= 1e-4 * (1.0 + y.abs()), "{text}: {x} {y}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_rule_agrees_with_the_cpu_in_double_precision() {
     let Some(context) = context_for::<f64>() else { return };

@@ -17,6 +17,7 @@ use crate::space::kernel::Uniforms;
 use crate::space::layout::Layout;
 use crate::space::selection::Separable;
 use crate::space::selection::{Selection, placed, placed_all, select_all};
+use crate::space::state_storage::StateStorage;
 use crate::space::tensor::{Covector, Operands, Tensor, Wide, find_non_finite, first_non_finite};
 
 /// The engine of a [`Rule`]: act 1 and act 3 are a pass over memory each, and what stands between them is arithmetic.
@@ -280,7 +281,13 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         if !rule.observes() {
             return Err(Error::ObservesNothing { metric: rule.name() });
         }
-        let mut state = self.state.iter().map(T::duplicate).collect::<Result<Vec<T>, Error>>()?;
+        let (storage, steps) = (setting.configuration.state_storage, self.steps);
+        // Numbers in fewer bits are rounded once, and not with every example.
+        let wide = |tensor: &T| match storage {
+            StateStorage::Full => tensor.duplicate(),
+            _ => stored(tensor, StateStorage::Full, 0, 0),
+        };
+        let mut state = self.state.iter().map(wide).collect::<Result<Vec<T>, Error>>()?;
         for (index, Covector(example)) in examples.iter().enumerate() {
             let weights = Weights::of(rule.observation_decay(), index, examples.len());
             match (&mut self.passes, state.split_first_mut()) {
@@ -294,6 +301,10 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
             }
         }
         require_finite_state(&state, "observation")?;
+        if storage != StateStorage::Full {
+            let narrow = state.iter().enumerate().map(|(slot, tensor)| stored(tensor, storage, slot, steps));
+            state = narrow.collect::<Result<_, Error>>()?;
+        }
         self.state = state;
         for memory in &mut self.memory {
             *memory = Bundle::<Wide<T>>::flushed(rule.observed(*memory));
@@ -342,10 +353,7 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         let Some(index) = known.iter().position(|name| name == slot) else {
             return Err(Error::UnknownState { slot: slot.to_owned(), known });
         };
-        let mut written = values.state_like(setting.configuration.state_storage, index, self.steps)?;
-        for part in 0..setting.layout.parts().len() {
-            written.write(part, &values.read(part)?)?;
-        }
+        let written = stored(values, setting.configuration.state_storage, index, self.steps)?;
         if let Some(tensor) = self.state.get_mut(index) {
             *tensor = written;
         }
@@ -375,6 +383,15 @@ impl<R: Rule, T: Tensor> Engine<R, T> for Fused<R, T> {
         }
         Ok(())
     }
+}
+
+/// The numbers of a tensor as a slot of the state stores them after so many steps.
+fn stored<T: Tensor>(values: &T, storage: StateStorage, slot: usize, steps: u64) -> Result<T, Error> {
+    let mut stored = values.state_like(storage, slot, steps)?;
+    for part in 0..values.layout().parts().len() {
+        stored.write(part, &values.read(part)?)?;
+    }
+    Ok(stored)
 }
 
 /// Accepts losses in the domain of their embeddings.

@@ -23,6 +23,15 @@ fn recorded_rules_come_back_from_text() {
     }
 }
 
+/// A recording has acts for gradients alone.
+#[test]
+fn a_rule_that_observes_is_not_recorded() {
+    use ambient_metric::base::EmpiricalFisher;
+    use ambient_metric::{Descent, Error, Flat, NoMomentum};
+    let refused = Recorded::of(&Descent::new(EmpiricalFisher::default(), Flat, NoMomentum));
+    assert!(matches!(refused, Err(Error::NoEngine { .. })), "{refused:?}");
+}
+
 fn refused(broken: Value, with: &str) {
     let error = serde_json::from_value::<Recording>(broken).expect_err(with).to_string();
     assert!(error.contains(with), "{error}");

@@ -220,9 +220,13 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
             }
             AnyPointwise::LearnedScalar(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
             AnyPointwise::LearnedDiagonal(learned) => add("kappa", Number::Plain(&mut learned.kappa)),
-            AnyPointwise::Euclidean(_) | AnyPointwise::Sign(_) | AnyPointwise::MaxNorm(_) => {}
-            // No study observes anything for them.
-            AnyPointwise::Sophia(_) | AnyPointwise::AdaHessian(_) | AnyPointwise::EmpiricalFisher(_) => {}
+            // For the last three no study observes anything.
+            AnyPointwise::Euclidean(_)
+            | AnyPointwise::Sign(_)
+            | AnyPointwise::MaxNorm(_)
+            | AnyPointwise::Sophia(_)
+            | AnyPointwise::AdaHessian(_)
+            | AnyPointwise::EmpiricalFisher(_) => {}
         },
         // It remembers by itself.
         AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(muon.momentum.decay_mut()),
