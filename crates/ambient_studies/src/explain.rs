@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use ambient_metric::Rule;
+use ambient_metric::any::{About, Kind, TABLE};
 use ambient_metric_trace::shader::kernels;
 use ambient_metric_trace::{Notation, Recording, Slot};
 
@@ -46,13 +47,19 @@ pub struct Request {
     pub precision: Precision,
 }
 
-/// Writes a rule out: what each act moves, then each act.
+/// Writes a rule out: what each act moves, then each act. What is done to gradients before the optimiser is said first, by its formula. A rule over whole
+/// tensors has no acts, and is the formulas of its parts.
 ///
 /// # Errors
 ///
-/// [`Error::Library`] for constants out of range, and for a rule over whole tensors, which has no acts to be written out.
+/// [`Error::Library`] for constants out of range, and for kernels of a rule that has none.
 pub fn explain(request: &Request) -> Result<String, Error> {
-    let rule = request.named.rule.fused()?;
+    request.named.rule.validate()?;
+    let (rule, beforehand) = request.named.rule.clone().apart();
+    if !rule.is_fused() {
+        return whole(request);
+    }
+    let rule = rule.fused()?;
     rule.validate()?;
     let mut acts: Vec<(&str, Recording)> =
         Recording::survey(&rule).map(|survey| ("survey", survey)).into_iter().collect();
@@ -63,6 +70,11 @@ pub fn explain(request: &Request) -> Result<String, Error> {
     ]);
     let comment = request.form.comment();
     let mut text = format!("{comment}{}: {}\n", request.named.rule, rule.name());
+    for preprocess in &beforehand {
+        for line in formulas(&preprocess.to_string(), &[Kind::Gradient]) {
+            let _ = writeln!(text, "{comment}before the optimiser, {line}");
+        }
+    }
     for (act, recording) in &acts {
         for line in traffic(act, recording, request.precision).lines() {
             let _ = writeln!(text, "{}", format!("{comment}{line}").trim_end());
@@ -86,6 +98,44 @@ pub fn explain(request: &Request) -> Result<String, Error> {
         let _ = write!(text, "\n{comment}{act}\n{}", recording.print(notation));
     }
     Ok(text)
+}
+
+/// A rule over whole tensors: the formulas of its parts.
+fn whole(request: &Request) -> Result<String, Error> {
+    let rule = &request.named.rule;
+    if request.form == Form::Wgsl {
+        let problem = "it runs on whole tensors, by products and decompositions of matrices, for which there are no kernels here: leave --form wgsl out";
+        return Err(ambient_metric::Error::NoEngine { rule: rule.name(), problem }.into());
+    }
+    let comment = request.form.comment();
+    let mut text =
+        format!("{comment}{rule}: {}\n{comment}on whole tensors, so without acts; its parts are\n", rule.name());
+    for line in formulas(&rule.to_string(), &Kind::ALL) {
+        let _ = writeln!(text, "{comment}{line}");
+    }
+    Ok(text)
+}
+
+/// What the table of names says of every name in a text: in the order of the text, each once.
+fn formulas(text: &str, kinds: &[Kind]) -> Vec<String> {
+    let mut names: Vec<&str> = Vec::new();
+    // Constants are written with their names before `=`, which are none of the table.
+    for name in text.split([' ', '+', '(', ')', '[', ']', ',']).filter(|word| !word.contains('=')) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let of_name = |name: &str| {
+        let mut found: Vec<&About> =
+            TABLE.iter().filter(|about| about.name == name && kinds.contains(&about.kind)).collect();
+        // Of a name that a rule shares with one of its parts the part is meant, since the text has all parts.
+        if found.len() > 1 {
+            found.retain(|about| about.kind != Kind::Rule);
+        }
+        found
+    };
+    let line = |about: &About| format!("{}: {} ({})", about.name, about.summary, about.source);
+    names.into_iter().flat_map(of_name).map(line).collect()
 }
 
 /// What an act reads and writes, and how many bytes of it per parameter.

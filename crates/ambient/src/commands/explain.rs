@@ -23,9 +23,10 @@ const FORMS: [(&str, &str, Form); 3] = [
 Rules:
   `ambient rules` lists them, with their constants and those of their parts:
   adamw, rmsprop(xi=0.1), induced(rmsprop(beta=0.99), log1p, xi=0.1) + ema(0.9), …
-  One over whole tensors (shampoo, muon) has no acts to be written out.
+  One over whole tensors (shampoo, muon) has no acts, and is the formulas of its parts.
 
 Acts:
+  survey         before the others, where a rule must know a length first (clip_norm, mars)
   measure        reads every parameter once and writes nothing; what it adds up goes to damp
   damp           scalars alone, once a step, however many parameters there are
   advance        reads every parameter once more and stores parameter and state

@@ -63,10 +63,37 @@ fn constants_appear_where_they_are_used() {
 }
 
 #[test]
-fn what_is_made_of_whole_tensors_has_no_acts_and_says_so() {
-    for rule in ["shampoo", "muon", "induced(dense([1, 0], [0, 1]), log) + ema"] {
-        let request = Request { named: rule.parse().unwrap(), form: Form::Text, precision: Precision::F32 };
+fn what_is_made_of_whole_tensors_is_the_formulas_of_its_parts() {
+    for (rule, parts) in [
+        ("shampoo", vec!["kronecker: ", "ema: "]),
+        ("muon + accumulate(2)", vec!["muon: ", "nesterov: ", "accumulate: "]),
+        ("induced(dense([1, 0], [0, 1]), log) + ema", vec!["induced: ", "dense: ", "log: ", "ema: "]),
+    ] {
+        for (form, comment) in [(Form::Text, "#"), (Form::Latex, "%")] {
+            let text = written(rule, form, Precision::F32);
+            assert!(text.contains("on whole tensors") && text.lines().all(|line| line.starts_with(comment)), "{text}");
+            for part in &parts {
+                assert!(text.contains(&format!("\n{comment} {part}")), "{text}");
+            }
+        }
+        let request = Request { named: rule.parse().unwrap(), form: Form::Wgsl, precision: Precision::F32 };
         let said = explain(&request).unwrap_err().to_string();
         assert!(said.contains("whole tensors"), "{said}");
     }
+}
+
+#[test]
+fn what_is_done_to_gradients_is_written_out() {
+    let text = written("adamw + centralised + accumulate(2) + clip_norm(0.5)", Form::Text, Precision::F32);
+    for line in [
+        "# before the optimiser, centralised: ",
+        "# before the optimiser, accumulate: ",
+        "# survey: every parameter once, summed; 4 bytes",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("0.5 / ") || text.contains("0.5/"), "{text}");
+    assert!(written("adamw + mars", Form::Latex, Precision::F64).contains(r"\leftarrow"));
+    let request = Request { named: "adamw + mars".parse().unwrap(), form: Form::Wgsl, precision: Precision::F32 };
+    assert!(explain(&request).unwrap_err().to_string().contains("before its first act"));
 }
