@@ -5,7 +5,6 @@ use crate::any::table::Kind;
 use crate::any::text::{Given, TextError};
 use crate::error::Error;
 use crate::named::short_name;
-use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::rule::accumulate::Accumulate;
 use crate::rule::centralised::Centralised;
@@ -13,7 +12,7 @@ use crate::rule::clipped_gradient::{ClipNorm, ClipValue};
 use crate::rule::mars::Mars;
 use crate::rule::noise::Noise;
 use crate::rule::preprocess::Preprocess;
-use crate::rule::transformed::GradientTransform;
+use crate::rule::transformed::{GradientTransform, Kept};
 use crate::space::tensor::{Covector, Tensor};
 
 /// A transform of gradients, chosen at run time. It has room for a gradient before, which only one that [`remembers`](GradientTransform::remembers) needs.
@@ -46,7 +45,7 @@ macro_rules! transform {
 }
 
 impl GradientTransform for AnyTransform {
-    type Past<S: Real, L: Bundle<S>> = L;
+    type Past = Kept;
     const SURVEYS: bool = true;
 
     fn surveys(&self) -> bool {

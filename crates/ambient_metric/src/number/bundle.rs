@@ -65,10 +65,44 @@ pub trait Bundle<S: Field>: Copy + core::fmt::Debug + Send + Sync {
     #[must_use]
     fn flushed(self) -> Self;
 
+    /// Two bundles combined slot by slot. A function that is a type is inlined, as a closure need not be: the bundles that are written here loop without one.
+    #[must_use]
+    #[inline(always)]
+    fn paired<F: Pairing<S>>(self, other: Self, by: &F) -> Self {
+        let mut slot = 0;
+        Self::build(&mut || {
+            let pair = (self.get(slot).unwrap_or_else(S::zero), other.get(slot).unwrap_or_else(S::zero));
+            slot += 1;
+            by.pair(pair.0, pair.1)
+        })
+    }
+
     /// The scalars, in order.
     fn scalars(&self) -> impl Iterator<Item = S> {
         (0..Self::LEN).filter_map(|slot| self.get(slot))
     }
+}
+
+/// What [`Bundle::paired`] does with two scalars.
+///
+/// ```
+/// use ambient_metric::number::Pairing;
+/// use ambient_metric::Bundle;
+///
+/// struct Difference;
+///
+/// impl Pairing<f64> for Difference {
+///     #[inline(always)]
+///     fn pair(&self, a: f64, b: f64) -> f64 {
+///         a - b
+///     }
+/// }
+///
+/// assert_eq!([3.0, 4.0].paired([1.0, 1.0], &Difference), [2.0, 3.0]);
+/// ```
+pub trait Pairing<S> {
+    /// From a scalar of each; mark it `#[inline(always)]`.
+    fn pair(&self, a: S, b: S) -> S;
 }
 
 /// The same bundle in another scalar: every slot of `from` passed through `f`.
@@ -148,6 +182,10 @@ impl<S: Field> Bundle<S> for S {
     fn flushed(self) -> Self {
         Field::flushed(self)
     }
+    #[inline(always)]
+    fn paired<F: Pairing<S>>(self, other: Self, by: &F) -> Self {
+        by.pair(self, other)
+    }
     fn names() -> Vec<String> {
         vec![String::new()]
     }
@@ -208,6 +246,14 @@ impl<S: Field, B: Bundle<S>, const N: usize> Bundle<S> for [B; N] {
         }
         flushed
     }
+    #[inline(always)]
+    fn paired<F: Pairing<S>>(self, other: Self, by: &F) -> Self {
+        let mut paired = self;
+        for place in 0..N {
+            paired[place] = self[place].paired(other[place], by);
+        }
+        paired
+    }
     fn names() -> Vec<String> {
         if N == 1 {
             return B::names();
@@ -242,6 +288,10 @@ impl<S: Field, A: Bundle<S>, B: Bundle<S>> Bundle<S> for (A, B) {
     #[inline(always)]
     fn flushed(self) -> Self {
         (self.0.flushed(), self.1.flushed())
+    }
+    #[inline(always)]
+    fn paired<F: Pairing<S>>(self, other: Self, by: &F) -> Self {
+        (self.0.paired(other.0, by), self.1.paired(other.1, by))
     }
     fn names() -> Vec<String> {
         let mut names = nested_names::<S, A>("0");
@@ -411,6 +461,14 @@ mod tests {
         nested struct Tree<A, B, C, D> { named: A, array: B, pair: C, nothing: D }
     }
 
+    struct Sum;
+
+    impl Pairing<f64> for Sum {
+        fn pair(&self, a: f64, b: f64) -> f64 {
+            a + b
+        }
+    }
+
     type Leaves = Tree<Named<f64>, [f64; 3], (f64, [f64; 2]), ()>;
 
     /// A bundle with these scalars.
@@ -449,6 +507,7 @@ mod tests {
             let sums: Vec<f64> = x.iter().zip(&y).map(|(x, y)| x + y).collect();
             prop_assert_eq!(a.plus(b).scalars().collect::<Vec<_>>(), sums);
             prop_assert_eq!(a.map(|x| 2.0 * x), a.plus(a));
+            prop_assert_eq!(a.paired(b, &Sum), a.plus(b));
             let flat: [f64; 8] = convert(a, &mut |x: f64| -x);
             prop_assert_eq!(flat.to_vec(), x.iter().map(|x| -x).collect::<Vec<_>>());
         }

@@ -7,7 +7,7 @@ pub(crate) mod scalar;
 
 #[doc(hidden)]
 pub use self::bundle::nested_names;
-pub use self::bundle::{Bundle, convert};
+pub use self::bundle::{Bundle, Pairing, convert};
 pub use self::dual::Dual;
 pub use self::mix::mix;
 pub use self::scalar::{Element, Field, Mask, Real};

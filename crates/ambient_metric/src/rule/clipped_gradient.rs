@@ -1,10 +1,9 @@
 //! Gradients that are clipped before a rule sees them.
 
 use crate::error::{Error, require_positive};
-use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
 use crate::rule::clipping::{Clip, Hard};
-use crate::rule::transformed::GradientTransform;
+use crate::rule::transformed::{Forgotten, GradientTransform};
 
 /// Every component of the gradient kept within ±c.
 ///
@@ -37,7 +36,7 @@ pub struct ClipValue {
 known_keys! { ClipValue { limit } }
 
 impl GradientTransform for ClipValue {
-    type Past<S: Real, L: Bundle<S>> = ();
+    type Past = Forgotten;
 
     #[inline(always)]
     fn transform<S: Real>(&self, _past: S, gradient: S) -> S {
@@ -80,7 +79,7 @@ pub struct ClipNorm {
 known_keys! { ClipNorm { length } }
 
 impl GradientTransform for ClipNorm {
-    type Past<S: Real, L: Bundle<S>> = ();
+    type Past = Forgotten;
     const SURVEYS: bool = true;
 
     #[inline(always)]

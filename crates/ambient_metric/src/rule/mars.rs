@@ -1,9 +1,8 @@
 //! Gradients with less variance: MARS.
 
 use crate::error::{Error, require_decay, require_non_negative};
-use crate::number::bundle::Bundle;
 use crate::number::scalar::Real;
-use crate::rule::transformed::GradientTransform;
+use crate::rule::transformed::{GradientTransform, Kept};
 
 /// The gradient corrected by its last change, no longer than one: MARS, before any rule.
 ///
@@ -54,7 +53,7 @@ impl Default for Mars {
 }
 
 impl GradientTransform for Mars {
-    type Past<S: Real, L: Bundle<S>> = L;
+    type Past = Kept;
     const SURVEYS: bool = true;
 
     #[inline(always)]

@@ -58,5 +58,5 @@ pub use self::rule::{
 pub use self::schedule_free::ScheduleFree;
 pub use self::slots::Slots;
 pub use self::transformed::{
-    GradientTransform, Transformed, TransformedCorrections, TransformedMemory, TransformedState,
+    Forgotten, GradientTransform, Kept, Past, Transformed, TransformedCorrections, TransformedMemory, TransformedState,
 };

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::named::short_name;
 use crate::number::bundle::Bundle;
 use crate::number::scalar::{Field, Real};
-use crate::rule::transformed::{GradientTransform, transformed};
+use crate::rule::transformed::{GradientTransform, Past, transformed};
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::tensor::{Covector, Operands, Tensor, Wide};
 
@@ -105,12 +105,12 @@ struct Transform<G>(G);
 
 impl<G: GradientTransform> Kernel for Transform<G> {
     type Uniform<S: Real> = [S; 2];
-    type Input<S: Real> = (S, G::Past<S, S>);
+    type Input<S: Real> = (S, <G::Past as Past>::Of<S, S>);
     type Output<S: Real> = S;
 
     #[inline(always)]
     fn evaluate<S: Real>(&self, [later, factor]: [S; 2], (gradient, past): Self::Input<S>) -> S {
-        factor * transformed(&self.0, Some(later), past.get(0).unwrap_or(gradient), gradient)
+        factor * transformed(&self.0, Some(later), G::Past::kept::<S, S>(past).unwrap_or(gradient), gradient)
     }
 }
 
@@ -120,7 +120,7 @@ struct Squared<G>(Transform<G>);
 
 impl<G: GradientTransform> Kernel for Squared<G> {
     type Uniform<S: Real> = [S; 2];
-    type Input<S: Real> = (S, G::Past<S, S>);
+    type Input<S: Real> = (S, <G::Past as Past>::Of<S, S>);
     type Output<S: Real> = S;
 
     #[inline(always)]
@@ -152,7 +152,7 @@ pub(crate) fn copy<T: Tensor>(target: &mut T, source: &T) -> Result<(), Error> {
 
 impl<T: Tensor, G: GradientTransform> Preprocess<T> for G {
     fn slots(&self) -> Vec<String> {
-        let kept = <G::Past<T::Element, T::Element> as Bundle<T::Element>>::LEN;
+        let kept = <<G::Past as Past>::Of<T::Element, T::Element> as Bundle<T::Element>>::LEN;
         (0..kept).map(|_| "past".to_owned()).collect()
     }
 

@@ -4,7 +4,7 @@ use crate::base::pointwise::Weights;
 use crate::bundle;
 use crate::error::Error;
 use crate::named::short_name;
-use crate::number::bundle::{Bundle, nested};
+use crate::number::bundle::{Bundle, Pairing, nested};
 use crate::number::scalar::Real;
 use crate::rule::preconditioner::Damping;
 use crate::rule::rule::{Advanced, Coordinate, Rule};
@@ -29,8 +29,8 @@ use crate::space::acts::{Inputs, Outcome, Totals};
 /// Only the gradient's sign, where it is longer than one:
 ///
 /// ```
-/// use ambient_metric::{Bundle, Configuration, Covector, Field, Real, rules};
-/// use ambient_metric::rule::{GradientTransform, Transformed};
+/// use ambient_metric::{Configuration, Covector, Field, Real, rules};
+/// use ambient_metric::rule::{Forgotten, GradientTransform, Transformed};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
@@ -38,7 +38,7 @@ use crate::space::acts::{Inputs, Outcome, Totals};
 /// struct Rounded;
 ///
 /// impl GradientTransform for Rounded {
-///     type Past<S: Real, L: Bundle<S>> = ();
+///     type Past = Forgotten;
 ///
 ///     #[inline(always)]
 ///     fn transform<S: Real>(&self, _past: S, gradient: S) -> S {
@@ -54,8 +54,8 @@ use crate::space::acts::{Inputs, Outcome, Totals};
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
 pub trait GradientTransform: Clone + Sync {
-    /// What is kept of a gradient for the next step: `L`, all of it, or `()`.
-    type Past<S: Real, L: Bundle<S>>: Bundle<S>;
+    /// What is kept of a gradient for the next step: all of it, [`Kept`], or nothing, [`Forgotten`].
+    type Past: Past;
 
     /// Whether [`factor`](Self::factor) is to be asked: one pass more over the gradient.
     const SURVEYS: bool = false;
@@ -67,7 +67,7 @@ pub trait GradientTransform: Clone + Sync {
 
     /// Whether it keeps the gradient, where that was chosen at run time.
     fn remembers(&self) -> bool {
-        <Self::Past<f64, f64> as Bundle<f64>>::LEN > 0
+        <<Self::Past as Past>::Of<f64, f64> as Bundle<f64>>::LEN > 0
     }
 
     /// t, from the gradient of the step before and that of this one.
@@ -91,6 +91,63 @@ pub trait GradientTransform: Clone + Sync {
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
         short_name::<Self>()
+    }
+}
+
+/// What a transform keeps of a gradient for the next step: [`Kept`] or [`Forgotten`].
+pub trait Past: Clone + Copy + core::fmt::Debug + Send + Sync {
+    /// What is kept of a bundle of gradients.
+    type Of<S: Real, L: Bundle<S>>: Bundle<S>;
+
+    /// What is kept of these.
+    fn keep<S: Real, L: Bundle<S>>(gradients: L) -> Self::Of<S, L>;
+
+    /// What was kept, if it was.
+    fn kept<S: Real, L: Bundle<S>>(of: Self::Of<S, L>) -> Option<L>;
+}
+
+/// The gradient is kept for the next step.
+///
+/// ```
+/// use ambient_metric::rule::{Kept, Past};
+/// assert_eq!(Kept::kept::<f64, f64>(Kept::keep::<f64, f64>(3.0)), Some(3.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept;
+
+/// The gradient is not kept.
+///
+/// ```
+/// use ambient_metric::rule::{Forgotten, Past};
+/// Forgotten::keep::<f64, f64>(3.0);
+/// assert_eq!(Forgotten::kept::<f64, f64>(()), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten;
+
+impl Past for Kept {
+    type Of<S: Real, L: Bundle<S>> = L;
+
+    #[inline(always)]
+    fn keep<S: Real, L: Bundle<S>>(gradients: L) -> L {
+        gradients
+    }
+
+    #[inline(always)]
+    fn kept<S: Real, L: Bundle<S>>(of: L) -> Option<L> {
+        Some(of)
+    }
+}
+
+impl Past for Forgotten {
+    type Of<S: Real, L: Bundle<S>> = ();
+
+    #[inline(always)]
+    fn keep<S: Real, L: Bundle<S>>(_gradients: L) {}
+
+    #[inline(always)]
+    fn kept<S: Real, L: Bundle<S>>((): ()) -> Option<L> {
+        None
     }
 }
 
@@ -156,8 +213,31 @@ bundle! {
 /// t at a coordinate, of one loss.
 #[inline(always)]
 pub(crate) fn transformed<S: Real, G: GradientTransform>(transform: &G, later: Option<S>, past: S, gradient: S) -> S {
-    let past = later.map_or(gradient, |later| S::select(S::zero().less(later), past, gradient));
-    transform.transform(past, gradient)
+    let Some(later) = later else { return transform.transform(gradient, gradient) };
+    transform.transform(S::select(S::zero().less(later), past, gradient), gradient)
+}
+
+/// t of a gradient and the one before.
+struct Transforming<'g, G, S> {
+    transform: &'g G,
+    later: Option<S>,
+}
+
+impl<S: Real, G: GradientTransform> Pairing<S> for Transforming<'_, G, S> {
+    #[inline(always)]
+    fn pair(&self, gradient: S, past: S) -> S {
+        transformed(self.transform, self.later, past, gradient)
+    }
+}
+
+/// x y.
+struct Product;
+
+impl<S: Real> Pairing<S> for Product {
+    #[inline(always)]
+    fn pair(&self, x: S, y: S) -> S {
+        x * y
+    }
 }
 
 /// The slots of a rule, with those of a transform behind them.
@@ -173,45 +253,36 @@ pub(crate) fn before<G: GradientTransform>(transform: &G, slots: Slots) -> Slots
     }
 }
 
-type State<G, R, S> =
-    TransformedState<<R as Rule>::State<S>, <G as GradientTransform>::Past<S, <R as Rule>::PerLoss<S>>>;
+type PastOf<G> = <G as GradientTransform>::Past;
 
-type Kept<G, R, S> =
-    TransformedCorrections<<R as Rule>::Corrections<S>, <R as Rule>::PerLoss<S>, <G as GradientTransform>::Past<S, S>>;
+type State<G, R, S> = TransformedState<<R as Rule>::State<S>, <PastOf<G> as Past>::Of<S, <R as Rule>::PerLoss<S>>>;
+
+type Corrected<G, R, S> =
+    TransformedCorrections<<R as Rule>::Corrections<S>, <R as Rule>::PerLoss<S>, <PastOf<G> as Past>::Of<S, S>>;
 
 impl<G: GradientTransform, R: Rule> Transformed<G, R> {
     /// The gradients of all losses as they are transformed, before the factor.
     #[inline(always)]
     fn before_factor<S: Real>(
         &self,
-        corrections: Kept<G, R, S>,
+        corrections: Corrected<G, R, S>,
         at: Coordinate<S, State<G, R, S>, R::PerLoss<S>>,
     ) -> R::PerLoss<S> {
-        let mut loss = 0;
-        R::PerLoss::build(&mut || {
-            let gradient = at.gradient.get(loss).unwrap_or_else(S::zero);
-            let past = at.state.past.get(loss).unwrap_or(gradient);
-            loss += 1;
-            transformed(&self.transform, corrections.later.get(0), past, gradient)
-        })
+        let past = PastOf::<G>::kept::<S, R::PerLoss<S>>(at.state.past).unwrap_or(at.gradient);
+        let later = PastOf::<G>::kept::<S, S>(corrections.later);
+        at.gradient.paired(past, &Transforming { transform: &self.transform, later })
     }
 
     /// What the rule sees of a coordinate.
     #[inline(always)]
     fn within<S: Real>(
         &self,
-        corrections: Kept<G, R, S>,
+        corrections: Corrected<G, R, S>,
         at: Coordinate<S, State<G, R, S>, R::PerLoss<S>>,
     ) -> Coordinate<S, R::State<S>, R::PerLoss<S>> {
         let mut gradient = self.before_factor(corrections, at);
         if const { G::SURVEYS } {
-            let (before, mut loss) = (gradient, 0);
-            gradient = R::PerLoss::build(&mut || {
-                let factor = corrections.factor.get(loss).unwrap_or_else(S::one);
-                let transformed = before.get(loss).unwrap_or_else(S::zero);
-                loss += 1;
-                factor * transformed
-            });
+            gradient = gradient.paired(corrections.factor, &Product);
         }
         Coordinate { parameter: at.parameter, state: at.state.rule, gradient }
     }
@@ -220,8 +291,8 @@ impl<G: GradientTransform, R: Rule> Transformed<G, R> {
 impl<G: GradientTransform, R: Rule> Rule for Transformed<G, R> {
     type PerLoss<S: Real> = R::PerLoss<S>;
     type State<S: Real> = State<G, R, S>;
-    type Memory<S: Real> = TransformedMemory<R::Memory<S>, G::Past<S, S>>;
-    type Corrections<S: Real> = Kept<G, R, S>;
+    type Memory<S: Real> = TransformedMemory<R::Memory<S>, <PastOf<G> as Past>::Of<S, S>>;
+    type Corrections<S: Real> = Corrected<G, R, S>;
     type Sums<S: Real> = R::Sums<S>;
     type Multipliers<S: Real> = R::Multipliers<S>;
 
@@ -247,7 +318,8 @@ impl<G: GradientTransform, R: Rule> Rule for Transformed<G, R> {
         corrections: Self::Corrections<S>,
         at: Coordinate<S, Self::State<S>, R::PerLoss<S>>,
     ) -> R::PerLoss<S> {
-        self.before_factor(corrections, at).map(|transformed| transformed * transformed)
+        let transformed = self.before_factor(corrections, at);
+        transformed.paired(transformed, &Product)
     }
 
     fn heed<S: Real>(&self, corrections: Self::Corrections<S>, survey: R::PerLoss<S>) -> Self::Corrections<S> {
@@ -271,7 +343,7 @@ impl<G: GradientTransform, R: Rule> Rule for Transformed<G, R> {
         sums: Totals<R::Sums<S>>,
     ) -> Outcome<R::Multipliers<S>, Self::Memory<S>, Damping<S, R::PerLoss<S>>> {
         let Outcome { factors, memory: rule, report } = self.rule.damp(inputs, memory.rule, sums);
-        let memory = TransformedMemory { rule, later: Bundle::build(&mut S::one) };
+        let memory = TransformedMemory { rule, later: PastOf::<G>::keep::<S, S>(S::one()) };
         Outcome { factors, memory, report }
     }
 
@@ -284,12 +356,7 @@ impl<G: GradientTransform, R: Rule> Rule for Transformed<G, R> {
     ) -> Advanced<S, Self::State<S>> {
         let Advanced { parameter, state: rule } =
             self.rule.advance(corrections.rule, multipliers, self.within(corrections, at));
-        let mut loss = 0;
-        let past = Bundle::build(&mut || {
-            let gradient = at.gradient.get(loss).unwrap_or_else(S::zero);
-            loss += 1;
-            gradient
-        });
+        let past = PastOf::<G>::keep::<S, R::PerLoss<S>>(at.gradient);
         Advanced { parameter, state: TransformedState { rule, past } }
     }
 
