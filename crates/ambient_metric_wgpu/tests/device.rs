@@ -7,6 +7,7 @@
 use ambient_metric::ambient::{
     AlongGradient, AlongMomentum, AlongParameters, OfLosses, Power, Product, Reciprocal, Sqrt,
 };
+use ambient_metric::any::{AnyOptimiser, AnyPreprocess, Preprocessed};
 use ambient_metric::base::{LearnedDiagonal, LearnedScalar};
 use ambient_metric::rule::{Bilinear, Clipped, Hard, Soft};
 use ambient_metric::space::HeavyBall;
@@ -351,6 +352,51 @@ fn evaluation_points_agree_with_the_cpu() {
             (optimiser.evaluation_point(&theta).unwrap(), expected.evaluation_point(&reference).unwrap());
         for part in 0..2 {
             for (x, y) in found.read(part).unwrap().iter().zip(expected.read(part).unwrap()) {
+                // Five steps by a tenth, of numbers around one, in a type with 24 bits.
+                assert!((x - y).abs() <= 1e-5 * (1.0 + y.abs()), "{text}: {x} {y}");
+            }
+        }
+    }
+}
+
+/// A clip of single components is part of the kernels. A length before the first act has no place there, and says so; over the same tensors `build` waits
+/// for it, and what comes before an optimiser comes before an enqueued one.
+#[test]
+fn what_is_done_to_gradients_agrees_with_the_cpu() {
+    let Some(context) = context() else { return };
+    let chosen = |text: &str| text.parse::<AnyRule>().unwrap().fused().unwrap();
+    let start = parts::<f32>(3, &[300, 5]);
+    let run = |theta: &mut DeviceTensor<f32>, optimiser: &mut dyn AnyOptimiser<DeviceTensor<f32>>| {
+        for step in 0..5 {
+            let gradient = Covector(on_device(&context, &parts::<f32>(10 + step, &[300, 5])));
+            optimiser.step(theta, &gradient, 1.0).unwrap();
+        }
+    };
+    for text in ["adamw + clip_value(0.5)", "induced(rmsprop, log) + ema + clip_norm(2)", "sgd + mars"] {
+        let (mut theta, mut reference) = (on_device(&context, &start), on_host(&start));
+        let enqueued = DeviceOptimiser::new(Configuration::new(chosen(text), 0.1), &theta);
+        if text.contains("clip_value") {
+            run(&mut theta, &mut enqueued.unwrap());
+        } else {
+            let refused = enqueued.map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains("asks for a length before its first act"), "{text}: {refused}");
+            run(&mut theta, &mut Configuration::new(chosen(text), 0.1).build(&theta).unwrap());
+            let (plain, transform) = text.rsplit_once(" + ").unwrap();
+            let before: AnyPreprocess = transform.parse().unwrap();
+            let mut other = on_device(&context, &start);
+            let enqueued = DeviceOptimiser::new(Configuration::new(chosen(plain), 0.1), &other).unwrap();
+            run(&mut other, &mut Preprocessed::new(before, enqueued, &theta).unwrap());
+            for part in 0..2 {
+                let (x, y) = (theta.read(part).unwrap(), other.read(part).unwrap());
+                assert!(x.iter().zip(y).all(|(x, y)| (x - y).abs() <= 1e-5 * (1.0 + y.abs())), "{text}");
+            }
+        }
+        let mut expected = Configuration::new(chosen(text), 0.1).build(&reference).unwrap();
+        for step in 0..5 {
+            expected.step(&mut reference, &Covector(on_host(&parts::<f32>(10 + step, &[300, 5]))), 1.0).unwrap();
+        }
+        for part in 0..2 {
+            for (x, y) in theta.read(part).unwrap().iter().zip(reference.read(part).unwrap()) {
                 // Five steps by a tenth, of numbers around one, in a type with 24 bits.
                 assert!((x - y).abs() <= 1e-5 * (1.0 + y.abs()), "{text}: {x} {y}");
             }
