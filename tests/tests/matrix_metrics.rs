@@ -64,7 +64,7 @@ conformance_base_metric!(
 );
 
 fn muon<O>(orthogonaliser: O, width: Width) -> Muon<Ema, O> {
-    Muon { momentum: Ema(0.5), orthogonaliser, width }
+    Muon { momentum: Ema(0.5), orthogonaliser, width, heads: false }
 }
 
 conformance_base_metric!(muon_wide, muon(NewtonSchulz::default(), Width::ColumnsAreOutputs), [("w", [2, 4])]);
@@ -232,11 +232,7 @@ fn muon_with_nadam_for_vectors_takes_the_steps_of_the_textbook() {
 
     let metric = Routed {
         route: EveryMatrix,
-        taken: Muon {
-            momentum: Nesterov(MU),
-            orthogonaliser: NewtonSchulz::default(),
-            width: Width::ColumnsAreOutputs,
-        },
+        taken: Muon { momentum: Nesterov(MU), width: Width::ColumnsAreOutputs, ..Muon::default() },
         rest: Remembering { momentum: Nesterov(MU), metric: RmsProp { beta: B2, epsilon: EPSILON } },
     };
     let rule = Descent::new(metric, Induced::new(Identity, 0.0), NoMomentum);

@@ -31,7 +31,7 @@ fn coefficients_that_turn_singular_vectors_round_are_refused() {
         ([f64::NAN, -1.0, 1.0], false),
     ] {
         let orthogonaliser = NewtonSchulz { coefficients, ..NewtonSchulz::default() };
-        let metric = Muon { momentum: Nesterov(0.95), orthogonaliser, width: Width::Unscaled };
+        let metric = Muon { momentum: Nesterov(0.95), orthogonaliser, width: Width::Unscaled, heads: false };
         let found = metric.begin(&theta).map(|_| ());
         match found {
             Ok(()) => assert!(is_valid, "{coefficients:?}"),
@@ -78,7 +78,7 @@ fn a_tensor_without_elements_is_left_alone() {
         let empty = ndarray::ArrayD::<f64>::zeros(vec![0, 3]);
         Parameters::new([("empty", empty), ("w", array![[3.0, 0.0], [0.0, 4.0]].into_dyn())]).unwrap()
     };
-    let metric = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled };
+    let metric = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled, heads: false };
     let mut state = metric.begin(&theta()).unwrap();
     metric.update(&mut state, &Covector(theta())).unwrap();
     let raised = metric.at(&state).raise(&Covector(theta())).unwrap();

@@ -297,7 +297,7 @@ fn pointwise_rules_leave_parameters_without_a_gradient_alone() {
 #[test]
 fn whole_tensor_rules_leave_parameters_without_a_gradient_alone() {
     use ambient_metric::ambient::Given;
-    use ambient_metric::base::{EveryMatrix, LearnedDiagonal, Remembering};
+    use ambient_metric::base::{EveryMatrix, LearnedDiagonal, MuonMax, Psgd, Remembering};
     use ambient_metric::{Ema, Log, Muon, Nesterov, NoMomentum, Routed};
     let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp::default() };
     let muon = Routed { route: EveryMatrix, taken: Muon::default(), rest };
@@ -305,6 +305,12 @@ fn whole_tensor_rules_leave_parameters_without_a_gradient_alone() {
     check_without(|theta| Configuration::new(muon, 0.01).weight_decay(0.1).build_whole(theta));
     let averaged = Descent::new(RmsProp::default(), Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
     check_without(|theta| Configuration::new(averaged, 0.01).weight_decay(0.1).build_whole(theta));
+    let psgd = Routed { route: EveryMatrix, taken: Psgd::default(), rest };
+    let psgd = Descent::new(psgd, Induced::new(Log, 0.1).beta(0.8), Ema(0.9));
+    check_without(|theta| Configuration::new(psgd, 0.01).weight_decay(0.1).build_whole(theta));
+    let max = Routed { route: EveryMatrix, taken: MuonMax::default(), rest };
+    let max = Descent::new(max, Induced::new(Log, 0.01).beta(0.8), NoMomentum);
+    check_without(|theta| Configuration::new(max, 0.01).weight_decay(0.1).build_whole(theta));
     let learned = LearnedDiagonal { kappa: 0.3, ..LearnedDiagonal::default() };
     let learned = Descent::new(learned, Induced::new(Log, 0.1).coupled(Given), Ema(0.9));
     check_without(|theta| {
@@ -442,6 +448,63 @@ fn a_record_keeps_what_corrects_parameters_that_came_later() {
     train(&mut model, &mut optimiser, 4..6);
     train(&mut again, &mut resumed, 4..6);
     assert_eq!(trained(&again), trained(&model));
+}
+
+/// Ten steps in `f64` on a Burn device and on the host.
+#[test]
+fn metrics_of_matrices_take_the_steps_of_the_host() {
+    use ambient_metric::base::{ColNorm, MuonMax, NorMuon, Psgd, RowNorm, Width};
+    use ambient_metric::{BaseMetric, Ema, Log, Muon};
+    fn check<M>(metric: M)
+    where
+        M: BaseMetric<Burn<f64>, State: Clone> + BaseMetric<Parameters<f64>, State: Clone> + Clone,
+    {
+        let shapes = [("q", vec![3, 2, 3]), ("w", vec![4, 3])];
+        let numbers = |seed: usize, shape: &[usize]| -> Vec<f64> {
+            (0..shape.iter().product()).map(|index| ((index * 7 + seed * 5) as f64 * 0.37).sin()).collect()
+        };
+        let here = |seed: usize| {
+            Parameters::new(shapes.clone().map(|(name, shape)| {
+                let elements = numbers(seed, &shape);
+                (name, ArrayD::from_shape_vec(shape, elements).unwrap())
+            }))
+            .unwrap()
+        };
+        let there = |seed: usize| {
+            let parts = shapes.clone().map(|(name, shape)| {
+                let elements = numbers(seed, &shape);
+                (Part { name: name.to_owned(), shape }, elements)
+            });
+            Burn::<f64>::new(&Device::flex(), parts).unwrap()
+        };
+        let rule = Descent::new(metric, Induced::new(Log, 0.01).beta(0.5), Ema(0.0));
+        let (mut on_host, mut on_device) = (here(1), there(1));
+        let mut host = Configuration::new(rule.clone(), 0.02).build_whole(&on_host).unwrap();
+        let mut device = Configuration::new(rule, 0.02).build_whole(&on_device).unwrap();
+        for step in 2..12 {
+            host.step(&mut on_host, &Covector(here(step)), 1.5).unwrap();
+            device.step(&mut on_device, &Covector(there(step)), 1.5).unwrap();
+        }
+        for (part, (name, _)) in shapes.iter().enumerate() {
+            for (found, expected) in on_device.read(part).unwrap().iter().zip(on_host.view(name).unwrap().iter()) {
+                // Rounding by products of sides below thirteen, which the iteration multiplies by 4⁵ in every step.
+                assert!((found - expected).abs() <= 1e-9, "{name}: {found} beside {expected}");
+            }
+        }
+    }
+    let width = Width::RowsAreOutputs;
+    check(ColNorm { width });
+    check(RowNorm { width });
+    let muon = Muon { heads: true, width, ..Muon::default() };
+    check(muon);
+    check(NorMuon { muon, ..NorMuon::default() });
+    check(MuonMax { muon });
+    let matrices = ambient_metric::Routed {
+        route: ambient_metric::base::EveryMatrix,
+        taken: Psgd::default(),
+        rest: MuonMax { muon },
+    };
+    check(matrices);
 }
 
 #[test]

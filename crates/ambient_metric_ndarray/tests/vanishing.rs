@@ -210,7 +210,7 @@ fn matrices_stand_gradients_that_vanish() {
             how: O,
             bound: f64,
         ) {
-            let metric = Muon { momentum, orthogonaliser: how, width: Width::Unscaled };
+            let metric = Muon { momentum, orthogonaliser: how, width: Width::Unscaled, heads: false };
             matrices_stand_everything::<_, _, E>(what, metric, NoMomentum, Some(bound));
         }
         muon::<_, _, E>(&format!("muon, {precision}"), Nesterov(0.95), NewtonSchulz::default(), 1.3);
@@ -275,7 +275,7 @@ fn the_polar_factor_is_as_good_where_a_singular_value_hardly_counts() {
 
 /// γ⁻¹M of Muon with the exact polar factor.
 fn polar_step(matrix: &Array2<f32>) -> Array2<f32> {
-    let metric = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled };
+    let metric = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled, heads: false };
     let gradient = Covector(Parameters::from(matrix.clone()));
     let mut state = metric.begin(&gradient.0).unwrap();
     metric.update(&mut state, &gradient).unwrap();

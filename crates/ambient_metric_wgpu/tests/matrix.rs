@@ -2,7 +2,9 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test may stop at what should not happen")]
 
-use ambient_metric::base::{EveryMatrix, LearnedDiagonal, LearnedScalar, Remembering, Width};
+use ambient_metric::base::{
+    ColNorm, EveryMatrix, LearnedDiagonal, LearnedScalar, MuonMax, NorMuon, Psgd, Remembering, RowNorm, Width,
+};
 use ambient_metric::optimiser::WholeOptimiser;
 use ambient_metric::space::{Absent, Part, Selection, Separable};
 use ambient_metric::{
@@ -228,7 +230,7 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
     let Some(context) = context() else { return };
     let metric = Routed {
         route: EveryMatrix,
-        taken: Muon { momentum: Nesterov(0.9), orthogonaliser: NewtonSchulz::default(), width: Width::RowsAreOutputs },
+        taken: Muon { momentum: Nesterov(0.9), width: Width::RowsAreOutputs, ..Muon::default() },
         rest: Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.99, epsilon: 1e-8 } },
     };
     let share = 4.0_f64.powi(5) * 64.0 * f64::from(f32::EPSILON);
@@ -245,6 +247,49 @@ fn muon_and_rmsprop_by_routing_take_the_steps_of_the_host() {
             // The condition of the iteration's polynomial is at most 700, and there are two products and an inverse.
             assert!((found - expected).abs() <= 700.0 * 64.0 * f32::EPSILON, "{found} beside {expected}");
         }
+    }
+}
+
+/// Twenty steps of η = 0.02 over what has products and norms alone. An error of Muon's is multiplied as above, and by c ≤ 20 in `MuonMax`. Lengths of columns and rows are
+/// quotients of sums of six. Each of the fits of PSGD, by a tenth of a bound, multiplies an error of the factors by at most e^0.4, so all of them by e⁸ < 4⁶.
+#[test]
+fn metrics_of_the_catalogue_take_the_steps_of_the_host() {
+    fn check<M>(context: &Context, taken: M, share: f64)
+    where
+        M: BaseMetric<DeviceTensor<f32>, State: Clone> + BaseMetric<Parameters<f32>, State: Clone> + Clone,
+    {
+        const ETA: f64 = 0.02;
+        let rest = Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.99, epsilon: 1e-8 } };
+        let metric = Routed { route: EveryMatrix, taken, rest };
+        let (on_device, on_host) = twenty_steps(context, metric, ETA, share * f64::from(f32::EPSILON));
+        differ_by_at_most(&on_device, &on_host, 20.0 * (ETA * share + 4.0) * f64::from(f32::EPSILON));
+    }
+    let Some(context) = context() else { return };
+    let width = Width::RowsAreOutputs;
+    let momentum = Nesterov(0.9);
+    check(&context, Psgd { every: 2, ..Psgd::default() }, 4.0_f64.powi(6) * 64.0);
+    check(&context, Remembering { momentum, metric: ColNorm { width } }, 64.0 * 64.0);
+    check(&context, Remembering { momentum, metric: RowNorm { width } }, 64.0 * 64.0);
+    check(&context, MuonMax { muon: Muon { width, ..Muon::default() } }, 4.0_f64.powi(5) * 64.0 * 20.0);
+    check(&context, NorMuon::default(), 4.0_f64.powi(5) * 64.0 * 4.0);
+}
+
+/// Heads on the device are those on the host, for one gradient.
+#[test]
+fn heads_are_matrices_on_the_device() {
+    let Some(context) = context() else { return };
+    let elements: Vec<f32> = numbers(7, 6, 3).mapv(f32::constant).into_raw_vec_and_offset().0;
+    let there = Covector(DeviceTensor::new(&context, [("q", vec![3, 2, 3], elements.clone())]).unwrap());
+    let array = ndarray::ArrayD::from_shape_vec(vec![3, 2, 3], elements).unwrap();
+    let here = Covector(Parameters::new([("q", array)]).unwrap());
+    let metric = Muon { heads: true, ..Muon::default() };
+    let (mut on_device, mut on_host) = (metric.begin(&there.0).unwrap(), metric.begin(&here.0).unwrap());
+    metric.update(&mut on_device, &there).unwrap();
+    metric.update(&mut on_host, &here).unwrap();
+    let (found, expected) = (metric.raise(&on_device, &there).unwrap(), metric.raise(&on_host, &here).unwrap());
+    let bound = 4.0_f64.powi(5) * 64.0 * f64::from(f32::EPSILON);
+    for (found, expected) in found.0.to_host("q").unwrap().iter().zip(expected.0.iter()) {
+        assert!(f64::from(found - expected).abs() <= bound, "{found} beside {expected}");
     }
 }
 

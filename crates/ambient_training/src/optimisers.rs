@@ -163,8 +163,8 @@ fn muon<N: Route + Clone + Send + 'static>(route: N, hyperparameters: &Hyperpara
         route,
         taken: Muon {
             momentum: Nesterov(momentum.unwrap_or(0.95)),
-            orthogonaliser: NewtonSchulz::default(),
             width: Width::ColumnsAreOutputs,
+            ..Muon::default()
         },
         rest: Remembering { momentum: Nesterov(0.9), metric: RmsProp { beta: 0.999, epsilon: eps.unwrap_or(1e-8) } },
     };

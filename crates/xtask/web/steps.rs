@@ -43,7 +43,7 @@ macro_rules! descend {
 
 /// What a subject comes to, and whether every bit of it is determined: of sums, products, quotients and roots it is.
 fn subjects() -> Result<Vec<(&'static str, Vec<f64>)>, Error> {
-    let muon = Muon { momentum: Nesterov(0.9), orthogonaliser: Polar, width: Width::RowsAreOutputs };
+    let muon = Muon { momentum: Nesterov(0.9), orthogonaliser: Polar, width: Width::RowsAreOutputs, heads: false };
     // Diagonally dominant, hence positive definite.
     let entry = |row: usize, column: usize| match row.abs_diff(column) {
         0 => 3.0 + row as f64 / 5.0,

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use ambient_metric::ambient::{AlongGradient, AlongMomentum, Exponential, Guard, OfLosses, Product, Reciprocal};
 use ambient_metric::base::{
-    Adafactor, HiddenMatrices, KlShampoo, LearnedDiagonal, LearnedScalar, Named, NorMuon, Remembering, Soap, Width,
+    Adafactor, ColNorm, HiddenMatrices, KlShampoo, KlSoap, LearnedDiagonal, LearnedScalar, MuonMax, Named, NorMuon,
+    Psgd, Remembering, RowNorm, Soap, Width,
 };
 use ambient_metric::optimiser::{Constant, Cosine, Linear, WarmUp};
 use ambient_metric::rule::{Bilinear, Clipped, Damped, Exact, Hard, Induction, Root, Soft};
@@ -166,13 +167,31 @@ fn metrics_know_their_keys_and_their_defaults() {
     check_defaults(&Adafactor { epsilon: 0.25, exponent: 0.5 });
     let soap = Soap { metric: Euclidean, beta: 0.5, every: 3 };
     check(&soap, &[("beta", &Soap { beta: 0.95, ..soap }), ("every", &Soap { every: 10, ..soap })]);
+    check_defaults(&Psgd { rate: 0.5, epsilon: 0.25, every: 3 });
+    let kl_soap = KlSoap { metric: Euclidean, beta: 0.5, factor_epsilon: 0.25, start: 0.5, every: 3 };
+    check(
+        &kl_soap,
+        &[
+            ("beta", &KlSoap { beta: 0.95, ..kl_soap }),
+            ("factor_epsilon", &KlSoap { factor_epsilon: 1e-8, ..kl_soap }),
+            ("start", &KlSoap { start: 0.1, ..kl_soap }),
+            ("every", &KlSoap { every: 10, ..kl_soap }),
+        ],
+    );
     check_defaults(&NewtonSchulz { coefficients: [1.0, 2.0, 3.0], steps: 2 });
     check_defaults(&LearnedScalar { kappa: 0.5, decay: 0.25, bound: 2.5, ..LearnedScalar::default() });
     check_defaults(&LearnedDiagonal { kappa: 0.5, decay: 0.25, bound: 2.5, ..LearnedDiagonal::default() });
     check_defaults(&HiddenMatrices::except(["a"]));
     check(&Named::new(["a"]), &[]);
     let muon = Muon { momentum: Nesterov(0.5), width: Width::RowsAreOutputs, ..Muon::default() };
-    check(&muon, &[("orthogonaliser", &muon), ("width", &Muon { width: Width::Unscaled, ..muon })]);
+    let with_heads = Muon { heads: true, ..muon };
+    check(
+        &with_heads,
+        &[("orthogonaliser", &with_heads), ("width", &Muon { width: Width::Unscaled, ..with_heads }), ("heads", &muon)],
+    );
+    check(&MuonMax { muon }, &[]);
+    check_defaults(&ColNorm { width: Width::RowsAreOutputs });
+    check_defaults(&RowNorm { width: Width::ColumnsAreOutputs });
     let normuon = NorMuon { muon, beta: 0.5, epsilon: 0.25 };
     check(
         &normuon,

@@ -8,8 +8,8 @@ use ambient_metric::ambient::{
 };
 use ambient_metric::any::{AnyAmbient, AnyOptimiser, AnyRule, Kind, TABLE};
 use ambient_metric::base::{
-    AdaBelief, AdaMax, Adafactor, AmsGrad, Drive, KlShampoo, LearnedDiagonal, LearnedScalar, MaxNorm, Muon, NorMuon,
-    Polar, Sign, Soap, Width, Yogi,
+    AdaBelief, AdaMax, Adafactor, AmsGrad, Drive, KlShampoo, KlSoap, LearnedDiagonal, LearnedScalar, MaxNorm, Muon,
+    NorMuon, Polar, Psgd, Sign, Soap, Width, Yogi,
 };
 use ambient_metric::rule::{
     Averaged, Bilinear, Cautious, ClipNorm, ClipValue, Clipped, DAdaptation, Evaluated, Hard, Induction, Lookahead,
@@ -184,17 +184,20 @@ proptest! {
         same!(build, Descent::new(Euclidean, Induced::of([height(xi); 4]).beta(beta), ema), "induced(euclidean, log, log, log, log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
         same!(build_whole, Descent::new(Kronecker { epsilon: eps, ..Kronecker::default() }, surface, ema), "induced(kronecker(epsilon={eps:?}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
         same!(build_whole, Descent::new(Muon::default(), Flat, NoMomentum), "muon");
-        let muon = Muon { momentum: ema, orthogonaliser: Polar, width: Width::ColumnsAreOutputs };
+        let muon = Muon { momentum: ema, orthogonaliser: Polar, width: Width::ColumnsAreOutputs, heads: false };
         same!(build_whole, Descent::new(muon, surface, Ema(0.0)), "induced(muon(ema({mu:?}), polar, columns_are_outputs), log, xi={xi:?}, beta={beta:?}) + ema(0)");
         let steps = NewtonSchulz { steps: 3, ..NewtonSchulz::default() };
-        let muon = Muon { momentum: HeavyBall(mu), orthogonaliser: steps, width: Width::RowsAreOutputs };
-        same!(build_whole, Descent::new(muon, Flat, NoMomentum), "flat(muon(heavy_ball({mu:?}), rows_are_outputs, steps=3))");
+        let muon = Muon { momentum: HeavyBall(mu), orthogonaliser: steps, width: Width::RowsAreOutputs, heads: true };
+        same!(build_whole, Descent::new(muon, Flat, NoMomentum), "flat(muon(heavy_ball({mu:?}), rows_are_outputs, heads, steps=3))");
         let (kl_shampoo, soap) = (KlShampoo { beta: rms, epsilon: eps, ..KlShampoo::default() }, Soap { metric, beta: rms, ..Soap::default() });
         same!(build_whole, Descent::new(kl_shampoo, Flat, ema), "kl_shampoo({mu:?}, {rms:?}, {eps:?})");
         same!(build_whole, Descent::new(soap, Flat, ema), "soap({mu:?}, {rms:?}, {eps:?})");
         same!(build_whole, Descent::new(Adafactor { epsilon: eps, exponent: 0.8 }, surface, ema), "induced(adafactor({eps:?}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
         let normuon = NorMuon { muon: Muon { momentum: Nesterov(mu), ..Muon::default() }, beta: rms, ..NorMuon::default() };
         same!(build_whole, Descent::new(normuon, Flat, NoMomentum), "normuon({mu:?}, {rms:?})");
+        same!(build_whole, Descent::new(Psgd { rate: beta.max(0.1), epsilon: eps, ..Psgd::default() }, Flat, ema), "psgd({mu:?}, {:?}, {eps:?})", beta.max(0.1));
+        let kl_soap = KlSoap { metric, beta: rms, ..KlSoap::default() };
+        same!(build_whole, Descent::new(kl_soap, surface, ema), "induced(kl_soap({rms:?}, {rms:?}, {eps:?}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})");
         let dense = Dense::diagonal(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.5]).unwrap();
         let text: Vec<String> = dense.rows().iter().map(|row| format!("{row:?}")).collect();
         same!(build_whole, Descent::new(dense, surface, ema), "induced(dense({}), log, xi={xi:?}, beta={beta:?}) + ema({mu:?})", text.join(", "));

@@ -931,7 +931,7 @@ fn every_metric_resumes_from_a_checkpoint_bit_for_bit() {
         },
     };
     resumes(Descent::new(routed, Induced::new(Log, 0.1).beta(0.5), NoMomentum), None);
-    let polar = Muon { momentum: Ema(0.9), orthogonaliser: Polar, width: Width::RowsAreOutputs };
+    let polar = Muon { momentum: Ema(0.9), orthogonaliser: Polar, width: Width::RowsAreOutputs, heads: false };
     let polar = Routed { route: EveryMatrix, taken: polar, rest: scalar };
     resumes(Descent::new(polar, Induced::new(Identity, 0.1), NoMomentum), None);
     let diagonal: Vec<f64> = (1..14).map(f64::from).collect();

@@ -5,15 +5,22 @@ use crate::any::table::{Kind, find};
 use crate::any::text::{Call, Given, TextError, error};
 use crate::base::adafactor::{Adafactor, AdafactorState};
 use crate::base::base_metric::BaseMetric;
+use crate::base::col_norm::{ColNorm, RowNorm};
 use crate::base::dense::{Dense, DenseState};
 use crate::base::diagonal::RmsProp;
 use crate::base::factored::KroneckerState;
 use crate::base::kfac::Kfac;
 use crate::base::kl_shampoo::KlShampoo;
+use crate::base::kl_soap::KlSoap;
 use crate::base::kronecker::Kronecker;
-use crate::base::muon::{Muon, MuonState, Orthogonaliser, Polar, Width};
+use crate::base::muon::{Muon, MuonState, Width};
+use crate::base::muon_max::{MuonMax, MuonMaxState};
 use crate::base::normuon::{NorMuon, NorMuonState};
-use crate::base::soap::{Soap, SoapState};
+use crate::base::orthogonaliser::{Orthogonaliser, Polar};
+use crate::base::parted::Parted;
+use crate::base::psgd::{Psgd, PsgdState};
+use crate::base::soap::Soap;
+use crate::base::turned::SoapState;
 use crate::error::Error;
 use crate::number::scalar::Element;
 use crate::space::matrix::{MatrixTensor, NewtonSchulz, SpectralMatrix, WideOf};
@@ -208,12 +215,17 @@ chosen! {
     NorMuon: NorMuon<OneSlot, AnyOrthogonaliser>, NorMuonState<T>;
     Dense: Dense<f64>, DenseState<T>;
     Kfac: Kfac, KroneckerState<T>;
+    Psgd: Psgd, PsgdState<T>;
+    KlSoap: KlSoap, SoapState<T>;
+    ColNorm: ColNorm, Parted<T, ()>;
+    RowNorm: RowNorm, Parted<T, ()>;
+    MuonMax: MuonMax<OneSlot, AnyOrthogonaliser>, MuonMaxState<T>;
 }
 
 impl AnyMatrixMetric {
     /// Whether it is a metric.
     pub(crate) fn has_metric(&self) -> bool {
-        !matches!(self, Self::NorMuon(_))
+        !matches!(self, Self::NorMuon(_) | Self::ColNorm(_) | Self::RowNorm(_))
     }
 
     /// Accepts its constants. (Muon's are checked where it is begun for tensors; a dense one was checked when it was made.)
@@ -225,7 +237,9 @@ impl AnyMatrixMetric {
             Self::Adafactor(metric) => metric.validate(),
             Self::NorMuon(metric) => metric.validate(),
             Self::Kfac(metric) => metric.validate(),
-            Self::Muon(_) | Self::Dense(_) => Ok(()),
+            Self::Psgd(metric) => metric.validate(),
+            Self::KlSoap(metric) => metric.validate(),
+            Self::Muon(_) | Self::Dense(_) | Self::ColNorm(_) | Self::RowNorm(_) | Self::MuonMax(_) => Ok(()),
         }
     }
 }
@@ -299,6 +313,14 @@ impl Part for AnyMatrixMetric {
                 Ok(dense) => Self::Dense(dense),
                 Err(refusal) => return Err(error(given.text, given.at.clone(), refusal.to_string())),
             },
+            ("psgd", &[rate, epsilon, every]) => Self::Psgd(Psgd { rate, epsilon, every: given.whole(2, every)? }),
+            ("kl_soap", &[beta, beta2, epsilon, factor_epsilon, start, every]) => {
+                let metric = RmsProp { beta: beta2, epsilon };
+                Self::KlSoap(KlSoap { metric, beta, factor_epsilon, start, every: given.whole(5, every)? })
+            }
+            ("col_norm", []) => Self::ColNorm(ColNorm { width: width(given) }),
+            ("row_norm", []) => Self::RowNorm(RowNorm { width: width(given) }),
+            ("muon_max", &[a, b, c, steps]) => Self::MuonMax(MuonMax { muon: muon([a, b, c, steps], given)? }),
             _ => return Ok(None),
         }))
     }
@@ -323,6 +345,14 @@ impl Part for AnyMatrixMetric {
                 written.parts = dense.rows().iter().map(|row| format!("{row:?}")).collect();
                 written
             }
+            Self::Psgd(Psgd { rate, epsilon, every }) => Written::new("psgd", &[*rate, *epsilon, *every as f64]),
+            Self::KlSoap(KlSoap { metric, beta, factor_epsilon, start, every }) => {
+                let constants = [*beta, metric.beta, metric.epsilon, *factor_epsilon, *start, *every as f64];
+                Written::new("kl_soap", &constants)
+            }
+            Self::ColNorm(ColNorm { width }) => written_width(Written::new("col_norm", &[]), *width),
+            Self::RowNorm(RowNorm { width }) => written_width(Written::new("row_norm", &[]), *width),
+            Self::MuonMax(MuonMax { muon }) => written_muon("muon_max", muon, &[]),
         }
     }
 }
@@ -335,11 +365,7 @@ fn muon([a, b, c, steps]: [f64; 4], given: &mut Given<'_>) -> Result<Muon<OneSlo
         let steps = usize::try_from(given.whole(3, steps)?).unwrap_or(usize::MAX);
         AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps })
     };
-    let width = match (given.option("rows_are_outputs"), given.option("columns_are_outputs")) {
-        (true, _) => Width::RowsAreOutputs,
-        (false, true) => Width::ColumnsAreOutputs,
-        (false, false) => Width::Unscaled,
-    };
+    let (width, heads) = (width(given), given.option("heads"));
     let (momentum, at) = match take(given, &[Kind::Momentum]) {
         Some(call) if call.name == "belief" => {
             let problem =
@@ -351,12 +377,12 @@ fn muon([a, b, c, steps]: [f64; 4], given: &mut Given<'_>) -> Result<Muon<OneSlo
     };
     let problem = "a metric of whole tensors takes a momentum with one number per parameter: take `ema`";
     let momentum = OneSlot::new(momentum).ok_or_else(|| error(given.text, at, problem))?;
-    Ok(Muon { momentum, orthogonaliser, width })
+    Ok(Muon { momentum, orthogonaliser, width, heads })
 }
 
 /// What Muon, or what is made of it with further constants, is written as.
 fn written_muon(name: &'static str, muon: &Muon<OneSlot, AnyOrthogonaliser>, further: &[f64]) -> Written {
-    let Muon { momentum, orthogonaliser, width } = muon;
+    let Muon { momentum, orthogonaliser, width, heads } = muon;
     let (own, is_polar) = match orthogonaliser {
         AnyOrthogonaliser::Polar(_) => (vec![Vec::new(); 4], true),
         AnyOrthogonaliser::NewtonSchulz(NewtonSchulz { coefficients: [a, b, c], steps }) => {
@@ -365,10 +391,22 @@ fn written_muon(name: &'static str, muon: &Muon<OneSlot, AnyOrthogonaliser>, fur
     };
     let constants = own.into_iter().chain(further.iter().map(|&constant| vec![constant])).collect();
     let written = Written { name, constants, parts: vec![momentum.get().to_string()], ..Written::default() };
+    written_width(written.option("polar", is_polar), *width).option("heads", *heads)
+}
+
+/// The scaling by the shape, from its options.
+fn width(given: &mut Given<'_>) -> Width {
+    match (given.option("rows_are_outputs"), given.option("columns_are_outputs")) {
+        (true, _) => Width::RowsAreOutputs,
+        (false, true) => Width::ColumnsAreOutputs,
+        (false, false) => Width::Unscaled,
+    }
+}
+
+fn written_width(written: Written, width: Width) -> Written {
     written
-        .option("polar", is_polar)
-        .option("rows_are_outputs", *width == Width::RowsAreOutputs)
-        .option("columns_are_outputs", *width == Width::ColumnsAreOutputs)
+        .option("rows_are_outputs", width == Width::RowsAreOutputs)
+        .option("columns_are_outputs", width == Width::ColumnsAreOutputs)
 }
 
 /// Takes the first part of these kinds.

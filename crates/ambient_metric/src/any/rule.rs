@@ -24,9 +24,12 @@ use crate::base::adamax::AdaMax;
 use crate::base::amsgrad::AmsGrad;
 use crate::base::diagonal::{Euclidean, RmsProp};
 use crate::base::kl_shampoo::KlShampoo;
+use crate::base::kl_soap::KlSoap;
 use crate::base::kronecker::Kronecker;
 use crate::base::muon::Muon;
+use crate::base::muon_max::MuonMax;
 use crate::base::normuon::NorMuon;
+use crate::base::psgd::Psgd;
 use crate::base::sign::Sign;
 use crate::base::soap::Soap;
 use crate::base::sophia::Sophia;
@@ -356,10 +359,10 @@ impl AnyRule {
         let sign = AnyBaseMetric::Pointwise(AnyPointwise::Sign(Sign));
         let matrix = AnyBaseMetric::Matrix;
         let muon = |momentum| {
-            let Muon { orthogonaliser, width, .. } = Muon::default();
+            let Muon { orthogonaliser, width, heads, .. } = Muon::default();
             let orthogonaliser = AnyOrthogonaliser::NewtonSchulz(orthogonaliser);
             let momentum = OneSlot::new(AnyMomentum::Nesterov(Nesterov(momentum)))?;
-            Some(Muon { momentum, orthogonaliser, width })
+            Some(Muon { momentum, orthogonaliser, width, heads })
         };
         Some(match (name, constants) {
             ("sgd", &[momentum]) => flat(euclidean, AnyMomentum::HeavyBall(HeavyBall(momentum))),
@@ -424,6 +427,14 @@ impl AnyRule {
                 let metric = AnyPointwise::AdaHessian(AdaHessian { beta, power, epsilon });
                 flat(AnyBaseMetric::Pointwise(metric), ema(beta1))
             }
+            ("psgd", &[momentum, rate, epsilon]) => {
+                flat(matrix(AnyMatrixMetric::Psgd(Psgd { rate, epsilon, ..Psgd::default() })), ema(momentum))
+            }
+            ("kl_soap", &[beta1, beta, epsilon]) => {
+                let metric = KlSoap { metric: RmsProp { beta, epsilon }, beta, ..KlSoap::default() };
+                flat(matrix(AnyMatrixMetric::KlSoap(metric)), ema(beta1))
+            }
+            ("muon_max", &[momentum]) => now(matrix(AnyMatrixMetric::MuonMax(MuonMax { muon: muon(momentum)? }))),
             _ => return None,
         })
     }

@@ -194,11 +194,12 @@ const SOPHIA: &[Constant] = &[
 ];
 const ADA_HESSIAN: &[Constant] =
     &[constant("beta", 0.999, Range::DECAY), constant("power", 1.0, Range::up_to(0.0, 1.0)), EPSILON];
+const RATE: Constant = constant("rate", 0.1, OPEN);
 const A: Constant = constant("a", 3.4445, Range::FINITE);
 const B: Constant = constant("b", -4.7750, Range::FINITE);
 const C: Constant = constant("c", 2.0315, Range::FINITE);
 const STEPS: Constant = constant("steps", 5.0, Range { low: 0.0, high: 1e6, has_low: true, has_high: true });
-const POLAR: &[&str] = &["polar", "rows_are_outputs", "columns_are_outputs"];
+const POLAR: &[&str] = &["polar", "rows_are_outputs", "columns_are_outputs", "heads"];
 const SURFACE: &[Constant] = &[XI, MOMENTUM, constant("beta", 0.8, Range::DECAY)];
 
 macro_rules! table {
@@ -283,6 +284,19 @@ table! {
             constant("beta", 0.95, Range::DECAY), constant("damping", 1e-3, Range::POSITIVE)
         ];
         "dense": "a given symmetric positive definite matrix over all parameters", OURS, &[], parts "[ROW, …], [ROW, …], …";
+        "psgd": "γ⁻¹ = QᵀQ with triangular Kronecker factors of Q, which go down the whitening criterion: PSGD-Kron", "arXiv 1512.04202; arXiv 1809.10232", &[
+            RATE, EPSILON, every(1.0)
+        ];
+        "kl_soap": "`rmsprop` with beta2 and epsilon in the eigenbases of the factors of `kl_shampoo`", "arXiv 2509.03378", &[
+            constant("beta", 0.95, Range::DECAY), constant("beta2", 0.95, Range::DECAY), EPSILON,
+            constant("factor_epsilon", 1e-8, Range::POSITIVE), constant("start", 0.1, Range::POSITIVE), every(10.0)
+        ];
+        "col_norm": "l♯ = l with every column divided by its length: the dual of a norm, and no metric", "arXiv 2502.07529", &[],
+            options &["rows_are_outputs", "columns_are_outputs"];
+        "row_norm": "l♯ = l with every row divided by its length: no metric either", "arXiv 2502.07529", &[],
+            options &["rows_are_outputs", "columns_are_outputs"];
+        "muon_max": "Muon's directions as long as the sum of the nuclear norms of all matrices: steepest descent in the largest spectral norm of one", "arXiv 2510.09827", &[A, B, C, STEPS],
+            options POLAR, parts "[MOMENTUM]";
     }
     AmbientMetric {
         "product": "γ ⊕ dh²", PAPER, &[];
@@ -402,6 +416,11 @@ table! {
             constant("momentum", 0.95, Range::DECAY), constant("beta", 0.95, Range::DECAY)
         ];
         "muon": "flat(muon(nesterov(momentum)))", "K. Jordan and others, 2024", &[constant("momentum", 0.95, Range::DECAY)];
+        "psgd": "flat(psgd(rate, epsilon)) + ema(momentum)", "arXiv 1512.04202; arXiv 1809.10232", &[MOMENTUM, RATE, EPSILON];
+        "kl_soap": "flat(kl_soap(beta2, beta2, epsilon)) + ema(beta1)", "arXiv 2509.03378", &[
+            constant("beta1", 0.95, Range::DECAY), constant("beta2", 0.95, Range::DECAY), EPSILON
+        ];
+        "muon_max": "flat(muon_max(nesterov(momentum)))", "arXiv 2510.09827", &[constant("momentum", 0.95, Range::DECAY)];
         "flat": "descent in the base metric alone", OURS, &[], parts "METRIC";
         "induced": "descent on the loss surface: of one loss for each embedding, xi one number or a list; damped as a whole, or with the full inverse (`exact`); a coupling is kept `margin` below where the space ends; `of_losses` descends the losses in place of the heights", PAPER, &[
             XI,

@@ -1,18 +1,16 @@
 //! Adafactor's second moment: a mean for every row and every column.
 
-use std::sync::Arc;
-
 use crate::base::base_metric::BaseMetric;
+use crate::base::parted::Parted;
 use crate::base::pointwise::PointwiseState;
-use crate::base::sides::{Given, means, squares};
+use crate::base::sides::{Given, means, outer, squares};
 use crate::error::{Error, require_positive};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
-use crate::space::layout::{Layout, Part};
-use crate::space::matrix::{MatrixPart, MatrixTensor, Transpose, WideOf};
+use crate::space::matrix::{MatrixPart, MatrixTensor, Transpose};
 use crate::space::record::Entries;
-use crate::space::selection::{Selection, Separable, place_each, select_each};
-use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
+use crate::space::selection::{Selection, Separable};
+use crate::space::tensor::{Covector, Tensor, Vector, Wide};
 
 /// γ = √v̂ with v̂ = R Cᵀ / mean(R), from means of squares over the rows and over the columns of every matrix: Adafactor's.
 ///
@@ -81,142 +79,82 @@ impl Default for Adafactor {
 /// ```
 /// use ambient_metric::BaseMetric;
 /// use ambient_metric::base::Adafactor;
-/// use ambient_metric::space::MatrixPart;
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
 /// let state = Adafactor::default().begin(&Parameters::from(array![[1.0_f64, 2.0, 3.0]]))?;
 /// let [rows, columns] = state.means(0).ok_or(ambient_metric::Error::Empty)?;
-/// assert_eq!(([rows.rows(), rows.columns()], [columns.rows(), columns.columns()]), ([1, 1], [1, 3]));
+/// assert_eq!((rows.len(), columns.len()), (1, 3));
 /// # Ok::<(), ambient_metric::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct AdafactorState<T: MatrixTensor> {
-    layout: Layout,
-    parts: Vec<Squares<T::Matrix>>,
-}
+pub type AdafactorState<T> = Parted<T, Squares<<T as Tensor>::Element>>;
 
 /// What is remembered of one part, which counts its own gradients.
 #[derive(Debug)]
-struct Squares<M: MatrixPart> {
-    average: Average<M>,
+pub struct Squares<E> {
+    /// The means R of rows, or the averages of every element.
+    rows: Vec<E>,
+    /// The means C of columns; none where the part is no matrix.
+    columns: Option<Vec<E>>,
     seen: u64,
 }
 
-/// The average of squares of a part.
-#[derive(Debug)]
-enum Average<M: MatrixPart> {
-    /// The means R of rows, a column, and C of columns, a row.
-    Means([Arc<M>; 2]),
-    /// That of every element.
-    Full(Arc<Vec<M::Element>>),
-}
-
-impl<M: MatrixPart> Clone for Squares<M> {
-    fn clone(&self) -> Self {
-        let average = match &self.average {
-            Average::Means(means) => Average::Means(means.clone()),
-            Average::Full(full) => Average::Full(Arc::clone(full)),
-        };
-        Self { average, seen: self.seen }
-    }
-}
-
-impl<T: MatrixTensor> Clone for AdafactorState<T> {
-    fn clone(&self) -> Self {
-        Self { layout: self.layout.clone(), parts: self.parts.clone() }
-    }
-}
-
-impl<T: MatrixTensor> AdafactorState<T> {
+impl<T: MatrixTensor> Parted<T, Squares<T::Element>> {
     /// R and C of a part; `None` for one that is no matrix.
     #[must_use]
-    pub fn means(&self, part: usize) -> Option<[&T::Matrix; 2]> {
-        match &self.parts.get(part)?.average {
-            Average::Means(means) => Some(means.each_ref().map(Arc::as_ref)),
-            Average::Full(_) => None,
-        }
+    pub fn means(&self, part: usize) -> Option<[&[T::Element]; 2]> {
+        let Squares { rows, columns, .. } = self.get(part)?;
+        Some([rows, columns.as_deref()?])
     }
 
     /// γ as a tensor like this one, as the state of a metric that has it.
     fn gamma(&self, like: &T) -> Result<PointwiseState<T, ()>, Error> {
-        self.layout.check(like.layout())?;
+        self.layout().check(like.layout())?;
         let mut gamma = like.zeros_like()?;
-        for (index, Squares { average, .. }) in self.parts.iter().enumerate() {
-            let narrow = |roots: &Vec<_>| roots.iter().map(|&root| T::Element::narrow(root)).collect::<Vec<_>>();
-            let [rows, columns] = &average.roots()?.each_ref().map(narrow);
-            match average {
-                Average::Full(_) => gamma.write(index, rows)?,
-                Average::Means([means, _]) => {
-                    let (column, row) = (means.like(rows.len(), 1, rows)?, means.like(1, columns.len(), columns)?);
-                    gamma.set_matrix(index, &column.product(Transpose::No, &row, Transpose::No)?)?;
-                }
+        for (index, squares) in self.iter() {
+            let [rows, columns] = squares.roots();
+            if squares.columns.is_some() {
+                gamma.set_matrix(index, &outer(&like.matrix(index)?, &rows, &columns)?)?;
+            } else {
+                gamma.write(index, &rows.into_iter().map(Element::narrow).collect::<Vec<_>>())?;
             }
         }
         Ok(PointwiseState::of(gamma))
     }
 }
 
-impl<M: MatrixPart> Average<M> {
+impl<E: Element> Squares<E> {
     /// γ as the product of a column and a row: √(R / mean(R)) and √C. (Roots first, since a product of means may leave the range.)
-    fn roots(&self) -> Result<[Vec<WideOf<M>>; 2], Error> {
-        let one = <WideOf<M> as Field>::one();
-        let wide = |elements: &[M::Element]| elements.iter().map(|x| x.widen()).collect::<Vec<_>>();
-        let [rows, columns, mean] = match self {
-            Self::Full(full) => [wide(full), vec![one], vec![one]],
-            Self::Means([rows, columns]) => {
-                let rows = wide(&rows.to_host()?);
-                let sum = rows.iter().fold(<WideOf<M> as Field>::zero(), |sum, &row| sum + row);
-                let mean = vec![sum / Field::constant(rows.len() as f64)];
-                [rows, wide(&columns.to_host()?), mean]
-            }
+    fn roots(&self) -> [Vec<E::Wide>; 2] {
+        let (zero, one) = (<E::Wide as Field>::zero(), <E::Wide as Field>::one());
+        let roots = |of: &[E], mean: E::Wide| of.iter().map(|x| (x.widen() / mean).sqrt()).collect();
+        let Some(columns) = &self.columns else { return [roots(&self.rows, one), vec![one]] };
+        let sum = self.rows.iter().fold(zero, |sum, row| sum + row.widen());
+        [roots(&self.rows, sum / Field::constant(self.rows.len() as f64)), roots(columns, one)]
+    }
+
+    /// With the squares of one more gradient: of every element, or their means.
+    fn observed(&self, metric: &Adafactor, rows: Vec<E>, columns: Option<Vec<E>>) -> Self {
+        let seen = self.seen.saturating_add(1);
+        let share = (seen as f64).power(-metric.exponent);
+        let [kept, share] = [1.0 - share, share].map(<E::Wide as Field>::constant);
+        let average = |past: &Vec<E>, present: Vec<E>| {
+            past.iter().zip(present).map(|(past, x)| E::narrow(kept * past.widen() + share * x.widen())).collect()
         };
-        let root = |mean: WideOf<M>| move |x: WideOf<M>| (x / mean).sqrt();
-        let mean = mean.first().copied().unwrap_or(one);
-        Ok([rows.into_iter().map(root(mean)).collect(), columns.into_iter().map(root(one)).collect()])
+        let columns = self.columns.as_ref().zip(columns).map(|(past, present)| average(past, present));
+        Self { rows: average(&self.rows, rows), columns, seen }
     }
 
-    /// With the squares of one more gradient, of which it takes a share.
-    fn observe<T: MatrixTensor<Matrix = M, Element = M::Element>>(
-        &self,
-        squares: &T,
-        part: usize,
-        share: f64,
-    ) -> Result<Self, Error> {
-        let kept = 1.0 - share;
-        Ok(match self {
-            Self::Full(full) => {
-                let average = |(&past, present): (&M::Element, M::Element)| {
-                    let constant = <WideOf<M> as Field>::constant;
-                    M::Element::narrow(constant(kept) * past.widen() + constant(share) * present.widen())
-                };
-                Self::Full(Arc::new(full.iter().zip(squares.read(part)?).map(average).collect()))
-            }
-            Self::Means([rows, columns]) => {
-                let squares = squares.matrix(part)?;
-                let rows = means(&squares, rows, Transpose::No, [kept, share])?;
-                let columns = means(&squares, columns, Transpose::Yes, [kept, share])?;
-                Self::Means([Arc::new(rows), Arc::new(columns)])
-            }
-        })
-    }
-
-    fn record(&mut self, parameter: &str, entries: &mut Entries<'_>) -> Result<(), Error> {
-        match self {
-            Self::Full(full) => {
-                if let Some(read) = entries.list(parameter, "squares", full.len(), || Ok(full.to_vec()))? {
-                    *full = Arc::new(read);
-                }
-            }
-            Self::Means(means) => {
-                for (mean, name) in means.iter_mut().zip(["rows", "columns"]) {
-                    if let Some(read) = entries.exchange_matrix(parameter, name, &**mean)? {
-                        *mean = Arc::new(read);
-                    }
-                }
-            }
-        }
-        Ok(())
+    fn recorded(&self, parameter: &str, entries: &mut Entries<'_>) -> Result<Self, Error> {
+        let mut list = |name: &str, known: &Vec<E>| {
+            let read = entries.list(parameter, name, known.len(), || Ok(known.clone()))?;
+            Ok::<_, Error>(read.unwrap_or_else(|| known.clone()))
+        };
+        let rows = list(if self.columns.is_some() { "rows" } else { "squares" }, &self.rows)?;
+        let columns = self.columns.as_ref().map(|columns| list("columns", columns)).transpose()?;
+        let mut seen = self.seen;
+        entries.within("seen").count(parameter, &mut seen)?;
+        Ok(Self { rows, columns, seen })
     }
 }
 
@@ -237,33 +175,26 @@ impl<T: MatrixTensor> BaseMetric<T> for Adafactor {
 
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         self.validate()?;
-        let of_part = |(index, part): (usize, &Part)| {
-            let all = |count: usize| vec![T::Element::constant(self.epsilon); count];
-            let average = match *part.shape {
-                [m, n] if part.elements() > 0 => {
-                    let matrix = parameters.matrix(index)?;
-                    let means = [matrix.like(m, 1, &all(m))?, matrix.like(1, n, &all(n))?];
-                    Average::Means(means.map(Arc::new))
-                }
-                _ => Average::Full(Arc::new(all(part.elements()))),
-            };
-            Ok(Squares { average, seen: 0 })
-        };
-        let layout = parameters.layout();
-        let parts = layout.parts().iter().enumerate().map(of_part).collect::<Result<_, Error>>()?;
-        Ok(AdafactorState { layout: layout.clone(), parts })
+        let all = |count: usize| vec![T::Element::constant(self.epsilon); count];
+        Parted::begin(parameters.layout(), |_, part| {
+            let (rows, columns) =
+                if let [m, n] = *part.shape { (all(m), Some(all(n))) } else { (all(part.elements()), None) };
+            Ok(Squares { rows, columns, seen: 0 })
+        })
     }
 
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
-        state.layout.check(gradient.0.layout())?;
-        find_non_finite(&gradient.0)?;
+        state.layout().check(gradient.0.layout())?;
+        gradient.require_finite()?;
         let squares = squares(&gradient.0, self.epsilon)?;
-        let observed = |(index, part): (usize, &Squares<T::Matrix>)| {
-            let seen = part.seen.saturating_add(1);
-            let share = (seen as f64).power(-self.exponent);
-            Ok(Squares { average: part.average.observe(&squares, index, share)?, seen })
-        };
-        state.parts = state.parts.iter().enumerate().map(observed).collect::<Result<_, Error>>()?;
+        *state = state.observed(gradient, |past, index| {
+            if past.columns.is_none() {
+                return Ok(past.observed(self, squares.read(index)?, None));
+            }
+            let matrix = squares.matrix(index)?;
+            let of = |transpose| means(&matrix, transpose, 1.0, None)?.to_host();
+            Ok(past.observed(self, of(Transpose::No)?, Some(of(Transpose::Yes)?)))
+        })?;
         Ok(())
     }
 
@@ -271,15 +202,14 @@ impl<T: MatrixTensor> BaseMetric<T> for Adafactor {
     where
         T: Separable,
     {
-        let parts = select_each(&state.parts, selection.whole_parts(short_name::<Self>)?)?;
-        Ok(AdafactorState { layout: selection.layout().clone(), parts })
+        state.select(selection, short_name::<Self>)
     }
 
     fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
     where
         T: Separable,
     {
-        state.parts = place_each(&state.parts, selection.parts(), &selected.parts)?;
+        *state = state.placed(selection, selected)?;
         Ok(())
     }
 
@@ -294,8 +224,8 @@ impl<T: MatrixTensor> BaseMetric<T> for Adafactor {
     fn log_determinant(&self, state: &Self::State) -> Result<Wide<T>, Error> {
         let zero = <Wide<T> as Field>::zero();
         let mut total = zero;
-        for Squares { average, .. } in &state.parts {
-            let [rows, columns] = average.roots()?;
+        for (_, squares) in state.iter() {
+            let [rows, columns] = squares.roots();
             let sum = |of: &[Wide<T>], count: usize| {
                 <Wide<T> as Field>::constant(count as f64) * of.iter().fold(zero, |sum, root| sum + root.ln())
             };
@@ -305,10 +235,6 @@ impl<T: MatrixTensor> BaseMetric<T> for Adafactor {
     }
 
     fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
-        for (part, squares) in state.layout.parts().iter().zip(&mut state.parts) {
-            squares.average.record(&part.name, entries)?;
-            entries.within("seen").count(&part.name, &mut squares.seen)?;
-        }
-        Ok(())
+        state.record(entries, Squares::recorded)
     }
 }

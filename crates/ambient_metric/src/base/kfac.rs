@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::base::factored::{Factoring, Factors, factored};
+use crate::base::factored::{Factored, Factoring, Factors, Side};
+use crate::base::of_matrices::of_matrices;
 use crate::base::pointwise::{Weights, check_examples};
 use crate::base::sides::moment;
 use crate::error::{Error, require_decay, require_positive};
@@ -80,6 +81,30 @@ impl Kfac {
         require_positive("damping", self.damping)
     }
 
+    /// The factors of a matrix with one more observation.
+    fn noticed<M: SpectralMatrix>(&self, kept: &Factors<M>, examples: &[M]) -> Result<Factors<M>, Error> {
+        let power = Field::flushed(kept.power * Field::constant(self.beta));
+        let known = <WideOf<M> as Field>::one() - power;
+        let side = |number: usize, transpose: Transpose| {
+            let mut seen = Arc::clone(&kept.sides[number].moment);
+            for (index, example) in examples.iter().enumerate() {
+                let Weights { keep, share } = Weights::<f64>::of(self.beta, index, examples.len());
+                seen = Arc::new(moment(&*seen, example, transpose, [keep, share])?);
+            }
+            // R̂/√T̂ is R/√((1 − βᵗ) tr R), and zero where nothing was seen.
+            let (trace, zero) = (trace(&*seen)?, <WideOf<M> as Field>::zero());
+            let scale = if trace == zero { zero } else { <WideOf<M> as Field>::one() / (known.sqrt() * trace.sqrt()) };
+            let other = kept.sides[1 - number].moment.rows() as f64;
+            let epsilon = (self.damping * other / seen.rows() as f64).sqrt();
+            let roots = Arc::new(Factoring { epsilon, ..self.factoring() }.roots(&*seen, scale)?);
+            Ok::<_, Error>(Side { moment: seen, roots })
+        };
+        let sides = [side(0, Transpose::No)?, side(1, Transpose::Yes)?];
+        Ok(Factors { sides, power, seen: kept.seen.saturating_add(1) })
+    }
+}
+
+impl Factored for Kfac {
     /// Before any observation γ = λ.
     fn factoring(&self) -> Factoring {
         Factoring {
@@ -92,29 +117,6 @@ impl Kfac {
             every: 1,
         }
     }
-
-    /// The factors of a matrix with one more observation.
-    fn observe<M: SpectralMatrix>(&self, factors: &mut Factors<M>, examples: &[M]) -> Result<(), Error> {
-        let lengths = factors.sides.each_ref().map(|side| side.moment.rows() as f64);
-        let shares = [(lengths[1] / lengths[0]).sqrt(), (lengths[0] / lengths[1]).sqrt()];
-        factors.power = Field::flushed(factors.power * Field::constant(self.beta));
-        factors.seen = factors.seen.saturating_add(1);
-        let known = <WideOf<M> as Field>::one() - factors.power;
-        let sides = factors.sides.iter_mut().zip([Transpose::No, Transpose::Yes]).zip(shares);
-        for ((side, transpose), share) in sides {
-            for (index, example) in examples.iter().enumerate() {
-                let Weights { keep, share } = Weights::<f64>::of(self.beta, index, examples.len());
-                side.moment = Arc::new(moment(&*side.moment, example, transpose, [keep, share])?);
-            }
-            // R̂/√T̂ is R/√((1 − βᵗ) tr R), and zero where nothing was seen.
-            let trace = trace(&*side.moment)?;
-            let zero = <WideOf<M> as Field>::zero();
-            let scale = if trace == zero { zero } else { <WideOf<M> as Field>::one() / (known.sqrt() * trace.sqrt()) };
-            let factoring = Factoring { epsilon: self.damping.sqrt() * share, ..self.factoring() };
-            side.roots = Arc::new(factoring.roots(&*side.moment, scale)?);
-        }
-        Ok(())
-    }
 }
 
 /// The sum of the elements on the diagonal.
@@ -124,28 +126,24 @@ fn trace<M: MatrixPart>(matrix: &M) -> Result<WideOf<M>, Error> {
     Ok(diagonal.fold(<WideOf<M> as Field>::zero(), |sum, &element| sum + element.widen()))
 }
 
-factored!(Kfac {
+of_matrices!(Kfac keeps Factors, where SpectralMatrix; {
     fn observes(&self) -> bool {
         true
     }
 
     fn take_observation(&self, state: &mut Self::State, examples: &[&Covector<T>]) -> Result<(), Error> {
-        check_examples(&state.layout, examples)?;
-        let mut parts = state.parts.clone();
-        for (index, factors) in parts.iter_mut().enumerate() {
-            if let Some(factors) = factors {
-                let examples = examples.iter().map(|example| example.0.matrix(index));
-                self.observe(factors, &examples.collect::<Result<Vec<_>, Error>>()?)?;
-            }
-        }
-        state.parts = parts;
+        check_examples(state.layout(), examples)?;
+        *state = state.renewed(|kept, index| {
+            let examples = examples.iter().map(|example| example.0.matrix(index));
+            self.noticed(kept, &examples.collect::<Result<Vec<_>, Error>>()?)
+        })?;
         Ok(())
     }
 
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
-        state.layout.check(gradient.0.layout())?;
+        state.layout().check(gradient.0.layout())?;
         find_non_finite(&gradient.0)?;
-        let is_new = state.parts.iter().flatten().any(|factors| factors.seen == 0);
+        let is_new = state.iter().any(|(_, factors)| factors.seen == 0);
         if is_new { Err(Error::NotObserved { metric: "Kfac".to_owned() }) } else { Ok(()) }
     }
 });

@@ -1,7 +1,9 @@
 //! KL-Shampoo: factors by the Kullback–Leibler divergence.
 
-use crate::base::factored::{Factoring, factored};
+use crate::base::factored::{Factored, Factoring, Factors};
+use crate::base::of_matrices::of_matrices;
 use crate::error::{Error, require_decay, require_positive};
+use crate::space::matrix::SpectralMatrix;
 
 /// γ = A^(1/2) ⊗ B^(1/2) for every part that is a matrix, with A ⊗ B near the second moment of the gradient by the Kullback–Leibler divergence: KL-Shampoo.
 ///
@@ -74,7 +76,9 @@ impl KlShampoo {
         require_positive("start", self.start)?;
         self.factoring().validate()
     }
+}
 
+impl Factored for KlShampoo {
     fn factoring(&self) -> Factoring {
         Factoring {
             start: self.start,
@@ -88,4 +92,4 @@ impl KlShampoo {
     }
 }
 
-factored!(KlShampoo);
+of_matrices!(KlShampoo keeps Factors, where SpectralMatrix);

@@ -1,7 +1,9 @@
 //! The Kronecker-factored base metric of Shampoo.
 
-use crate::base::factored::{Factoring, factored};
+use crate::base::factored::{Factored, Factoring, Factors};
+use crate::base::of_matrices::of_matrices;
 use crate::error::{Error, require_decay, require_positive};
+use crate::space::matrix::SpectralMatrix;
 
 /// γ = A^p ⊗ B^p for every part that is a matrix, with A and B the second moments of its rows and columns: Shampoo.
 ///
@@ -71,7 +73,9 @@ impl Kronecker {
         require_positive("exponent", self.exponent)?;
         self.factoring().validate()
     }
+}
 
+impl Factored for Kronecker {
     fn factoring(&self) -> Factoring {
         Factoring {
             start: 0.0,
@@ -85,4 +89,4 @@ impl Kronecker {
     }
 }
 
-factored!(Kronecker);
+of_matrices!(Kronecker keeps Factors, where SpectralMatrix);

@@ -1,21 +1,18 @@
 //! Muon as a base metric: the momentum orthogonalised.
 
-use std::sync::Arc;
-
 use crate::base::base_metric::BaseMetric;
-use crate::base::ldl::Ldl;
+use crate::base::orthogonaliser::Orthogonaliser;
+use crate::base::parted::Parted;
 use crate::base::remembered::Remembered;
 use crate::base::sides::require_axes;
-use crate::error::{Error, require};
+use crate::error::Error;
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::layout::{Layout, Part};
-use crate::space::matrix::{
-    MatrixPart, MatrixTensor, NewtonSchulz, SpectralMatrix, Transpose, WideOf, has_no_direction, is_tall,
-};
+use crate::space::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, Transpose, WideOf, is_tall};
 use crate::space::momentum::{Momentum, Nesterov};
 use crate::space::record::Entries;
-use crate::space::selection::{Selection, Separable, place_each, select_each};
+use crate::space::selection::{Selection, Separable};
 use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 
 /// γ = (MMᵀ)^(1/2) with M the momentum of a matrix, so that the step is its polar factor: Muon.
@@ -31,7 +28,8 @@ use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 ///
 /// # Requirements
 ///
-/// Every part has two axes ([route](crate::Routed) the others elsewhere) or more: a convolution's kernel is the [matrix](crate::space::Part::as_matrix) of its outputs by all else. M = 0, and an M too small to have a direction, is raised to zero. Where M has not full rank the exact polar
+/// Every part has two axes ([route](crate::Routed) the others elsewhere) or more: a convolution's kernel is the [matrix](crate::space::Part::as_matrix) of its outputs by all else. With [`heads`](Self::heads) a tensor with three axes is a batch of matrices, each
+/// with a γ of its own. M = 0, and an M too small to have a direction, is raised to zero. Where M has not full rank the exact polar
 /// factor is that of its range, and γ itself does not exist; the polynomial of [`NewtonSchulz`] has an inverse wherever M is not zero.
 ///
 /// # Example
@@ -42,7 +40,7 @@ use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
-/// let metric = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled };
+/// let metric = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled, heads: false };
 /// let gradient = Covector(Parameters::from(array![[3.0_f64, 0.0], [0.0, 4.0]]));
 /// let mut state = metric.begin(&gradient.0)?;
 /// metric.update(&mut state, &gradient)?;
@@ -69,14 +67,23 @@ pub struct Muon<Q = Nesterov, O = NewtonSchulz> {
     pub orthogonaliser: O,
     /// The scaling by the shape.
     pub width: Width,
+    /// Whether a tensor with three axes, heads × outputs × inputs, is a matrix for every head and not one of the first axis by the others.
+    pub heads: bool,
 }
 
-known_keys! { Muon<Q, O> where O: Default { momentum, orthogonaliser = O::default(), width = Width::Unscaled } }
+known_keys! {
+    Muon<Q, O> where O: Default {
+        momentum,
+        orthogonaliser = O::default(),
+        width = Width::Unscaled,
+        heads = false,
+    }
+}
 
 impl Default for Muon {
-    /// Nesterov momentum of 0.95, Newton–Schulz, no scaling by the shape.
+    /// Nesterov momentum of 0.95, Newton–Schulz, no scaling by the shape, no heads.
     fn default() -> Self {
-        Self { momentum: Nesterov(0.95), orthogonaliser: NewtonSchulz::default(), width: Width::Unscaled }
+        Self { momentum: Nesterov(0.95), orthogonaliser: NewtonSchulz::default(), width: Width::Unscaled, heads: false }
     }
 }
 
@@ -115,157 +122,6 @@ impl Width {
     }
 }
 
-/// How (MMᵀ)^(−1/2) is found.
-///
-/// Implemented by [`NewtonSchulz`] on every backend with products, and by [`Polar`] where there are singular values.
-///
-/// # Requirements
-///
-/// The results are symmetric, of the shorter side of M: (MMᵀ)^(±1/2) for a wide matrix, (MᵀM)^(±1/2) for a tall one, in one approximation for
-/// both signs.
-///
-/// # Example
-///
-/// ```
-/// use ambient_metric::base::{Orthogonaliser, Polar};
-/// use ambient_metric::space::{MatrixPart, MatrixTensor};
-/// use ambient_metric_ndarray::Parameters;
-/// use ndarray::array;
-///
-/// let m = Parameters::from(array![[2.0_f64, 0.0], [0.0, 4.0]]).matrix(0)?;
-/// assert_eq!(Polar.inverse_root(&m)?.to_host()?, [0.5, 0.0, 0.0, 0.25]);
-/// # Ok::<(), ambient_metric::Error>(())
-/// ```
-pub trait Orthogonaliser<M: MatrixPart> {
-    /// (MMᵀ)^(−1/2), on the range of M where M has not full rank.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Overflow`], [`Error::Backend`].
-    fn inverse_root(&self, matrix: &M) -> Result<M, Error>;
-
-    /// (MMᵀ)^(1/2) and the logarithm of its determinant, given the [`inverse_root`](Self::inverse_root); `None` where that is singular.
-    ///
-    /// # Errors
-    ///
-    /// As [`inverse_root`](Self::inverse_root).
-    fn root(&self, matrix: &M, inverse: &M) -> Result<Option<(M, WideOf<M>)>, Error>;
-
-    /// The polar factor (MMᵀ)^(−1/2) M itself, where it is known better than by a product, whose rounding is as large as σ_max over the smallest
-    /// singular value; the default has none.
-    ///
-    /// # Errors
-    ///
-    /// As [`inverse_root`](Self::inverse_root).
-    fn polar(&self, _matrix: &M) -> Result<Option<M>, Error> {
-        Ok(None)
-    }
-
-    /// Accepts its constants.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Hyperparameter`].
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
-impl<M: MatrixPart> Orthogonaliser<M> for NewtonSchulz {
-    fn inverse_root(&self, matrix: &M) -> Result<M, Error> {
-        NewtonSchulz::inverse_root(self, matrix)
-    }
-
-    /// The inverse of the inverse root, by elimination on the host.
-    fn root(&self, _matrix: &M, inverse: &M) -> Result<Option<(M, WideOf<M>)>, Error> {
-        let side = inverse.rows();
-        let elements: Vec<WideOf<M>> = inverse.to_host()?.into_iter().map(Element::widen).collect();
-        let entry = |row: usize, column: usize| {
-            elements.get(row * side + column).copied().unwrap_or_else(<WideOf<M> as Field>::zero)
-        };
-        let Ok(factors) = Ldl::new(side, M::Element::ROUNDOFF, entry) else { return Ok(None) };
-        let unit = |axis: usize| {
-            (0..side).map(|index| <WideOf<M> as Field>::constant(f64::from(u8::from(index == axis)))).collect()
-        };
-        // The inverse is symmetric: its columns are its rows.
-        let rows = (0..side).flat_map(|axis| factors.solve(unit(axis))).map(M::Element::narrow);
-        let root = inverse.like(side, side, &rows.collect::<Vec<_>>())?;
-        Ok(Some((root, -factors.log_determinant())))
-    }
-
-    fn validate(&self) -> Result<(), Error> {
-        let [a, b, c] = self.coefficients;
-        let is_finite = a.is_finite() && b.is_finite() && c.is_finite();
-        require(is_finite, "coefficients", a, "the coefficients of the Newton–Schulz iteration must be finite")?;
-        // a + bx + cx² on x ≥ 0 keeps every singular value where its least value is above zero.
-        let least = if b >= 0.0 || c == 0.0 { a.min(a + b) } else { a - b * b / (4.0 * c) };
-        let requirement = "a + bx + cx² must be above zero for x ≥ 0, or the iteration turns singular vectors round";
-        require(c >= 0.0 && least > 0.0, "coefficients", least, requirement)
-    }
-}
-
-/// The exact polar factor, by singular values.
-///
-/// # Mathematics
-///
-/// With M = UΣVᵀ, (MMᵀ)^(−1/2) = UΣ⁻¹Uᵀ, and M is raised to UVᵀ by its singular vectors themselves; singular values below max(m, n) u σ_max, which rounding cannot tell from zero, count as zero. u is the
-/// unit roundoff of the numbers that M is stored in. So does M as a whole where σ_max is below the least normal number over u.
-///
-/// # Example
-///
-/// See [`Orthogonaliser`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Polar;
-
-impl Polar {
-    /// The singular values of a matrix of `E`, with zeros for those that rounding cannot tell from it.
-    fn cut<E: Element>(values: &[E::Wide], side: usize) -> Vec<E::Wide> {
-        let zero = <E::Wide as Field>::zero();
-        let largest = values.iter().fold(zero, |largest, &value| largest.maximum(value));
-        if has_no_direction::<E>(largest) {
-            return vec![zero; values.len()];
-        }
-        let threshold = largest * <E::Wide as Field>::constant(side as f64 * E::ROUNDOFF);
-        let is_zero = |value: E::Wide| (value - threshold).is_negative() || value == zero;
-        values.iter().map(|&value| if is_zero(value) { zero } else { value }).collect()
-    }
-}
-
-impl<M: SpectralMatrix> Orthogonaliser<M> for Polar {
-    fn inverse_root(&self, matrix: &M) -> Result<M, Error> {
-        let side = matrix.rows().max(matrix.columns());
-        let [inverse] = matrix.of_singular_values(|values| {
-            let invert = |value: WideOf<M>| {
-                if value == <WideOf<M> as Field>::zero() { value } else { <WideOf<M> as Field>::one() / value }
-            };
-            // At least max(m, n) times the least normal number: the inverse is finite.
-            Ok([Self::cut::<M::Element>(values, side).into_iter().map(invert).collect()])
-        })?;
-        Ok(inverse)
-    }
-
-    fn polar(&self, matrix: &M) -> Result<Option<M>, Error> {
-        let side = matrix.rows().max(matrix.columns());
-        let (zero, one) = (<WideOf<M> as Field>::zero(), <WideOf<M> as Field>::one());
-        let keep = |value: WideOf<M>| if value == zero { zero } else { one };
-        let ones = |values: &[WideOf<M>]| Ok(Self::cut::<M::Element>(values, side).into_iter().map(keep).collect());
-        matrix.map_singular_values(ones).map(Some)
-    }
-
-    fn root(&self, matrix: &M, _inverse: &M) -> Result<Option<(M, WideOf<M>)>, Error> {
-        let side = matrix.rows().max(matrix.columns());
-        let mut log_determinant = None;
-        let [root] = matrix.of_singular_values(|values| {
-            let cut = Self::cut::<M::Element>(values, side);
-            if cut.iter().all(|&value| value != <WideOf<M> as Field>::zero()) {
-                log_determinant = Some(cut.iter().fold(<WideOf<M> as Field>::zero(), |sum, value| sum + value.ln()));
-            }
-            Ok([cut])
-        })?;
-        Ok(log_determinant.map(|log_determinant| (root, log_determinant)))
-    }
-}
-
 /// What [`Muon`] remembers: the momentum, and the inverse root of every part. Clones share both.
 ///
 /// # Example
@@ -282,16 +138,18 @@ impl<M: SpectralMatrix> Orthogonaliser<M> for Polar {
 #[derive(Debug)]
 pub struct MuonState<T: MatrixTensor> {
     momentum: Remembered<T>,
-    /// Per part; a part without elements has none, and none has one before the first gradient.
-    inverses: Inverses<T::Matrix>,
+    /// Of every matrix of a part; there are none before the first gradient.
+    inverses: Parted<T, Vec<Inverse<T::Matrix>>>,
 }
 
-/// Shared by clones, as a whole and one by one.
-type Inverses<M> = Arc<Vec<Option<Arc<Inverse<M>>>>>;
+type Inverses<T> = Parted<T, Vec<Inverse<<T as MatrixTensor>::Matrix>>>;
 
-/// What γ⁻¹ of a part is made of.
+/// γ of a matrix without the width scaling, and the logarithm of its determinant.
+type Root<T> = (<T as MatrixTensor>::Matrix, Wide<T>);
+
+/// What γ⁻¹ of a matrix is made of.
 #[derive(Debug)]
-struct Inverse<M> {
+pub(crate) struct Inverse<M> {
     /// (MMᵀ)^(−1/2).
     root: M,
     /// (MMᵀ)^(−1/2) M, where it is known better than by the product.
@@ -300,7 +158,7 @@ struct Inverse<M> {
 
 impl<T: MatrixTensor> Clone for MuonState<T> {
     fn clone(&self) -> Self {
-        Self { momentum: self.momentum.clone(), inverses: Arc::clone(&self.inverses) }
+        Self { momentum: self.momentum.clone(), inverses: self.inverses.clone() }
     }
 }
 
@@ -316,44 +174,61 @@ impl<T: MatrixTensor> MuonState<T> {
     }
 }
 
-impl<Q: Momentum, O> Muon<Q, O> {
+impl<Q, O> Muon<Q, O> {
+    /// w of a matrix.
     pub(crate) fn factor<M: MatrixPart>(&self, matrix: &M) -> f64 {
         self.width.factor(matrix.rows(), matrix.columns())
     }
 
-    /// γ of a part without the width scaling, and the logarithm of its determinant.
-    fn root<T: MatrixTensor>(
+    /// Whether a part is a matrix for every head.
+    pub(crate) fn is_batch(&self, layout: &Layout, part: usize) -> bool {
+        self.heads && layout.parts().get(part).is_some_and(|part| part.shape.len() == 3)
+    }
+
+    /// The matrices of a part.
+    pub(crate) fn matrices<T: MatrixTensor>(&self, tensor: &T, part: usize) -> Result<Vec<T::Matrix>, Error> {
+        if self.is_batch(tensor.layout(), part) { tensor.batch(part) } else { Ok(vec![tensor.matrix(part)?]) }
+    }
+
+    /// Replaces the matrices of a part.
+    fn set_matrices<T: MatrixTensor>(
         &self,
-        state: &MuonState<T>,
-        index: usize,
-        part: &Part,
-    ) -> Result<(T::Matrix, Wide<T>), Error>
+        tensor: &mut T,
+        part: usize,
+        matrices: impl Iterator<Item = Result<T::Matrix, Error>>,
+    ) -> Result<(), Error> {
+        let matrices = matrices.collect::<Result<Vec<_>, Error>>()?;
+        match matrices.as_slice() {
+            [matrix] if !self.is_batch(tensor.layout(), part) => tensor.set_matrix(part, matrix),
+            batch => tensor.set_batch(part, batch),
+        }
+    }
+
+    /// γ of each matrix of a part without the width scaling, and the logarithm of its determinant.
+    fn roots<T: MatrixTensor>(&self, state: &MuonState<T>, index: usize, part: &Part) -> Result<Vec<Root<T>>, Error>
     where
         O: Orthogonaliser<T::Matrix>,
     {
         let singular = || Error::SingularMetric { metric: "Muon".to_owned(), parameter: part.name.clone() };
-        let inverse = state.inverses.get(index).and_then(Option::as_ref).ok_or_else(singular)?;
-        let momentum = state.momentum.covector().0.matrix(index)?;
-        self.orthogonaliser.root(&momentum, &inverse.root)?.ok_or_else(singular)
+        let inverses = state.inverses.get(index).filter(|inverses| !inverses.is_empty()).ok_or_else(singular)?;
+        let momenta = self.matrices(&state.momentum.covector().0, index)?;
+        let root = |(momentum, inverse): (&T::Matrix, &Inverse<T::Matrix>)| {
+            self.orthogonaliser.root(momentum, &inverse.root)?.ok_or_else(singular)
+        };
+        momenta.iter().zip(inverses).map(root).collect()
     }
-}
 
-impl<Q, O> Muon<Q, O> {
     /// The inverse roots of a momentum.
-    fn inverses<T: MatrixTensor>(&self, momentum: &Remembered<T>) -> Result<Inverses<T::Matrix>, Error>
+    fn inverses<T: MatrixTensor>(&self, momentum: &Remembered<T>) -> Result<Inverses<T>, Error>
     where
         O: Orthogonaliser<T::Matrix>,
     {
         let covector = &momentum.covector().0;
-        let inverse = |(index, part): (usize, &Part)| {
-            if part.elements() == 0 {
-                return Ok(None);
-            }
-            let matrix = covector.matrix(index)?;
-            let (root, polar) = (self.orthogonaliser.inverse_root(&matrix)?, self.orthogonaliser.polar(&matrix)?);
-            Ok(Some(Arc::new(Inverse { root, polar })))
+        let inverse = |matrix: &T::Matrix| {
+            let (root, polar) = (self.orthogonaliser.inverse_root(matrix)?, self.orthogonaliser.polar(matrix)?);
+            Ok(Inverse { root, polar })
         };
-        Ok(Arc::new(covector.layout().parts().iter().enumerate().map(inverse).collect::<Result<_, Error>>()?))
+        Parted::begin(covector.layout(), |index, _| self.matrices(covector, index)?.iter().map(inverse).collect())
     }
 }
 
@@ -400,8 +275,7 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         require_axes("Muon", parameters.layout())?;
         self.orthogonaliser.validate()?;
         let momentum = Remembered::begin(&self.momentum, parameters)?;
-        let inverses = parameters.layout().parts().iter().map(|_| None).collect();
-        Ok(MuonState { momentum, inverses: Arc::new(inverses) })
+        Ok(MuonState { momentum, inverses: Parted::begin(parameters.layout(), |_, _| Ok(Vec::new()))? })
     }
 
     fn update(&self, state: &mut MuonState<T>, gradient: &Covector<T>) -> Result<(), Error> {
@@ -422,7 +296,7 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     where
         T: Separable,
     {
-        let inverses = Arc::new(select_each(&state.inverses, selection.whole_parts(short_name::<Self>)?)?);
+        let inverses = state.inverses.select(selection, short_name::<Self>)?;
         Ok(MuonState { momentum: state.momentum.select(selection)?, inverses })
     }
 
@@ -430,7 +304,7 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     where
         T: Separable,
     {
-        let inverses = Arc::new(place_each(&state.inverses, selection.parts(), &selected.inverses)?);
+        let inverses = state.inverses.placed(selection, &selected.inverses)?;
         state.momentum.place(selection, &selected.momentum)?;
         state.inverses = inverses;
         Ok(())
@@ -439,19 +313,23 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     fn raise(&self, state: &MuonState<T>, covector: &Covector<T>) -> Result<Vector<T>, Error> {
         state.layout().check(covector.0.layout())?;
         let mut raised = covector.0.zeros_like()?;
-        for (part, inverse) in state.inverses.iter().enumerate() {
-            let Some(inverse) = inverse else { continue };
-            let x = covector.0.matrix(part)?;
-            let factor = self.factor(&x);
-            let product = match &inverse.polar {
-                None => multiply(&inverse.root, &x, factor)?,
-                Some(polar) => {
-                    let momentum = state.momentum.covector().0.matrix(part)?;
-                    let (along, rest) = split(&x, &momentum)?;
-                    plus(&multiply(&inverse.root, &rest, factor)?, along, polar, factor)?
+        for (part, inverses) in state.inverses.iter().filter(|(_, inverses)| !inverses.is_empty()) {
+            let is_exact = inverses.iter().any(|inverse| inverse.polar.is_some());
+            let momentum = &state.momentum.covector().0;
+            let mut momenta =
+                if is_exact { self.matrices(momentum, part)?.into_iter() } else { Vec::new().into_iter() };
+            let of_matrix = |(x, inverse): (T::Matrix, &Inverse<T::Matrix>)| {
+                let factor = self.factor(&x);
+                match (&inverse.polar, momenta.next()) {
+                    (Some(polar), Some(momentum)) => {
+                        let (along, rest) = split(&x, &momentum)?;
+                        plus(&multiply(&inverse.root, &rest, factor)?, along, polar, factor)
+                    }
+                    _ => multiply(&inverse.root, &x, factor),
                 }
             };
-            raised.set_matrix(part, &product)?;
+            let matrices = self.matrices(&covector.0, part)?.into_iter().zip(inverses).map(of_matrix);
+            self.set_matrices(&mut raised, part, matrices)?;
         }
         Ok(Vector(raised))
     }
@@ -460,9 +338,9 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         state.layout().check(vector.0.layout())?;
         let mut lowered = vector.0.duplicate()?;
         for (index, part) in filled(state.layout()) {
-            let (root, _) = self.root(state, index, part)?;
-            let v = vector.0.matrix(index)?;
-            lowered.set_matrix(index, &multiply(&root, &v, 1.0 / self.factor(&v))?)?;
+            let (roots, vectors) = (self.roots(state, index, part)?, self.matrices(&vector.0, index)?);
+            let of_matrix = |(v, (root, _)): (&T::Matrix, &(T::Matrix, _))| multiply(root, v, 1.0 / self.factor(v));
+            self.set_matrices(&mut lowered, index, vectors.iter().zip(&roots).map(of_matrix))?;
         }
         Ok(Covector(lowered))
     }
@@ -471,11 +349,12 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         let mut total = <Wide<T> as Field>::zero();
         let constant = <Wide<T> as Field>::constant;
         for (index, part) in filled(state.layout()) {
-            let (_, log_determinant) = self.root(state, index, part)?;
-            let momentum = state.momentum.covector().0.matrix(index)?;
-            let longer = momentum.rows().max(momentum.columns());
-            let scale = constant(part.elements() as f64) * constant(self.factor(&momentum)).ln();
-            total = total + constant(longer as f64) * log_determinant - scale;
+            let momenta = self.matrices(&state.momentum.covector().0, index)?;
+            for ((_, log_determinant), momentum) in self.roots(state, index, part)?.into_iter().zip(&momenta) {
+                let (rows, columns) = (momentum.rows(), momentum.columns());
+                let scale = constant((rows * columns) as f64) * constant(self.factor(momentum)).ln();
+                total = total + constant(rows.max(columns) as f64) * log_determinant - scale;
+            }
         }
         Ok(total)
     }
@@ -489,5 +368,3 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
         Ok(())
     }
 }
-
-named_unit!(Polar);

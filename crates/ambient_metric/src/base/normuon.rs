@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use crate::base::base_metric::BaseMetric;
-use crate::base::muon::{Muon, MuonState, Orthogonaliser};
+use crate::base::muon::{Muon, MuonState};
+use crate::base::orthogonaliser::Orthogonaliser;
+use crate::base::parted::Parted;
 use crate::base::pointwise::PointwiseState;
-use crate::base::sides::{Given, means, of_matrices, squares};
+use crate::base::sides::{Given, means, squares};
 use crate::error::{Error, require_decay, require_positive};
 use crate::named::short_name;
 use crate::number::scalar::{Element, Field, Real};
-use crate::space::layout::Part;
 use crate::space::matrix::{MatrixPart, MatrixTensor, NewtonSchulz, Transpose, WideOf};
 use crate::space::momentum::{Momentum, Nesterov};
 use crate::space::record::Entries;
-use crate::space::selection::{Selection, Separable, place_each, select_each};
+use crate::space::selection::{Selection, Separable};
 use crate::space::tensor::{Covector, Vector, Wide};
 
 /// l♯ = c D⁻¹P l with P = (MMᵀ)^(−1/2) that of [`Muon`] and D the root of the second moment of every row of PM: NorMuon. The direction of a step, and no
@@ -32,7 +33,7 @@ use crate::space::tensor::{Covector, Vector, Wide};
 ///
 /// # Requirements
 ///
-/// Every part has two axes ([route](crate::Routed) the others elsewhere), with a neuron in each row. β in [0, 1), ε > 0.
+/// Those of [`Muon`], with a neuron in each row; of heads that are matrices by themselves, each row of each has a v, and c is one for the whole tensor. β in [0, 1), ε > 0.
 ///
 /// # Example
 ///
@@ -42,7 +43,7 @@ use crate::space::tensor::{Covector, Vector, Wide};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
-/// let muon = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled };
+/// let muon = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled, heads: false };
 /// let metric = NorMuon { muon, beta: 0.5, epsilon: 1e-12 };
 /// let gradient = Covector(Parameters::from(array![[3.0_f64], [4.0]]));
 /// let mut state = metric.begin(&gradient.0)?;
@@ -100,7 +101,7 @@ impl Default for NorMuon {
 #[derive(Debug)]
 pub struct NorMuonState<T: MatrixTensor> {
     muon: MuonState<T>,
-    parts: Vec<Option<Rows<T::Matrix>>>,
+    rows: Parted<T, Rows<T::Matrix>>,
 }
 
 /// What is remembered of the rows of one matrix, in columns.
@@ -112,15 +113,9 @@ struct Rows<M> {
     lengths: Arc<M>,
 }
 
-impl<M> Clone for Rows<M> {
-    fn clone(&self) -> Self {
-        Self { squares: Arc::clone(&self.squares), lengths: Arc::clone(&self.lengths) }
-    }
-}
-
 impl<T: MatrixTensor> Clone for NorMuonState<T> {
     fn clone(&self) -> Self {
-        Self { muon: self.muon.clone(), parts: self.parts.clone() }
+        Self { muon: self.muon.clone(), rows: self.rows.clone() }
     }
 }
 
@@ -142,8 +137,8 @@ impl<M: MatrixPart> Rows<M> {
     /// With the squares of the elements of a polar factor, which are `scale` times too large.
     fn observe<Q, O>(&self, metric: &NorMuon<Q, O>, polar: &M, scale: f64) -> Result<Self, Error> {
         let column = Transpose::No;
-        let present = means(polar, &*self.squares, column, [0.0, 1.0 / scale])?;
-        let squares = means(polar, &*self.squares, column, [metric.beta, (1.0 - metric.beta) / scale])?;
+        let present = means(polar, column, 1.0 / scale, None)?;
+        let squares = means(polar, column, (1.0 - metric.beta) / scale, Some((metric.beta, &self.squares)))?;
         let epsilon = M::Element::constant(metric.epsilon).widen();
         let lengths: Vec<_> = squares.to_host()?.into_iter().map(|v| v.widen().sqrt() + epsilon).collect();
         let zero = <WideOf<M> as Field>::zero();
@@ -164,6 +159,15 @@ impl<Q, O> NorMuon<Q, O> {
         require_decay("beta", self.beta)?;
         require_positive("epsilon", self.epsilon)
     }
+
+    /// A part with a neuron in each row.
+    fn neurons<T: MatrixTensor>(&self, tensor: &T, part: usize) -> Result<T::Matrix, Error> {
+        let matrix = tensor.matrix(part)?;
+        match (self.muon.is_batch(tensor.layout(), part), tensor.layout().parts().get(part).map(|part| &*part.shape)) {
+            (true, Some(&[heads, rows, columns])) => matrix.like(heads * rows, columns, &matrix.to_host()?),
+            _ => Ok(matrix),
+        }
+    }
 }
 
 impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> for NorMuon<Q, O> {
@@ -176,21 +180,19 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
         self.validate()?;
         let muon = self.muon.begin(parameters)?;
-        Ok(NorMuonState { muon, parts: of_matrices(parameters, Rows::begin)? })
+        let rows = Parted::begin(parameters.layout(), |index, _| Rows::begin(&self.neurons(parameters, index)?))?;
+        Ok(NorMuonState { muon, rows })
     }
 
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {
         let mut muon = state.muon.clone();
         self.muon.update(&mut muon, gradient)?;
         let polar = squares(&self.muon.raise(&muon, muon.momentum().covector())?.0, 0.0)?;
-        let mut parts = state.parts.clone();
-        for (index, part) in parts.iter_mut().enumerate() {
-            if let Some(rows) = part {
-                let polar = polar.matrix(index)?;
-                *rows = rows.observe(self, &polar, self.muon.factor(&polar).powi(2))?;
-            }
-        }
-        *state = NorMuonState { muon, parts };
+        let rows = state.rows.observed(gradient, |rows, index| {
+            let factor = self.muon.matrices(&polar, index)?.first().map_or(1.0, |matrix| self.muon.factor(matrix));
+            rows.observe(self, &self.neurons(&polar, index)?, factor.powi(2))
+        })?;
+        *state = NorMuonState { muon, rows };
         Ok(())
     }
 
@@ -202,28 +204,32 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     where
         T: Separable,
     {
-        let parts = select_each(&state.parts, selection.whole_parts(short_name::<Self>)?)?;
-        Ok(NorMuonState { muon: self.muon.select(&state.muon, selection)?, parts })
+        let rows = state.rows.select(selection, short_name::<Self>)?;
+        Ok(NorMuonState { muon: self.muon.select(&state.muon, selection)?, rows })
     }
 
     fn place(&self, state: &mut Self::State, selection: &Selection, selected: &Self::State) -> Result<(), Error>
     where
         T: Separable,
     {
-        let parts = place_each(&state.parts, selection.parts(), &selected.parts)?;
+        let rows = state.rows.placed(selection, &selected.rows)?;
         self.muon.place(&mut state.muon, selection, &selected.muon)?;
-        state.parts = parts;
+        state.rows = rows;
         Ok(())
     }
 
     fn raise(&self, state: &Self::State, covector: &Covector<T>) -> Result<Vector<T>, Error> {
         let raised = Covector(self.muon.raise(&state.muon, covector)?.0);
         let mut gamma = raised.0.zeros_like()?;
-        for (index, part) in state.parts.iter().enumerate() {
-            let Some(Rows { lengths, .. }) = part else { continue };
-            let columns = raised.0.matrix(index)?.columns();
+        for (index, Rows { lengths, .. }) in state.rows.iter() {
+            let columns = self.neurons(&raised.0, index)?.columns();
             let ones = lengths.like(1, columns, &vec![T::Element::one(); columns])?;
-            gamma.set_matrix(index, &lengths.product(Transpose::No, &ones, Transpose::No)?)?;
+            let of_part = lengths.product(Transpose::No, &ones, Transpose::No)?;
+            if self.muon.is_batch(gamma.layout(), index) {
+                gamma.write(index, &of_part.to_host()?)?;
+            } else {
+                gamma.set_matrix(index, &of_part)?;
+            }
         }
         BaseMetric::raise(&Given, &PointwiseState::of(gamma), &raised)
     }
@@ -237,17 +243,10 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     }
 
     fn record(&self, state: &mut Self::State, entries: &mut Entries<'_>) -> Result<(), Error> {
-        let layout = state.muon.momentum().covector().0.layout().clone();
-        let named = |(part, rows): (&Part, &mut Option<Rows<T::Matrix>>)| -> Result<(), Error> {
-            let Some(Rows { squares, lengths }) = rows else { return Ok(()) };
-            for (name, column) in [("squares", squares), ("lengths", lengths)] {
-                if let Some(read) = entries.exchange_matrix(&part.name, name, &**column)? {
-                    *column = Arc::new(read);
-                }
-            }
-            Ok(())
-        };
-        layout.parts().iter().zip(&mut state.parts).try_for_each(named)?;
+        state.rows.record(entries, |Rows { squares, lengths }, parameter, entries| {
+            let squares = entries.shared_matrix(parameter, "squares", squares)?;
+            Ok(Rows { squares, lengths: entries.shared_matrix(parameter, "lengths", lengths)? })
+        })?;
         self.muon.record(&mut state.muon, &mut entries.within("muon"))
     }
 }

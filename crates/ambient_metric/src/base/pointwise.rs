@@ -340,11 +340,6 @@ impl<T: Tensor, Z> PointwiseState<T, Z> {
         &self.memory
     }
 
-    /// The layout of the parameters.
-    pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
-    }
-
     /// The slots with an update written to them, if that is finite everywhere.
     fn written<K: Kernel>(
         &self,

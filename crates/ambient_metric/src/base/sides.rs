@@ -1,11 +1,13 @@
 //! What metrics of matrices share: which parts are matrices, what stands on either side of them, and means of their rows and columns.
 
+use std::sync::Arc;
+
 use crate::base::base_metric::DiagonalMetric;
 use crate::error::{Error, require};
 use crate::number::scalar::{Element, Field, Real};
 use crate::space::kernel::{Kernel, Uniforms};
 use crate::space::layout::{Layout, Part};
-use crate::space::matrix::{MatrixPart, MatrixTensor, Transpose};
+use crate::space::matrix::{MatrixPart, Transpose, WideOf, scaled_identity};
 use crate::space::tensor::{Tensor, first_non_finite};
 
 /// Accepts a layout whose parts are all matrices.
@@ -32,17 +34,6 @@ pub(crate) fn require_every(every: u64) -> Result<(), Error> {
     require(every > 0, "every", every as f64, "matrices are decomposed after one gradient or more")
 }
 
-/// What is kept of every matrix; a part without elements has none.
-pub(crate) fn of_matrices<T: MatrixTensor, P>(
-    parameters: &T,
-    begin: impl Fn(&T::Matrix) -> Result<P, Error>,
-) -> Result<Vec<Option<P>>, Error> {
-    let of_part = |(index, part): (usize, &Part)| {
-        if part.elements() == 0 { Ok(None) } else { begin(&parameters.matrix(index)?).map(Some) }
-    };
-    parameters.layout().parts().iter().enumerate().map(of_part).collect()
-}
-
 /// κM + φGGᵀ, the moment of rows, or κM + φGᵀG, that of columns, where `side` says that G enters transposed. An error where it is not finite.
 pub(crate) fn moment<M: MatrixPart>(
     moment: &M,
@@ -59,20 +50,35 @@ pub(crate) fn moment<M: MatrixPart>(
     }
 }
 
-/// op(A) X op(B) for every part X of a tensor that has factors A and B.
-pub(crate) fn multiply<T: MatrixTensor, P>(
-    source: &T,
-    parts: &[Option<P>],
-    [left, right]: [Transpose; 2],
-    factors: impl Fn(&P) -> [&T::Matrix; 2],
-) -> Result<T, Error> {
-    let mut product = source.duplicate()?;
-    for (index, part) in parts.iter().enumerate() {
-        let Some([a, b]) = part.as_ref().map(&factors) else { continue };
-        let half = a.product(left, &source.matrix(index)?, Transpose::No)?;
-        product.set_matrix(index, &half.product(Transpose::No, b, right)?)?;
-    }
-    Ok(product)
+/// The moments of rows and of columns with one more gradient, each of which keeps and takes so much. Where there are roots of both, each moment takes the
+/// mean of the gradient times the root of the other side.
+pub(crate) fn moments<M: MatrixPart>(
+    [rows, columns]: [&M; 2],
+    gradient: &M,
+    through: Option<[&M; 2]>,
+    [kept, fresh]: [f64; 2],
+) -> Result<[Arc<M>; 2], Error> {
+    let no = Transpose::No;
+    let Some([left, right]) = through else {
+        let both =
+            [moment(rows, gradient, no, [kept, fresh])?, moment(columns, gradient, Transpose::Yes, [kept, fresh])?];
+        return Ok(both.map(Arc::new));
+    };
+    let (by_columns, by_rows) = (gradient.product(no, right, no)?, left.product(no, gradient, no)?);
+    let share = |count: usize| [kept, fresh / count as f64];
+    let rows = moment(rows, &by_columns, no, share(gradient.columns()))?;
+    let columns = moment(columns, &by_rows, Transpose::Yes, share(gradient.rows()))?;
+    Ok([Arc::new(rows), Arc::new(columns)])
+}
+
+/// A multiple of the unit matrix.
+pub(crate) fn multiple<M: MatrixPart>(like: &M, side: usize, scale: WideOf<M>) -> Result<Arc<M>, Error> {
+    like.like(side, side, &scaled_identity::<M::Element>(side, scale)).map(Arc::new)
+}
+
+/// op(A) X op(B).
+pub(crate) fn times<M: MatrixPart>(x: &M, [a, b]: [&M; 2], [left, right]: [Transpose; 2]) -> Result<M, Error> {
+    a.product(left, x, Transpose::No)?.product(Transpose::No, b, right)
 }
 
 /// x² + ε.
@@ -100,24 +106,31 @@ pub(crate) fn squares<T: Tensor>(x: &T, epsilon: f64) -> Result<T, Error> {
     }
 }
 
-/// κ times a past mean and φ times the present one: of every row in a column, or transposed of every column in a row. An error where it is not finite.
+/// φ times the mean, and κ times a past one: of every row in a column, or transposed of every column in a row. An error where it is not finite.
 pub(crate) fn means<M: MatrixPart>(
     matrix: &M,
-    past: &M,
     transpose: Transpose,
-    [kept, fresh]: [f64; 2],
+    fresh: f64,
+    past: Option<(f64, &M)>,
 ) -> Result<M, Error> {
     let (no, rows, columns) = (Transpose::No, matrix.rows(), matrix.columns());
     let ones = |rows: usize, columns: usize| matrix.like(rows, columns, &vec![M::Element::one(); rows.max(columns)]);
     let means = match transpose {
-        Transpose::No => matrix.combine(no, &ones(columns, 1)?, no, fresh / columns as f64, Some((kept, past)))?,
-        Transpose::Yes => ones(1, rows)?.combine(no, matrix, no, fresh / rows as f64, Some((kept, past)))?,
+        Transpose::No => matrix.combine(no, &ones(columns, 1)?, no, fresh / columns as f64, past)?,
+        Transpose::Yes => ones(1, rows)?.combine(no, matrix, no, fresh / rows as f64, past)?,
     };
     if means.norm()?.is_finite() {
         Ok(means)
     } else {
         Err(Error::Overflow { quantity: "the squares of the gradient".to_owned() })
     }
+}
+
+/// The product of a column and a row.
+pub(crate) fn outer<M: MatrixPart>(like: &M, column: &[WideOf<M>], row: &[WideOf<M>]) -> Result<M, Error> {
+    let narrow = |wide: &[WideOf<M>]| wide.iter().map(|&x| M::Element::narrow(x)).collect::<Vec<_>>();
+    let (column, row) = (like.like(column.len(), 1, &narrow(column))?, like.like(1, row.len(), &narrow(row))?);
+    column.product(Transpose::No, &row, Transpose::No)
 }
 
 /// The diagonal metric whose γ is its state.

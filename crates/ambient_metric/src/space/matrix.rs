@@ -227,6 +227,47 @@ pub trait MatrixTensor: Tensor {
     ///
     /// [`Error::NoSuchPart`], [`Error::Shape`].
     fn set_matrix(&mut self, part: usize, matrix: &Self::Matrix) -> Result<(), Error>;
+
+    /// A part with three axes as matrices: one for every index of the first. The default goes by way of the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPart`], and [`Error::Shape`] where the part has not three axes.
+    ///
+    /// ```
+    /// use ambient_metric::space::{MatrixPart, MatrixTensor};
+    /// use ambient_metric_ndarray::Parameters;
+    /// use ndarray::array;
+    ///
+    /// let mut theta = Parameters::new([("heads", array![[[1.0_f64, 2.0]], [[3.0, 4.0]]].into_dyn())])?;
+    /// let [first, second] = &theta.batch(0)?[..] else { return Err(ambient_metric::Error::Empty) };
+    /// assert_eq!((second.rows(), second.columns(), second.to_host()?), (1, 2, vec![3.0, 4.0]));
+    /// theta.set_batch(0, &[second.like(1, 2, &[5.0, 6.0])?, first.like(1, 2, &[7.0, 8.0])?])?;
+    /// assert_eq!(theta.as_slice(), [5.0, 6.0, 7.0, 8.0]);
+    /// # Ok::<(), ambient_metric::Error>(())
+    /// ```
+    fn batch(&self, part: usize) -> Result<Vec<Self::Matrix>, Error> {
+        let parts = self.layout().parts();
+        let found = parts.get(part).ok_or(Error::NoSuchPart { part, parts: parts.len() })?;
+        let &[heads, rows, columns] = found.shape.as_slice() else {
+            return Err(Error::Shape { name: found.name.clone(), expected: vec![0; 3], found: found.shape.clone() });
+        };
+        if rows.saturating_mul(columns) == 0 {
+            return Ok(Vec::new());
+        }
+        let (whole, elements) = (self.matrix(part)?, self.read(part)?);
+        elements.chunks(rows * columns).take(heads).map(|of_one| whole.like(rows, columns, of_one)).collect()
+    }
+
+    /// Replaces a part by a [`batch`](Self::batch). The default goes by way of the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPart`], [`Error::Shape`].
+    fn set_batch(&mut self, part: usize, matrices: &[Self::Matrix]) -> Result<(), Error> {
+        let hosts = matrices.iter().map(MatrixPart::to_host).collect::<Result<Vec<_>, Error>>()?;
+        self.write(part, &hosts.concat())
+    }
 }
 
 /// A polynomial a x + b x³ + c x⁵ that drives singular values towards one.

@@ -200,6 +200,16 @@ impl<'a> Entries<'a> {
         values.map(|values| matrix.like(rows, columns, &values)).transpose()
     }
 
+    /// As [`exchange_matrix`](Self::exchange_matrix): the matrix that was read, or else this one.
+    pub(crate) fn shared_matrix<M: MatrixPart>(
+        &mut self,
+        parameter: &str,
+        name: &str,
+        matrix: &Arc<M>,
+    ) -> Result<Arc<M>, Error> {
+        Ok(self.exchange_matrix(parameter, name, &**matrix)?.map_or_else(|| Arc::clone(matrix), Arc::new))
+    }
+
     /// A matrix that belongs to a parameter, of any shape.
     ///
     /// # Errors

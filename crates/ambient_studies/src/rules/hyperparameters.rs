@@ -230,6 +230,7 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
         },
         // It remembers by itself.
         AnyBaseMetric::Matrix(AnyMatrixMetric::Muon(muon)) => decay = Some(muon.momentum.decay_mut()),
+        AnyBaseMetric::Matrix(AnyMatrixMetric::MuonMax(max)) => decay = Some(max.muon.momentum.decay_mut()),
         AnyBaseMetric::Matrix(AnyMatrixMetric::NorMuon(normuon)) => {
             decay = Some(normuon.muon.momentum.decay_mut());
         }
@@ -240,6 +241,10 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
             | AnyMatrixMetric::Adafactor(_)
             | AnyMatrixMetric::Dense(_)
             | AnyMatrixMetric::Kfac(_),
+            AnyMatrixMetric::Psgd(_)
+            | AnyMatrixMetric::KlSoap(_)
+            | AnyMatrixMetric::ColNorm(_)
+            | AnyMatrixMetric::RowNorm(_),
         ) => {}
     }
     if let Some(decay) = decay {
