@@ -1,6 +1,8 @@
 //! The metrics of matrices that other collections have, by the suite that any base metric has to pass, and by their definitions.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+#![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
+#![allow(clippy::items_after_statements, reason = "a helper stands where it is used")]
 
 use core::cmp::Ordering;
 use core::fmt::Debug;

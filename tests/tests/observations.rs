@@ -2,6 +2,8 @@
 //! through checkpoints.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+#![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
+#![allow(clippy::items_after_statements, reason = "a helper stands where it is used")]
 
 use core::fmt::Debug;
 

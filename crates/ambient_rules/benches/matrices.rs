@@ -20,13 +20,19 @@ const RULES: &[(&str, &str, &str)] = &[
     ("adamw", "", "adamw"),
     ("muon", "", "muon"),
     ("normuon", "", "normuon"),
+    ("muon_max", "", "muon_max"),
     ("adafactor", "", "adafactor"),
+    ("col_norm", "", "flat(col_norm) + ema"),
+    ("psgd", "with its factors", "flat(psgd(every=1)) + ema"),
+    ("psgd", "between", "flat(psgd(every=1000000)) + ema"),
     ("shampoo", "with the roots", "flat(kronecker(every=1)) + ema"),
     ("shampoo", "between", "flat(kronecker(every=1000000)) + ema"),
     ("kl_shampoo", "with the roots", "flat(kl_shampoo(every=1)) + ema"),
     ("kl_shampoo", "between", "flat(kl_shampoo(every=1000000)) + ema"),
     ("soap", "with the bases", "flat(soap(every=1)) + ema"),
     ("soap", "between", "flat(soap(every=1000000)) + ema"),
+    ("kl_soap", "with the bases", "flat(kl_soap(every=1)) + ema"),
+    ("kl_soap", "between", "flat(kl_soap(every=1000000)) + ema"),
 ];
 
 fn main() {

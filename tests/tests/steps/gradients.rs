@@ -1,6 +1,9 @@
 //! What is done to gradients before a rule sees them: by its definition, in passes and on whole tensors, kept from one gradient to the next and through
 //! checkpoints.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+#![allow(clippy::float_cmp, reason = "what is exact is compared exactly")]
+
 use ambient_metric::any::{AnyOptimiser, AnyPreprocess, AnyRule, Preprocessed};
 use ambient_metric::rule::{
     Accumulate, Centralised, ClipNorm, ClipValue, GradientTransform, Mars, Noise, Preprocess, Transformed,

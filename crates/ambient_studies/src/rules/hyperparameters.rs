@@ -240,8 +240,8 @@ fn constants(rule: &mut AnyRule) -> Vec<(&'static str, Number<'_>)> {
             | AnyMatrixMetric::Soap(_)
             | AnyMatrixMetric::Adafactor(_)
             | AnyMatrixMetric::Dense(_)
-            | AnyMatrixMetric::Kfac(_),
-            AnyMatrixMetric::Psgd(_)
+            | AnyMatrixMetric::Kfac(_)
+            | AnyMatrixMetric::Psgd(_)
             | AnyMatrixMetric::KlSoap(_)
             | AnyMatrixMetric::ColNorm(_)
             | AnyMatrixMetric::RowNorm(_),
