@@ -7,7 +7,7 @@
 
 use core::fmt::Debug;
 
-use ambient_metric::any::AnyRule;
+use ambient_metric::any::{AnyBaseMetric, AnyRule};
 use ambient_metric::base::{AdaHessian, EmpiricalFisher, EveryMatrix, Kfac, Sophia};
 use ambient_metric::optimiser::Engine;
 use ambient_metric::rule::{Averaged, Evaluated};
@@ -353,6 +353,25 @@ fn parameters_that_came_later_are_observed_before_they_step() {
     // v̂ = (1/4 · 4 + 1/2 · 16)/(3/4) beside 16.
     assert_eq!(both.as_slice()[1], -1.0 / 17.0);
     assert!((both.as_slice()[0] + 1.0 / 5.0 + 1.0 / 13.0).abs() < 1e-15);
+}
+
+#[test]
+fn chosen_metrics_of_matrices_observe_as_the_typed_ones() {
+    let chosen: AnyBaseMetric = "kfac(beta=0.5, damping=0.25)".parse().unwrap();
+    assert_eq!(chosen.to_string(), "kfac(beta=0.5, damping=0.25)");
+    let (typed, start) = (Kfac { beta: 0.5, damping: 0.25 }, Parameters::from(array![[1.0, -2.0], [0.5, 3.0]]));
+    let example = Covector(start.clone());
+    let (mut one, mut other) = (typed.begin(&start).unwrap(), chosen.begin(&start).unwrap());
+    assert!(BaseMetric::<Theta>::observes(&chosen));
+    typed.take_observation(&mut one, &[&example, &example]).unwrap();
+    chosen.take_observation(&mut other, &[&example, &example]).unwrap();
+    let [one, other] = [typed.raise(&one, &example).unwrap(), chosen.raise(&other, &example).unwrap()];
+    assert_eq!(bits(&one.0), bits(&other.0));
+
+    let shampoo: AnyBaseMetric = "kronecker".parse().unwrap();
+    let mut state = shampoo.begin(&start).unwrap();
+    let refused = shampoo.take_observation(&mut state, &[&example]);
+    assert!(!BaseMetric::<Theta>::observes(&shampoo) && matches!(refused, Err(Error::ObservesNothing { .. })));
 }
 
 #[test]
