@@ -380,7 +380,8 @@ fn what_is_done_to_gradients_agrees_with_the_cpu() {
         } else {
             let refused = enqueued.map(|_| ()).unwrap_err().to_string();
             assert!(refused.contains("asks for a length before its first act"), "{text}: {refused}");
-            run(&mut theta, &mut Configuration::new(chosen(text), 0.1).build(&theta).unwrap());
+            let mut waiting = Configuration::new(chosen(text), 0.1).build(&theta).unwrap();
+            run(&mut theta, &mut waiting);
             let (plain, transform) = text.rsplit_once(" + ").unwrap();
             let before: AnyPreprocess = transform.parse().unwrap();
             let mut other = on_device(&context, &start);

@@ -5,7 +5,6 @@ use core::str::FromStr;
 
 use ambient_metric::any::Preprocessed;
 use ambient_metric::base::{EveryMatrix, HiddenMatrices, Remembering, Route, Width};
-use ambient_metric::space::NewtonSchulz;
 use ambient_metric::{
     AnyOptimiser, AnyRule, Configuration, Descent, Error as Refusal, Flat, Group, Muon, Nesterov, NoMomentum, RmsProp,
     Routed, Tensor as _,

@@ -288,7 +288,7 @@ fn noise_is_normal_and_repeats() {
 fn a_second_length_is_refused() {
     use ambient_metric::Rule;
     let inner = Transformed { transform: ClipNorm { length: 1.0 }, rule: rules::sgd(0.9) };
-    let twice = Transformed { transform: Mars::default(), rule: inner.clone() };
+    let twice = Transformed { transform: Mars::default(), rule: inner };
     assert!(matches!(twice.validate(), Err(Error::NoEngine { .. })));
     assert!(
         Transformed { transform: ClipValue { limit: 1.0 }, rule: rules::sgd(0.9) }.validate().is_ok()
