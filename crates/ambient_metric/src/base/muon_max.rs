@@ -27,8 +27,8 @@ use crate::space::tensor::{Covector, Vector, Wide};
 ///
 /// γ⁻¹x = c γ_M⁻¹x, γv = γ_M v / c, ln det γ = ln det γ_M − N ln c, with N numbers in all matrices.
 ///
-/// The paper's MuonMax puts this norm over the matrices beside one for the parameters that are none, and takes nuclear norms of the step before in place of present ones. Here a
-/// [route](crate::Routed) gives the rest a metric of its own, and norms are those of the present.
+/// What it is: that statement, for matrices, with the nuclear norms of the present momenta. What it is not: the paper's whole method of this name, whose norm also holds the
+/// parameters that are no matrices, and which saves work on nuclear norms. Here a [route](crate::Routed) gives the rest a metric of its own.
 ///
 /// # Requirements
 ///
@@ -38,11 +38,12 @@ use crate::space::tensor::{Covector, Vector, Wide};
 ///
 /// ```
 /// use ambient_metric::{BaseMetric, Covector, Metric, Muon, NoMomentum};
-/// use ambient_metric::base::{MuonMax, Polar};
+/// use ambient_metric::base::{MuonMax, Polar, Width};
 /// use ambient_metric_ndarray::Parameters;
 /// use ndarray::array;
 ///
-/// let metric = MuonMax { muon: Muon { momentum: NoMomentum, orthogonaliser: Polar, ..Muon::default() } };
+/// let muon = Muon { momentum: NoMomentum, orthogonaliser: Polar, width: Width::Unscaled, heads: false };
+/// let metric = MuonMax { muon };
 /// let gradient = Covector(Parameters::from(array![[3.0_f64, 0.0], [0.0, 4.0]]));
 /// let mut state = metric.begin(&gradient.0)?;
 /// metric.update(&mut state, &gradient)?;
@@ -57,7 +58,7 @@ use crate::space::tensor::{Covector, Vector, Wide};
 ///
 /// # References
 ///
-/// *An Exploration of Non-Euclidean Gradient Descent: Muon and its Many Variants*, arXiv 2510.09827.
+/// M. Crawshaw, C. Modi, M. Liu and R. M. Gower, *An Exploration of Non-Euclidean Gradient Descent: Muon and its Many Variants*, arXiv 2510.09827.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct MuonMax<Q = Nesterov, O = NewtonSchulz> {
