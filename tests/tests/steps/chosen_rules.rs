@@ -336,3 +336,44 @@ fn spaces_end_where_their_profile_or_scale_does() {
         assert!(ends("warped(1, exponential)", height) && !ends("conformal(1, exponential)", height), "{height}");
     }
 }
+
+/// Every base metric stands under a surface of every embedding in every ambient metric of one loss, and steps there; as a metric it has a positive length, as
+/// the dual of a norm too.
+#[test]
+fn every_metric_goes_with_every_embedding_and_ambient_metric() {
+    let named = |kind: Kind| TABLE.iter().filter(move |about| about.kind == kind).map(|about| about.name);
+    let ambients = ["product", "weighted(0.1)", "warped(0.1)", "conformal(0.1)", "hyperbolic", "along_gradient(0.01)"];
+    let mut steps = 0;
+    for metric in named(Kind::BaseMetric).filter(|name| *name != "dense") {
+        for embedding in named(Kind::Embedding) {
+            for ambient in ambients {
+                let text = format!("induced({metric}, {embedding}, {ambient}, xi=0.01) + ema");
+                let Ok(rule) = text.parse::<AnyRule>() else {
+                    // What is no metric has no coupling.
+                    assert!(ambient.starts_with("along"), "{text}");
+                    continue;
+                };
+                let mut theta = theta();
+                let mut optimiser = match f64::build(Configuration::new(rule, 0.01), &theta) {
+                    Ok(optimiser) => optimiser,
+                    Err(Error::NoEngine { problem, .. }) => {
+                        assert!(problem.contains("no coupling"), "{text}: {problem}");
+                        continue;
+                    }
+                    Err(error) => panic!("{text}: {error}"),
+                };
+                let (gradients, _) = gradients(1, 1);
+                match optimiser.observe(&[&gradients[0]]) {
+                    Ok(()) | Err(Error::ObservesNothing { .. }) => {}
+                    Err(error) => panic!("{text}: {error}"),
+                }
+                let before = theta.clone();
+                optimiser.step(&mut theta, &gradients[0], 2.5).unwrap_or_else(|error| panic!("{text}: {error}"));
+                assert!(theta.iter().all(|x| x.is_finite()) && theta != before, "{text}");
+                assert!(optimiser.report().unwrap().squared_length > 0.0, "{text}");
+                steps += 1;
+            }
+        }
+    }
+    assert!(steps > 20 * 5 * 5, "{steps}");
+}
