@@ -1,6 +1,6 @@
 //! Rules chosen at run time: each takes the steps of the typed rule, bit for bit; text and rule are the same thing; and what is wrong with a text is shown.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop at what should not happen")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what should not happen")]
 
 use ambient_metric::ambient::{
     AlongGradient, AlongMomentum, AlongParameters, AmbientMetric as _, Exponential, Given, Position, Power, Reciprocal,
