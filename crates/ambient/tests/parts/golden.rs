@@ -57,7 +57,7 @@ macro_rules! complaints {
 
 complaints! {
     an_unknown_rule_is_named: |c| c[1]["rule"] = json!("leo") => ["case 2", "`leo`", "adamw"];
-    an_unknown_metric_is_named: |c| c[0]["metric"] = json!("fisher") => ["case 1", "`fisher`", "rmsprop"];
+    an_unknown_metric_is_named: |c| c[0]["metric"] = json!("riemann") => ["case 1", "`riemann`", "rmsprop"];
     an_unknown_embedding_is_named: |c| c[0]["embedding"] = json!("cube") => ["case 1", "`cube`", "log"];
     an_induced_rule_needs_a_metric: |c| c[0]["metric"] = json!(null) => ["case 1", "needs a metric"];
     a_plain_rule_has_no_metric: |c| c[3]["metric"] = json!("euclidean") => ["case 4", "no metric"];

@@ -13,8 +13,10 @@ use crate::present::table::new_table;
 pub struct Line {
     /// The name in the grammar.
     pub name: &'static str,
-    /// What it is.
+    /// What it is: an embedding, a base metric, an ambient metric, a momentum, a wrapper or a rule.
     pub kind: &'static str,
+    /// The same, of wrappers with what they go around: a clip, a wrapper of the gradient or of the step, or an evaluation point.
+    pub place: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
     /// Where it comes from.
@@ -45,7 +47,9 @@ pub fn lines() -> impl Iterator<Item = Line> {
             let range = |range: Range| range.to_string();
             Constant { name: constant.name, default: constant.default, range: range(constant.range) }
         });
-        Line { name, kind: kind.name(), summary, source, constants: constants.collect(), options, parts }
+        let is_wrapper = matches!(kind, Kind::Clip | Kind::Gradient | Kind::Wrapper | Kind::EvaluationPoint);
+        let (place, kind) = (kind.name(), if is_wrapper { "wrapper" } else { kind.name() });
+        Line { name, kind, place, summary, source, constants: constants.collect(), options, parts }
     })
 }
 
@@ -70,7 +74,7 @@ pub fn table(lines: &[Line]) -> String {
     for (kind, title) in kinds {
         let mut table = new_table(&["name", "constants", "summary", "source"]);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-        for line in lines.iter().filter(|line| line.kind == kind.name()) {
+        for line in lines.iter().filter(|line| line.place == kind.name()) {
             let inside: Vec<&str> = [line.parts]
                 .into_iter()
                 .filter(|parts| !parts.is_empty())
