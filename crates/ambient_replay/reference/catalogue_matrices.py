@@ -225,7 +225,7 @@ CASES = [
         [of_torch("pytorch_optimizer.NorMuon", in_f64, IN_F64, grouped=True, beta2=BETA, eps=EPSILON, **OF_MUON)],
     ),
     (
-        f"flat(col_norm) + ema(decay={MU})",
+        f"flat(col_norm(rows_are_outputs)) + ema(decay={MU})",
         partial(col_norm, momentum=partial(ema, decay=MU)),
         [
             of_torch(
