@@ -300,6 +300,12 @@ pub enum Error {
         /// The loss.
         loss: f64,
     },
+    /// A loss that is NaN or infinite, where it would be kept for a mean.
+    #[error("the loss {loss} is no number that a mean can have: skip this gradient, or discard those that wait")]
+    NonFiniteLoss {
+        /// The loss.
+        loss: f64,
+    },
     /// The heights lie where the ambient metric is none.
     #[error(
         "the heights {heights:?} lie outside of the ambient space {ambient}: choose an embedding, or ξ, whose heights it has, as `Hyperbolic` has those above zero alone"

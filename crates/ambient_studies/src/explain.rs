@@ -85,7 +85,7 @@ pub fn explain(request: &Request) -> Result<String, Error> {
         Form::Latex => Notation::Latex,
         Form::Wgsl => {
             if rule.surveys() {
-                let problem = "it asks for a length before its first act, which the kernels of an enqueued step have no place for: leave --form wgsl out";
+                let problem = "it asks for a length before its first act, which the kernels of an enqueued step have no place for: leave --as wgsl out";
                 return Err(ambient_metric::Error::NoEngine { rule: rule.name(), problem }.into());
             }
             for (kernel, listing) in kernels(&rule, request.precision == Precision::F64) {
@@ -104,7 +104,7 @@ pub fn explain(request: &Request) -> Result<String, Error> {
 fn whole(request: &Request) -> Result<String, Error> {
     let rule = &request.named.rule;
     if request.form == Form::Wgsl {
-        let problem = "it runs on whole tensors, by products and decompositions of matrices, for which there are no kernels here: leave --form wgsl out";
+        let problem = "it runs on whole tensors, by products and decompositions of matrices, for which there are no kernels here: leave --as wgsl out";
         return Err(ambient_metric::Error::NoEngine { rule: rule.name(), problem }.into());
     }
     let comment = request.form.comment();

@@ -279,6 +279,8 @@ fn what_is_wrong_with_a_text_is_shown() {
         ("clipped(rmsprop, lookahead) + ema", "lookahead", "no clip"),
         ("adamw + clip_nrm(1)", "clip_nrm", "nearest known one is `clip_norm`"),
         ("adamw + accumulate(2.5)", "2.5", "whole number"),
+        ("clip_norm(1) + adamw", "clip_norm", "it stands behind a rule, as in `adamw + clip_norm`"),
+        ("fisher", "fisher", "write `flat(fisher)`"),
         ("adamw + hard(1.0)", "hard", "nearest known one is"),
         ("adamw + lookahead(every=1.5)", "every=1.5", "whole number"),
         ("induced(sign, log, exact) + ema", "induced(sign, log, exact) + ema", "no metric"),

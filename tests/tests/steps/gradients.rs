@@ -228,7 +228,79 @@ fn a_length_that_overflows_is_refused() {
     let mut theta = vector(&[1.0]);
     let mut optimiser = f64::build(Configuration::new("sgd + accumulate(2)".parse().unwrap(), 1.0), &theta).unwrap();
     let refused = optimiser.step(&mut theta, &Covector(vector(&[1.0])), f64::NAN);
-    assert!(matches!(refused, Err(Error::LossOutsideDomain { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::NonFiniteLoss { .. })), "{refused:?}");
+}
+
+/// What waits does not poison what comes: a sum that overflows is refused when it is made, and what waits can be discarded.
+#[test]
+fn what_waits_can_be_discarded() {
+    let mut theta = vector(&[1.0]);
+    let mut optimiser = f64::build(Configuration::new("sgd(0) + accumulate(3)".parse().unwrap(), 1.0), &theta).unwrap();
+    optimiser.step(&mut theta, &Covector(vector(&[1.5e308])), 1.0).unwrap();
+    let refused = optimiser.step(&mut theta, &Covector(vector(&[1.5e308])), 1.0);
+    assert!(matches!(refused, Err(Error::Overflow { .. })), "{refused:?}");
+    optimiser.discard().unwrap();
+    for l in [1.0, 2.0, 3.0] {
+        assert_eq!(optimiser.is_due(), l > 2.5);
+        optimiser.step(&mut theta, &Covector(vector(&[l])), 1.0).unwrap();
+    }
+    assert_eq!((theta.as_slice()[0], optimiser.steps().unwrap()), (-1.0, 1));
+
+    // The mean of the losses lies outside: discarded, all goes on.
+    let text = "induced(euclidean, log, xi=0) + ema(0) + mars(0, 0) + accumulate(2)";
+    let mut optimiser = f64::build(Configuration::new(text.parse().unwrap(), 1.0), &theta).unwrap();
+    optimiser.step(&mut theta, &Covector(vector(&[0.5])), -5.0).unwrap();
+    let refused = optimiser.step(&mut theta, &Covector(vector(&[0.5])), 1.0);
+    assert!(matches!(refused, Err(Error::LossOutsideDomain { loss, .. }) if loss == -2.0), "{refused:?}");
+    optimiser.discard().unwrap();
+    for _ in 0..2 {
+        optimiser.step(&mut theta, &Covector(vector(&[0.5])), 1.0).unwrap();
+    }
+    assert_eq!((theta.as_slice()[0], optimiser.steps().unwrap()), (-1.5, 1));
+}
+
+/// Preprocesses within each other resume to the bit, and another count, or another preprocess, than what was saved is refused by name.
+#[test]
+fn what_was_saved_is_what_is_restored() {
+    let start = vector(&[0.5, -1.0]);
+    let nested = || {
+        let inner = Configuration::new(rules::sgd(0.5), 0.1).build(&start).unwrap();
+        let inner = Preprocessed::new(Mars { gamma: 0.5, beta: 0.5 }, inner, &start).unwrap();
+        Preprocessed::new(
+            Accumulate { every: 3 },
+            Preprocessed::new(Accumulate { every: 2 }, inner, &start).unwrap(),
+            &start,
+        )
+        .unwrap()
+    };
+    let gradient = |step: i32| Covector(vector(&[f64::from(step % 5) - 1.5, f64::from(step % 3) - 0.5]));
+    let (mut optimiser, mut whole) = (nested(), nested());
+    let (mut theta, mut expected) = (start.clone(), start.clone());
+    for step in 0..20 {
+        whole.step(&mut expected, &gradient(step), 1.0).unwrap();
+        optimiser.step(&mut theta, &gradient(step), 1.0).unwrap();
+        let mut resumed = nested();
+        resumed.resume(optimiser.checkpoint().unwrap(), &theta).unwrap();
+        optimiser = resumed;
+        assert_eq!(bits(&theta), bits(&expected), "{step}");
+    }
+    assert_eq!(optimiser.steps().unwrap(), 3);
+
+    let build = |text: &str| f64::build(Configuration::new(text.parse().unwrap(), 0.1), &start).unwrap();
+    let mut saved = build("sgd + accumulate(3)");
+    for step in 0..5 {
+        saved.step(&mut theta, &gradient(step), 1.0).unwrap();
+    }
+    let checkpoint = saved.checkpoint().unwrap();
+    for text in ["sgd + accumulate(4)", "sgd + accumulate(2)"] {
+        let refused = build(text).resume(checkpoint.clone(), &theta);
+        assert!(matches!(refused, Err(Error::CheckpointEntry { .. })), "{text}: {refused:?}");
+    }
+    for text in ["sgd", "sgd + noise", "sgd + centralised + accumulate(3)"] {
+        let refused = build(text).resume(checkpoint.clone(), &theta);
+        assert!(matches!(refused, Err(Error::CheckpointRule { .. })), "{text}: {refused:?}");
+    }
+    build("sgd + accumulate(3)").resume(checkpoint, &theta).unwrap();
 }
 
 /// Where parts have no gradient, what is done to the others is as if those were all; what keeps a gradient for the next says that it can't.

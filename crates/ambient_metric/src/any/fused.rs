@@ -487,7 +487,7 @@ impl AnyRule {
     }
 }
 
-const BEFOREHAND: &str = "what is done to its gradients is done before the optimiser, which `build_any` makes: in passes over memory there is one of `clip_value`, `clip_norm` and `mars`, behind all others, over one loss";
+const BEFOREHAND: &str = "something is done to its gradients before the optimiser: make it by `build_any`, or take `AnyRule::apart` and put `Preprocessed` around the optimiser of the rest";
 
 const CAUTIOUS: &str = "`cautious` goes with `flat` and with the damped surface of one loss without coupling";
 

@@ -149,6 +149,10 @@ impl<T: Tensor> Preprocess<T> for AnyPreprocess {
         preprocess!(self, part => part.keep(gradient_number, kept, gradient))
     }
 
+    fn discard(&self, kept: &mut [T]) -> Result<(), Error> {
+        preprocess!(self, part => part.discard(kept))
+    }
+
     fn validate(&self) -> Result<(), Error> {
         self.check()
     }

@@ -88,6 +88,20 @@ pub trait AnyOptimiser<T: Tensor<Element: Element<Wide = f64>>>: Send {
     /// As [`Optimiser::observe`].
     fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error>;
 
+    /// Whether the next gradient makes a step: always, unless gradients are [accumulated](crate::rule::Accumulate).
+    fn is_due(&self) -> bool {
+        true
+    }
+
+    /// Forgets gradients that wait for a step, if any do.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    fn discard(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// How many steps it has taken.
     ///
     /// # Errors
@@ -309,6 +323,14 @@ where
 
     fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error> {
         (**self).observe(examples)
+    }
+
+    fn is_due(&self) -> bool {
+        (**self).is_due()
+    }
+
+    fn discard(&mut self) -> Result<(), Error> {
+        (**self).discard()
     }
 
     fn steps(&self) -> Result<u64, Error> {

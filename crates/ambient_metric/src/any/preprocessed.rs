@@ -23,7 +23,8 @@ use crate::space::tensor::{Covector, Tensor, find_non_finite};
 ///
 /// # Requirements
 ///
-/// A copy of every gradient is made. Where something is kept for the next gradient, every parameter has one in every step. Learning rates that follow a
+/// A copy of every gradient is made. Reports are those of what the optimiser saw, its gradient norm too. Several stand within each other, the outer one first, or in
+/// a `Vec` in their order. Where something is kept for the next gradient, every parameter has one in every step. Learning rates that follow a
 /// schedule count the optimiser's own steps.
 ///
 /// # Example
@@ -46,7 +47,8 @@ use crate::space::tensor::{Covector, Tensor, find_non_finite};
 ///
 /// # Errors
 ///
-/// Those of the optimiser, and those of the preprocess. A failed step leaves parameters, optimiser and what is kept as they were.
+/// Those of the optimiser, where the loss is the mean of those that waited, and those of the preprocess; [`Error::NonFiniteLoss`] for one that is to wait. A failed step
+/// leaves parameters, optimiser and what is kept as they were; [`discard`](AnyOptimiser::discard) forgets what waits.
 #[derive(Debug)]
 pub struct Preprocessed<G, O, T> {
     preprocess: G,
@@ -85,12 +87,6 @@ where
         &self.optimiser
     }
 
-    /// Whether the next gradient makes a step.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        self.preprocess.due(self.gradients).is_some()
-    }
-
     /// A step, or a gradient kept for one; `does` takes the step of the optimiser from gradients and losses.
     fn take(
         &mut self,
@@ -105,12 +101,13 @@ where
             }
         }
         gradients.iter().try_for_each(|gradient| find_non_finite(&gradient.0))?;
-        if let Some(&loss) = losses.iter().find(|loss| !loss.is_finite() && !self.is_due()) {
-            return Err(Error::LossOutsideDomain { embedding: self.preprocess.name(), loss });
+        let is_due = self.preprocess.due(self.gradients).is_some();
+        if let Some(&loss) = losses.iter().find(|loss| !loss.is_finite() && !is_due) {
+            return Err(Error::NonFiniteLoss { loss });
         }
         let sums: Vec<f64> = self.losses.iter().zip(losses).map(|(sum, loss)| sum + loss).collect();
         let waiting = self.waiting + 1;
-        if self.is_due() {
+        if is_due {
             self.process(gradients)?;
             let seen: Vec<&Covector<T>> = self.seen.iter().collect();
             let means: Vec<f64> = match waiting {
@@ -118,15 +115,20 @@ where
                 waiting => sums.iter().map(|sum| sum / waiting as f64).collect(),
             };
             does(&mut self.optimiser, &seen, &means)?;
-            (self.waiting, self.losses) = (0, vec![0.0; losses.len()]);
-        } else {
-            (self.waiting, self.losses) = (waiting, sums);
         }
         for (kept, gradient) in self.kept.iter_mut().zip(gradients) {
             self.preprocess.keep(self.gradients, kept, gradient)?;
         }
+        (self.waiting, self.losses) = if is_due { (0, vec![0.0; losses.len()]) } else { (waiting, sums) };
         self.gradients += 1;
         Ok(())
+    }
+
+    /// Whether so many gradients can be waiting after so many in all.
+    fn fits(&self, gradients: u64, waiting: u64) -> bool {
+        let is_due = |number: u64| self.preprocess.due(number).is_some();
+        let Some(first) = gradients.checked_sub(waiting) else { return false };
+        (first == 0 || is_due(first - 1)) && !(first..gradients).any(is_due)
     }
 
     /// The gradients as the optimiser is to see them.
@@ -147,11 +149,11 @@ where
         Ok(())
     }
 
-    /// The name of what is kept of a loss, in a checkpoint.
-    fn slots(&self) -> Vec<(usize, usize, String)> {
+    /// The name of what is kept of a loss, in a checkpoint that has `depth` others like this one within.
+    fn slots(&self, depth: usize) -> Vec<(usize, usize, String)> {
         let slots = self.preprocess.slots();
         let of = |loss: usize| {
-            slots.iter().enumerate().map(move |(slot, name)| (loss, slot, format!("preprocess.{loss}.{name}")))
+            slots.iter().enumerate().map(move |(slot, name)| (loss, slot, format!("preprocess.{depth}.{loss}.{name}")))
         };
         (0..self.kept.len()).flat_map(of).collect()
     }
@@ -165,6 +167,11 @@ where
         numbers.extend(self.losses.iter().enumerate().map(|(loss, sum)| (format!("preprocess.loss.{loss}"), *sum)));
         numbers
     }
+}
+
+/// How many preprocesses a checkpoint has.
+fn depth(checkpoint: &Checkpoint<()>) -> usize {
+    checkpoint.memory.iter().filter(|memory| memory.contains_key("preprocess.gradients")).count()
 }
 
 impl<T, G, O> AnyOptimiser<T> for Preprocessed<G, O, T>
@@ -219,6 +226,20 @@ where
         })
     }
 
+    fn is_due(&self) -> bool {
+        self.preprocess.due(self.gradients).is_some() && self.optimiser.is_due()
+    }
+
+    fn discard(&mut self) -> Result<(), Error> {
+        self.optimiser.discard()?;
+        for kept in &mut self.kept {
+            self.preprocess.discard(kept)?;
+        }
+        self.gradients -= self.waiting;
+        (self.waiting, self.losses) = (0, vec![0.0; self.losses.len()]);
+        Ok(())
+    }
+
     fn observe(&mut self, examples: &[&Covector<T>]) -> Result<(), Error> {
         self.optimiser.observe(examples)
     }
@@ -270,7 +291,7 @@ where
     /// With what is kept behind the state of the optimiser.
     fn checkpoint(&self) -> Result<Checkpoint<()>, Error> {
         let mut checkpoint = self.optimiser.checkpoint()?;
-        for (loss, slot, name) in self.slots() {
+        for (loss, slot, name) in self.slots(depth(&checkpoint)) {
             let Some(tensor) = self.kept.get(loss).and_then(|kept| kept.get(slot)) else { continue };
             for (part, about) in tensor.layout().parts().iter().enumerate() {
                 if let Some(saved) = checkpoint.parameters.get_mut(&about.name) {
@@ -279,10 +300,21 @@ where
             }
         }
         checkpoint.memory.push(self.numbers());
+        checkpoint.rule_name = self.preprocess.named(&checkpoint.rule_name);
         Ok(checkpoint)
     }
 
     fn resume(&mut self, mut checkpoint: Checkpoint<()>, parameters: &T) -> Result<(), Error> {
+        // What stands around the name of the rule within.
+        let outer = self.preprocess.named("\0");
+        let within = outer.split_once('\0').and_then(|(before, behind)| {
+            checkpoint.rule_name.strip_prefix(before).and_then(|name| name.strip_suffix(behind)).map(str::to_owned)
+        });
+        let Some(within) = within else {
+            let expected = self.preprocess.named("…");
+            return Err(Error::CheckpointRule { expected, found: checkpoint.rule_name });
+        };
+        checkpoint.rule_name = within;
         let numbers = checkpoint.memory.pop().unwrap_or_default();
         let expected = self.numbers();
         require_len("preprocess", numbers.len(), expected.len())?;
@@ -299,13 +331,20 @@ where
             other => Err(entry_error(format!("memory.{name}"), Some(other))),
         };
         let (gradients, waiting) = (counted("preprocess.gradients")?, counted("preprocess.waiting")?);
+        if !self.fits(gradients, waiting) {
+            let problem = format!(
+                "is {waiting} after {gradients} gradients, which is not how {} counts: restore it with the constants that it was saved with",
+                self.preprocess.name()
+            );
+            return Err(Error::CheckpointEntry { entry: "memory.preprocess.waiting".to_owned(), problem });
+        }
         let losses = (0..self.losses.len()).map(|loss| number(&format!("preprocess.loss.{loss}")));
         let losses = losses.collect::<Result<Vec<f64>, Error>>()?;
         let mut kept = Vec::new();
         for _ in 0..self.kept.len() {
             kept.push(self.preprocess.begin(parameters)?);
         }
-        for (loss, slot, name) in self.slots() {
+        for (loss, slot, name) in self.slots(depth(&checkpoint)) {
             let Some(tensor) = kept.get_mut(loss).and_then(|kept| kept.get_mut(slot)) else { continue };
             for (part, about) in parameters.layout().parts().iter().enumerate() {
                 if let Some(saved) = checkpoint.parameters.get_mut(&about.name) {

@@ -442,8 +442,19 @@ impl AnyRule {
     /// The rule of a text that has been read, without what stands behind the plus.
     fn of(text: &str, call: &Call) -> Result<(Self, bool), TextError> {
         let nobody = || {
+            let name = &call.name;
+            if let Some(about) = find(&Kind::ALL, name) {
+                let (kind, article) = (about.kind, if about.kind == Kind::EvaluationPoint { "an" } else { "a" });
+                let right = match kind {
+                    Kind::BaseMetric => format!("write `flat({name})`, or `induced({name}, EMBEDDING)`"),
+                    Kind::Embedding | Kind::AmbientMetric => "it stands within `induced`".to_owned(),
+                    Kind::Clip => format!("it stands within `clipped(METRIC, {name})`"),
+                    _ => format!("it stands behind a rule, as in `adamw + {name}`"),
+                };
+                return error(text, call.at.clone(), format!("`{name}` is {article} {kind} and no rule: {right}"));
+            }
             let known: Vec<&str> = of(&[Kind::Rule]).map(|about| about.name).collect();
-            error(text, call.at.clone(), unknown(&call.name, "rule", &known))
+            error(text, call.at.clone(), unknown(name, "rule", &known))
         };
         let about = find(&[Kind::Rule], &call.name).ok_or_else(nobody)?;
         let mut given = Given::new(text, call, about)?;

@@ -140,7 +140,13 @@ impl<T: MatrixTensor, Q: Momentum, O: Orthogonaliser<T::Matrix>> BaseMetric<T> f
     type State = MuonMaxState<T>;
 
     fn begin(&self, parameters: &T) -> Result<Self::State, Error> {
-        Ok(MuonMaxState { muon: self.muon.begin(parameters)?, length: Field::zero() })
+        let muon = self.muon.begin(parameters).map_err(|error| match error {
+            Error::NotAMatrix { parameter, shape, .. } => {
+                Error::NotAMatrix { metric: "MuonMax".to_owned(), parameter, shape }
+            }
+            other => other,
+        })?;
+        Ok(MuonMaxState { muon, length: Field::zero() })
     }
 
     fn update(&self, state: &mut Self::State, gradient: &Covector<T>) -> Result<(), Error> {

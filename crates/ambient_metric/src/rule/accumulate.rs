@@ -1,10 +1,10 @@
 //! Steps along the mean of several gradients.
 
 use crate::error::{Error, require};
-use crate::number::scalar::{Field, Real};
+use crate::number::scalar::{Element, Field, Real};
 use crate::rule::preprocess::Preprocess;
 use crate::space::kernel::{Kernel, Uniforms};
-use crate::space::tensor::{Covector, Tensor, Wide};
+use crate::space::tensor::{Covector, Operands, Tensor, Wide};
 
 /// One step for every k gradients, along their mean: what a batch k times as large would give.
 ///
@@ -73,18 +73,48 @@ impl Kernel for Mean {
     }
 }
 
-/// Σ + l, or zero after a step.
+/// Σ + l.
 #[derive(Clone)]
 struct Sum;
 
 impl Kernel for Sum {
-    type Uniform<S: Real> = S;
+    type Uniform<S: Real> = ();
     type Input<S: Real> = [S; 2];
     type Output<S: Real> = S;
 
     #[inline(always)]
-    fn evaluate<S: Real>(&self, is_due: S, [sum, gradient]: [S; 2]) -> S {
-        S::select(S::zero().less(is_due), S::zero(), sum + gradient)
+    fn evaluate<S: Real>(&self, (): (), [sum, gradient]: [S; 2]) -> S {
+        sum + gradient
+    }
+}
+
+/// 0 · (Σ + l): zero where that is finite.
+#[derive(Clone)]
+struct Probe;
+
+impl Kernel for Probe {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = [S; 2];
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (): (), [sum, gradient]: [S; 2]) -> S {
+        S::zero() * (sum + gradient)
+    }
+}
+
+/// Zero.
+#[derive(Clone)]
+struct Clear;
+
+impl Kernel for Clear {
+    type Uniform<S: Real> = ();
+    type Input<S: Real> = S;
+    type Output<S: Real> = S;
+
+    #[inline(always)]
+    fn evaluate<S: Real>(&self, (): (), _sum: S) -> S {
+        S::zero()
     }
 }
 
@@ -103,9 +133,24 @@ impl<T: Tensor> Preprocess<T> for Accumulate {
     }
 
     fn keep(&self, gradient_number: u64, kept: &mut [T], gradient: &Covector<T>) -> Result<(), Error> {
-        let is_due = Preprocess::<T>::due(self, gradient_number).is_some();
-        let is_due = <Wide<T> as Field>::constant(f64::from(u8::from(is_due)));
-        kept.iter_mut().try_for_each(|sum| T::update(&Sum, Uniforms::same(&is_due), sum, &mut [], &[&gradient.0]))
+        if Preprocess::<T>::due(self, gradient_number).is_some() {
+            return self.discard(kept);
+        }
+        let zero = <Wide<T> as Field>::zero();
+        for sum in kept.iter_mut() {
+            let mut probe = [zero];
+            let operands = Operands { target: &*sum, companions: &[], reads: &[&gradient.0] };
+            T::sum(&Probe, Uniforms::same(&()), operands, &mut probe)?;
+            if !probe.iter().all(|probe| Element::is_finite(*probe)) {
+                return Err(Error::Overflow { quantity: "the sum of the accumulated gradients".to_owned() });
+            }
+            T::update(&Sum, Uniforms::same(&()), sum, &mut [], &[&gradient.0])?;
+        }
+        Ok(())
+    }
+
+    fn discard(&self, kept: &mut [T]) -> Result<(), Error> {
+        kept.iter_mut().try_for_each(|sum| T::update(&Clear, Uniforms::same(&()), sum, &mut [], &[]))
     }
 
     fn validate(&self) -> Result<(), Error> {

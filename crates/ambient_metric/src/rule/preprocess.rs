@@ -84,6 +84,16 @@ pub trait Preprocess<T: Tensor>: Clone {
         Ok(())
     }
 
+    /// Forgets gradients that wait for a step.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend fails.
+    fn discard(&self, kept: &mut [T]) -> Result<(), Error> {
+        let _ = kept;
+        Ok(())
+    }
+
     /// Accepts the constants.
     ///
     /// # Errors
@@ -96,6 +106,11 @@ pub trait Preprocess<T: Tensor>: Clone {
     /// The name under which reports and checkpoints know it.
     fn name(&self) -> String {
         short_name::<Self>()
+    }
+
+    /// The name of a rule behind it.
+    fn named(&self, rule: &str) -> String {
+        format!("{}({rule})", self.name())
     }
 }
 
@@ -232,8 +247,23 @@ impl<T: Tensor, G: Preprocess<T>> Preprocess<T> for Vec<G> {
         Ok(())
     }
 
+    fn discard(&self, kept: &mut [T]) -> Result<(), Error> {
+        let mut kept = kept;
+        for part in self {
+            let slots = part.slots().len().min(kept.len());
+            let (own, rest) = core::mem::take(&mut kept).split_at_mut(slots);
+            part.discard(own)?;
+            kept = rest;
+        }
+        Ok(())
+    }
+
     fn validate(&self) -> Result<(), Error> {
         self.iter().try_for_each(Preprocess::validate)
+    }
+
+    fn named(&self, rule: &str) -> String {
+        self.iter().rev().fold(rule.to_owned(), |rule, part| part.named(&rule))
     }
 
     fn name(&self) -> String {

@@ -13,7 +13,7 @@ use crate::space::acts::{Inputs, Outcome, Totals};
 
 /// What becomes of a gradient before a rule sees it, at every coordinate by itself but for one length.
 ///
-/// [`Transformed`] puts it before a rule, in the rule's own passes; before a rule of whole tensors it is a [`Preprocess`](crate::optimiser::Preprocess), as it is.
+/// [`Transformed`] puts it before a rule, in the rule's own passes; before a rule of whole tensors it is a [`Preprocess`](crate::rule::Preprocess), as it is.
 ///
 /// # Mathematics
 ///
