@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo bench -p ambient_rules --bench matrices                # 4096 × 1024, medians of 5 steps, and of one that decomposes
 //! cargo bench -p ambient_rules --bench matrices -- 512 256 9   # rows, columns, steps
+//! cargo bench -p ambient_rules --bench matrices -- muon psgd   # of these rules alone
 //! ```
 
 #![allow(clippy::expect_used, reason = "a benchmark has nobody to return an error to")]
@@ -36,7 +37,10 @@ const RULES: &[(&str, &str, &str)] = &[
 ];
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    // Numbers are sizes, and words the rules that are wanted; `cargo bench` adds an option.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let numbers: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| argument.parse::<usize>().is_err()).collect();
     let (rows, columns, steps) = match numbers[..] {
         [rows, columns, steps] => (rows, columns, steps),
         [rows, columns] => (rows, columns, 5),
@@ -50,6 +54,9 @@ fn main() {
     println!("{rows} × {columns}, f32, medians of {steps} steps in milliseconds, of a fifth as many that decompose\n");
     println!("| rule | step | median | shortest | longest |\n|---|---|---|---|---|");
     for (name, kind, text) in RULES {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| *wanted == name) {
+            continue;
+        }
         let rule: AnyRule = text.parse().expect("the text is a rule");
         let mut theta = matrix(0);
         let mut optimiser = f32::build(Configuration::new(rule, 1e-6), &theta).expect("the constants are in range");
