@@ -25,7 +25,7 @@ impl Kernel for Product {
 ///
 /// # Mathematics
 ///
-/// Where the components of z are independent with mean zero and variance one, such as signs that a coin throws, E[z ∘ Hz]ᵢ = Σⱼ Hᵢⱼ E[zᵢzⱼ] = Hᵢᵢ. Of a diagonal H, signs give the
+/// Where the components of z are independent with mean zero and variance one, such as signs that a coin throws, E(z ∘ Hz)ᵢ = Σⱼ Hᵢⱼ E(zᵢzⱼ) = Hᵢᵢ. Of a diagonal H, signs give the
 /// diagonal itself. Automatic differentiation gives Hz as the gradient of ⟨l, z⟩ for a z that is held fixed, without H.
 ///
 /// # Example

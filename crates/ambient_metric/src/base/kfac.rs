@@ -23,8 +23,8 @@ use crate::space::tensor::find_non_finite;
 /// ln det γ = n ln det(A + π√λ) + m ln det(B + √λ/π).
 ///
 /// The gradient of a linear layer for one example is l = g aᵀ, of the back-propagated derivative g and the activation a. Where ‖a‖² is independent of ggᵀ, ‖g‖² of
-/// aaᵀ and ‖a‖² of ‖g‖² this is the metric of K-FAC: R = E[‖a‖² ggᵀ] = E‖a‖² E[ggᵀ], C = E‖g‖² E[aaᵀ] and T = E‖a‖² E‖g‖², so (R ⊗ C)/T = E[ggᵀ] ⊗ E[aaᵀ]. Where g and a are
-/// independent altogether that is E[ggᵀ ⊗ aaᵀ], the Fisher matrix. No layer has to be taken apart for it: what is observed are gradients.
+/// aaᵀ and ‖a‖² of ‖g‖² this is the metric of K-FAC: R = E(‖a‖² ggᵀ) = E‖a‖² E(ggᵀ), C = E‖g‖² E(aaᵀ) and T = E‖a‖² E‖g‖², so (R ⊗ C)/T = E(ggᵀ) ⊗ E(aaᵀ). Where g and a are
+/// independent altogether that is E(ggᵀ ⊗ aaᵀ), the Fisher matrix. No layer has to be taken apart for it: what is observed are gradients.
 ///
 /// # Requirements
 ///

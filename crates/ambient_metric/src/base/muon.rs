@@ -63,7 +63,7 @@ use crate::space::tensor::{Covector, Vector, Wide, find_non_finite};
 pub struct Muon<Q = Nesterov, O = NewtonSchulz> {
     /// How gradients are remembered.
     pub momentum: Q,
-    /// How the inverse root is found: [`NewtonSchulz`] or [`Polar`].
+    /// How the inverse root is found: [`NewtonSchulz`] or [`Polar`](crate::base::Polar).
     pub orthogonaliser: O,
     /// The scaling by the shape.
     pub width: Width,

@@ -22,7 +22,7 @@ use crate::space::record::Entries;
 ///
 /// c(Q) = ⟨l, QᵀQl⟩ + ε² tr QᵀQ + E_v ⟨v, (QᵀQ)⁻¹v⟩, with v a normal probe,
 ///
-/// which is least where QᵀQ is (E[llᵀ] + ε²)^(−1/2), by steps in the group of triangular matrices: Q ← (1 − μ tri(∇))Q, with
+/// which is least where QᵀQ is (E(llᵀ) + ε²)^(−1/2), by steps in the group of triangular matrices: Q ← (1 − μ tri(∇))Q, with
 ///
 /// ∇_L = AAᵀ + ε²‖Q_R‖² Q_LQ_Lᵀ − ‖Q_R⁻¹‖² Q_L⁻ᵀQ_L⁻¹, ∇_R = AᵀA + ε²‖Q_L‖² Q_RQ_Rᵀ − ‖Q_L⁻¹‖² Q_R⁻ᵀQ_R⁻¹ and A = Q_L l Q_Rᵀ,
 ///
