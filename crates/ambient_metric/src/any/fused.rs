@@ -755,6 +755,12 @@ fn first<S: Field, const N: usize>(numbers: [S; N], count: usize) -> [S; N] {
     core::array::from_fn(|slot| if slot < count { numbers[slot] } else { S::zero() })
 }
 
+/// The first so many of these numbers, and of the others those behind them.
+#[inline(always)]
+fn before_others<S: Field, const N: usize>(numbers: [S; N], others: [S; N], count: usize) -> [S; N] {
+    core::array::from_fn(|slot| if slot < count { numbers[slot] } else { others[slot] })
+}
+
 /// A number of those in this place; zero past the end.
 #[inline(always)]
 fn number<S: Field, const N: usize>(numbers: [S; N], place: usize) -> S {
@@ -814,7 +820,7 @@ impl Rule for AnyFused {
         let place = self.counts.memory;
         let beside = chosen!(&self.descent, rule => beside(rule, first(own, place), first(others, place)))?;
         // What transform and point keep is their own.
-        Some(core::array::from_fn(|slot| if slot < place { beside[slot] } else { own[slot] }))
+        Some(before_others(beside, own, place))
     }
 
     fn surveys(&self) -> bool {
@@ -909,7 +915,7 @@ impl Rule for AnyFused {
         let place = self.counts.state;
         let noticed = chosen!(&self.descent, rule => notice(rule, &self.places, weights, first(state, place), example));
         // What transform and point keep stays as it is.
-        core::array::from_fn(|slot| if slot < place { noticed[slot] } else { state[slot] })
+        before_others(noticed, state, place)
     }
 
     fn observation_decay(&self) -> f64 {
@@ -919,7 +925,7 @@ impl Rule for AnyFused {
     fn observed<S: Real>(&self, memory: [S; MEMORY]) -> [S; MEMORY] {
         let place = self.counts.memory;
         let observed = chosen!(&self.descent, rule => observed(rule, first(memory, place)));
-        core::array::from_fn(|slot| if slot < place { observed[slot] } else { memory[slot] })
+        before_others(observed, memory, place)
     }
 
     fn awaits_observation(&self, memory: [f64; MEMORY]) -> bool {

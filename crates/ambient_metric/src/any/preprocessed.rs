@@ -189,8 +189,7 @@ where
     }
 
     fn step_losses(&mut self, parameters: &mut T, gradients: &[&Covector<T>], losses: &[f64]) -> Result<(), Error> {
-        let layout = parameters.layout().clone();
-        gradients.iter().try_for_each(|gradient| layout.check(gradient.0.layout()))?;
+        gradients.iter().try_for_each(|gradient| parameters.layout().check(gradient.0.layout()))?;
         self.take(gradients, losses, |optimiser, gradients, losses| {
             optimiser.step_losses(parameters, gradients, losses)
         })

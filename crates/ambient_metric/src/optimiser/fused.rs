@@ -44,6 +44,8 @@ struct Acts<R: Rule, S: Real> {
     corrections: Vec<R::Corrections<S>>,
     /// Per group, of a rule that surveys.
     surveyed: Vec<R::PerLoss<S>>,
+    /// Per pool, of the same.
+    survey: Vec<R::PerLoss<S>>,
     /// Per group.
     measured: Vec<MeasuredBy<R, S>>,
     /// Per pool.
@@ -420,6 +422,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
         Self {
             corrections: vec![Bundle::<S>::zero(); count],
             surveyed: vec![Bundle::<S>::zero(); count],
+            survey: vec![Bundle::<S>::zero(); groups.pools],
             measured: vec![Bundle::<S>::zero(); count],
             pooled: vec![Bundle::<S>::zero(); groups.pools],
             memory: memory.to_vec(),
@@ -433,14 +436,7 @@ impl<R: Rule, S: Element> Acts<R, S> {
     /// overflows; such acts are to be [examined](Self::examine).
     #[inline(always)]
     fn damp<E: Element<Wide = S>>(&mut self, rule: &R, groups: &Groups, memory: &[R::Memory<S>], losses: &[S]) -> bool {
-        if let ([pooled], [measured]) = (self.pooled.as_mut_slice(), self.measured.as_slice()) {
-            *pooled = *measured;
-        } else {
-            self.pooled.fill(Bundle::<S>::zero());
-            for (measured, rates) in self.measured.iter().zip(&groups.rates) {
-                self.pooled[rates.pool] = self.pooled[rates.pool].plus(*measured);
-            }
-        }
+        pool(&mut self.pooled, &self.measured, groups);
         let mut are_sound = true;
         for (group, rates) in groups.rates.iter().enumerate() {
             let totals = Totals { pool: self.pooled[rates.pool], group: self.measured[group] };
@@ -496,18 +492,13 @@ impl<R: Rule, S: Element> Acts<R, S> {
     ) -> Result<(), Error> {
         let uniforms = Uniforms { groups: &self.corrections, group_of_part: &groups.group_of_part };
         running.survey(uniforms, operands, &mut self.surveyed)?;
-        for (group, rates) in groups.rates.iter().enumerate() {
-            let mut pooled = <R::PerLoss<S> as Bundle<S>>::zero();
-            for (surveyed, other) in self.surveyed.iter().zip(&groups.rates) {
-                if other.pool == rates.pool {
-                    pooled = pooled.plus(*surveyed);
-                }
-            }
-            if !is_finite(&pooled) {
-                operands.reads.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
-                return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
-            }
-            self.corrections[group] = running.rule.heed(self.corrections[group], pooled);
+        pool(&mut self.survey, &self.surveyed, groups);
+        if !self.survey.iter().all(is_finite) {
+            operands.reads.iter().try_for_each(|gradient| find_non_finite(*gradient))?;
+            return Err(Error::Overflow { quantity: "the squared length of the gradient".to_owned() });
+        }
+        for (corrections, rates) in self.corrections.iter_mut().zip(&groups.rates) {
+            *corrections = running.rule.heed(*corrections, self.survey[rates.pool]);
         }
         Ok(())
     }
@@ -528,6 +519,19 @@ impl<R: Rule, S: Element> Acts<R, S> {
         )?;
         named_finite::<S, _>(&self.memory, "memory", || rule.slots().memory, Element::is_finite)?;
         Ok(is_extreme)
+    }
+}
+
+/// The sums of groups, added up over those that share them.
+#[inline(always)]
+fn pool<S: Real, B: Bundle<S>>(pooled: &mut [B], each: &[B], groups: &Groups) {
+    if let ([pooled], [each]) = (&mut *pooled, each) {
+        *pooled = *each;
+        return;
+    }
+    pooled.fill(B::zero());
+    for (each, rates) in each.iter().zip(&groups.rates) {
+        pooled[rates.pool] = pooled[rates.pool].plus(*each);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, require};
 use crate::number::scalar::{Element, Field, Real};
 use crate::rule::preprocess::Preprocess;
 use crate::space::kernel::{Kernel, Uniforms};
-use crate::space::tensor::{Covector, Operands, Tensor, Wide};
+use crate::space::tensor::{Covector, Operands, Tensor, Wide, add_scaled};
 
 /// One step for every k gradients, along their mean: what a batch k times as large would give.
 ///
@@ -73,21 +73,6 @@ impl Kernel for Mean {
     }
 }
 
-/// Σ + l.
-#[derive(Clone)]
-struct Sum;
-
-impl Kernel for Sum {
-    type Uniform<S: Real> = ();
-    type Input<S: Real> = [S; 2];
-    type Output<S: Real> = S;
-
-    #[inline(always)]
-    fn evaluate<S: Real>(&self, (): (), [sum, gradient]: [S; 2]) -> S {
-        sum + gradient
-    }
-}
-
 /// 0 · (Σ + l): zero where that is finite.
 #[derive(Clone)]
 struct Probe;
@@ -144,7 +129,7 @@ impl<T: Tensor> Preprocess<T> for Accumulate {
             if !probe.iter().all(|probe| Element::is_finite(*probe)) {
                 return Err(Error::Overflow { quantity: "the sum of the accumulated gradients".to_owned() });
             }
-            T::update(&Sum, Uniforms::same(&()), sum, &mut [], &[&gradient.0])?;
+            add_scaled(sum, Field::one(), &gradient.0)?;
         }
         Ok(())
     }
